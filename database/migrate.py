@@ -1,0 +1,75 @@
+"""The schema: bring it to head, ask whether it is there, wait until it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+#: Seconds between two looks at a database that is not ready.
+RETRY_INTERVAL = 1.0
+
+
+def config(engine: Engine | None = None) -> Config:
+    """Return the Alembic configuration, bound to `engine` if one is given."""
+    result = Config()
+    result.set_main_option("script_location", str(MIGRATIONS))
+    result.attributes["engine"] = engine
+    return result
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Migrate up to `revision`."""
+    command.upgrade(config(engine), revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Migrate down to `revision` (`base` removes every table)."""
+    command.downgrade(config(engine), revision)
+
+
+def head() -> str:
+    """Return the newest revision that this code knows."""
+    revision = ScriptDirectory.from_config(config()).get_current_head()
+    assert revision is not None
+    return revision
+
+
+def current(engine: Engine) -> str | None:
+    """Return the revision of the database, None for an empty one. Raises SQLAlchemyError."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def problem(engine: Engine) -> str | None:
+    """Say in one sentence why the database cannot be used yet, or None if it can."""
+    try:
+        revision = current(engine)
+    except SQLAlchemyError as error:
+        # The driver's own words stay out: they may hold the address and the user.
+        return f"the database cannot be reached ({type(error).__name__})"
+    if revision == head():
+        return None
+    return (
+        f"the database schema is at {revision or 'nothing'} and {head()} is needed; "
+        "run the migrations (`python3 manage.py run` and the container do it at start)"
+    )
+
+
+def wait_until_ready(
+    engine: Engine, pause: Callable[[float], object], report: Callable[[str], object]
+) -> None:
+    """Return when the schema is at head; `report` each new problem once, `pause` between looks."""
+    reported = None
+    while (found := problem(engine)) is not None:
+        if found != reported:
+            report(found)
+            reported = found
+        pause(RETRY_INTERVAL)

@@ -1,0 +1,32 @@
+"""Alembic's entry: uses the engine it is given, else the one of the settings."""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlalchemy import Engine
+
+from database.models import Base
+from database.session import make_engine
+from database.settings import Settings, load
+
+
+def engine() -> Engine:
+    given: Engine | None = context.config.attributes.get("engine")
+    if given is not None:
+        return given
+    return make_engine(load(Settings).database_url.get_secret_value())
+
+
+def run() -> None:
+    with engine().begin() as connection:
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            render_as_batch=connection.dialect.name == "sqlite",
+            transaction_per_migration=False,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+run()

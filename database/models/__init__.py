@@ -1,0 +1,33 @@
+"""All tables in one place, so that `Base.metadata` is complete once this is imported.
+
+Wishes are written by the web only, facts by the worker only; each may read all.
+"""
+
+from database.base import Base
+from database.models.facts import (
+    CommandResult,
+    ConnectionEvent,
+    ConnectionStatus,
+    Message,
+    WorkerHeartbeat,
+    WorkerLease,
+)
+from database.models.people import role, role_user, user
+from database.models.wishes import Command, ConfigVersion, Connection, Subscription
+
+__all__ = [
+    "Base",
+    "Command",
+    "CommandResult",
+    "ConfigVersion",
+    "Connection",
+    "ConnectionEvent",
+    "ConnectionStatus",
+    "Message",
+    "Subscription",
+    "WorkerHeartbeat",
+    "WorkerLease",
+    "role",
+    "role_user",
+    "user",
+]

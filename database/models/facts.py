@@ -1,0 +1,144 @@
+"""Facts: what is so. Written by the worker, read by the web.
+
+No foreign keys to `connection`: a fact outlives an edit, and the worker must be able
+to write about a record that was deleted a moment ago.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, Float, Index, Integer, LargeBinary, Text, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from database.base import Base
+from database.types import RowId, UTCDateTime, Word
+from database.words import Certainty, CommandState, ConnectionState, Origin, WorkerState
+
+
+class ReasonColumns:
+    """Why a state was entered: a code of `database.reasons` and what fills its sentence."""
+
+    reason_code: Mapped[str] = mapped_column(Text)
+    detail: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    origin: Mapped[Origin] = mapped_column(Word(Origin))
+    certainty: Mapped[Certainty] = mapped_column(Word(Certainty))
+    #: The CONNACK, DISCONNECT or SUBACK code on the wire, or an errno.
+    raw_code: Mapped[int | None] = mapped_column(Integer)
+
+
+class ConnectionStatus(ReasonColumns, Base):
+    """The state of one connection as its worker last knew it (one row a connection)."""
+
+    __tablename__ = "connection_status"
+
+    connection_id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=False)
+    #: The worker process that wrote the row.
+    boot_id: Mapped[str] = mapped_column(Text)
+    state: Mapped[ConnectionState] = mapped_column(Word(ConnectionState))
+    since: Mapped[datetime] = mapped_column(UTCDateTime)
+    connected_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: Tries since the last stable connection.
+    attempt: Mapped[int] = mapped_column(Integer, server_default="0")
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: The Client Identifier and status topic with the template filled in.
+    client_id: Mapped[str | None] = mapped_column(Text)
+    status_topic: Mapped[str | None] = mapped_column(Text)
+    protocol_negotiated: Mapped[str | None] = mapped_column(Text)
+    #: `connection.revision` that this state belongs to.
+    applied_revision: Mapped[int | None] = mapped_column(Integer)
+    messages_in: Mapped[int] = mapped_column(RowId, server_default="0")
+    messages_out: Mapped[int] = mapped_column(RowId, server_default="0")
+    bytes_in: Mapped[int] = mapped_column(RowId, server_default="0")
+    bytes_out: Mapped[int] = mapped_column(RowId, server_default="0")
+    last_message_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=func.now())
+
+
+class ConnectionEvent(ReasonColumns, Base):
+    """One transition of one connection."""
+
+    __tablename__ = "connection_event"
+    __table_args__ = (
+        Index("ix_connection_event_connection_id_id", "connection_id", "id"),
+        Index("ix_connection_event_at", "at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    connection_id: Mapped[int] = mapped_column(RowId)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    state: Mapped[ConnectionState] = mapped_column(Word(ConnectionState))
+    previous_state: Mapped[ConnectionState | None] = mapped_column(Word(ConnectionState))
+
+
+class Message(Base):
+    """One received PUBLISH, payload byte for byte."""
+
+    __tablename__ = "message"
+    __table_args__ = (
+        Index("ix_message_connection_id_id", "connection_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    connection_id: Mapped[int] = mapped_column(RowId)
+    received_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    topic: Mapped[str] = mapped_column(Text)
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    qos: Mapped[int] = mapped_column(Integer)
+    retain: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    dup: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    #: MQTT 5 properties.
+    properties: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+
+class WorkerHeartbeat(Base):
+    """What a worker process says of itself, every HAWSER_HEARTBEAT_INTERVAL seconds."""
+
+    __tablename__ = "worker_heartbeat"
+
+    worker_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    hostname: Mapped[str] = mapped_column(Text)
+    pid: Mapped[int] = mapped_column(Integer)
+    #: Random, new with every start of the process.
+    boot_id: Mapped[str] = mapped_column(Text)
+    version: Mapped[str] = mapped_column(Text)
+    started_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    #: By the database's clock, so that readers on other machines can compare.
+    beat_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    state: Mapped[WorkerState] = mapped_column(Word(WorkerState))
+    #: Longest stall of the hub since the last beat, milliseconds.
+    hub_lag_ms: Mapped[float] = mapped_column(Float, server_default="0")
+    rss_bytes: Mapped[int] = mapped_column(RowId, server_default="0")
+    connections: Mapped[int] = mapped_column(Integer, server_default="0")
+    connected: Mapped[int] = mapped_column(Integer, server_default="0")
+
+
+class WorkerLease(Base):
+    """Who runs the connections. A worker may open connections only while it holds this."""
+
+    __tablename__ = "worker_lease"
+
+    slot: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    boot_id: Mapped[str] = mapped_column(Text)
+    #: Grows with every change of owner (fencing token).
+    epoch: Mapped[int] = mapped_column(RowId, server_default="1")
+    #: By the database's clock.
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    #: Names the lock file that the holder keeps locked; whoever holds the same lock knows it died.
+    lock_token: Mapped[str | None] = mapped_column(Text)
+
+
+class CommandResult(Base):
+    """What became of a `Command`."""
+
+    __tablename__ = "command_result"
+
+    command_id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=False)
+    state: Mapped[CommandState] = mapped_column(Word(CommandState))
+    #: What the kind yields, for example the timed steps of a test.
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    accepted_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
