@@ -1,0 +1,1 @@
+"""The tests. Each folder mirrors a floor of the house; `support` holds their tools."""

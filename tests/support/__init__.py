@@ -1,0 +1,1 @@
+"""Tools of the tests: real servers, a broker that misbehaves on demand, observers."""
