@@ -1,0 +1,1 @@
+"""One library a file: gmqtt, asyncio on the hub, TLS, signals, lock files."""

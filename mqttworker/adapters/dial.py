@@ -1,0 +1,79 @@
+"""From host and port to an open socket, TLS included, one address after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from mqttworker.adapters.failures import Phase
+from mqttworker.core.spec import ConnectionSpec
+
+#: How long TLS may say goodbye before the socket is dropped, seconds.
+TLS_SHUTDOWN_TIMEOUT = 1.0
+
+
+async def dial(
+    spec: ConnectionSpec,
+    context: ssl.SSLContext | None,
+    factory: Callable[[], asyncio.Protocol],
+    enter: Callable[[Phase], None],
+) -> asyncio.Transport:
+    """Return a connected transport; `enter` hears of each phase as it begins.
+
+    The name is looked up at every try. Each address gets an equal share of what is
+    left of `spec.connect_timeout_s`. Raises OSError, also for TLS.
+    """
+    enter(Phase.DNS)
+    addresses = await _resolve(spec.host, spec.port)
+    deadline = asyncio.get_running_loop().time() + spec.connect_timeout_s
+    for index, address in enumerate(addresses):
+        last = index == len(addresses) - 1
+        left = deadline - asyncio.get_running_loop().time()
+        enter(Phase.TCP)
+        try:
+            async with asyncio.timeout(None if last else left / (len(addresses) - index)):
+                return await _connect(spec, address, context, factory, enter)
+        except OSError as error:
+            # A certificate is as wrong on the next address; only the network may differ.
+            if last or isinstance(error, ssl.SSLError):
+                raise
+    raise OSError(0, "the name has no address")
+
+
+async def _connect(
+    spec: ConnectionSpec,
+    address: str,
+    context: ssl.SSLContext | None,
+    factory: Callable[[], asyncio.Protocol],
+    enter: Callable[[Phase], None],
+) -> asyncio.Transport:
+    def connected() -> asyncio.Protocol:
+        # asyncio asks for the protocol when TCP stands and TLS is about to begin.
+        enter(Phase.TLS if context else Phase.CONNACK)
+        return factory()
+
+    tls: dict[str, Any] = {}
+    if context:
+        tls = {
+            "ssl": context,
+            "server_hostname": spec.host,
+            "ssl_handshake_timeout": spec.connect_timeout_s,
+            "ssl_shutdown_timeout": TLS_SHUTDOWN_TIMEOUT,
+        }
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_connection(connected, address, spec.port, **tls)
+    enter(Phase.CONNACK)
+    return transport
+
+
+async def _resolve(host: str, port: int) -> list[str]:
+    try:
+        return [str(ipaddress.ip_address(host))]
+    except ValueError:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(item[4][0]) for item in found))

@@ -1,0 +1,110 @@
+"""From exceptions of sockets, TLS and timeouts to reasons."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from enum import StrEnum
+
+from mqttworker.core.cause import Cause, cause
+
+
+class Phase(StrEnum):
+    """How far a try has come."""
+
+    DNS = "dns"
+    TCP = "tcp"
+    TLS = "tls"
+    CONNACK = "connack"
+    SUBACK = "suback"
+    UP = "up"
+    CLOSING = "closing"
+    OVER = "over"
+
+
+#: What a deadline that passes in each phase means.
+_TIMEOUTS = {
+    Phase.DNS: "dns_failed",
+    Phase.TCP: "tcp_timeout",
+    Phase.TLS: "tls_timeout",
+    Phase.CONNACK: "connack_timeout",
+    Phase.SUBACK: "suback_timeout",
+}
+
+_ERRNOS = {
+    errno.ECONNREFUSED: "tcp_refused",
+    errno.ETIMEDOUT: "tcp_timeout",
+    errno.ENETUNREACH: "network_unreachable",
+    errno.EHOSTUNREACH: "network_unreachable",
+    errno.EMFILE: "too_many_open_files",
+    errno.ENFILE: "too_many_open_files",
+}
+
+#: X509_V_ERR_... of OpenSSL.
+_VERIFY_CODES = {
+    9: "tls_expired",  # not yet valid
+    10: "tls_expired",
+    18: "tls_unknown_ca",  # self-signed
+    19: "tls_unknown_ca",  # self-signed in chain
+    20: "tls_unknown_ca",  # issuer not found
+    21: "tls_unknown_ca",  # leaf cannot be verified
+    62: "tls_name_mismatch",
+    64: "tls_name_mismatch",  # IP address
+}
+
+#: Ports that are TLS by convention (IANA secure-mqtt; HTTPS with ALPN).
+_TLS_PORTS = frozenset({8883, 8884, 443})
+
+
+def timeout_cause(phase: Phase, seconds: float) -> Cause:
+    """Return what it means that the deadline of `seconds` passed in `phase`."""
+    return cause(_TIMEOUTS[phase], seconds=seconds, error=f"no answer within {seconds} s")
+
+
+def error_cause(error: BaseException, phase: Phase) -> Cause:
+    """Return what `error` means when it ends a try in `phase`."""
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return cause("dns_failed", raw_code=_errno(error), error=_words(error))
+    if isinstance(error, ssl.SSLCertVerificationError):
+        code = _VERIFY_CODES.get(error.verify_code, "tls_unknown_ca")
+        return cause(code, raw_code=error.verify_code, error=error.verify_message)
+    if isinstance(error, ssl.SSLError):
+        return _tls_cause(error)
+    if phase is Phase.TLS and isinstance(error, ConnectionError):
+        return cause("plain_expected", raw_code=_errno(error))
+    if isinstance(error, OSError):
+        code = _ERRNOS.get(error.errno or 0, "tcp_failed")
+        return cause(code, raw_code=error.errno, error=_words(error))
+    return cause("internal_error", error=type(error).__name__)
+
+
+def lost_cause(error: BaseException | None, phase: Phase, *, port: int, tls: bool) -> Cause:
+    """Return what it means that the socket closed, with or without an error, in `phase`."""
+    if isinstance(error, ssl.SSLError):
+        return _tls_cause(error)
+    if phase is Phase.CONNACK:
+        code = "tls_expected" if port in _TLS_PORTS and not tls else "closed_before_connack"
+        return cause(code, raw_code=_errno(error))
+    if error is None:
+        return cause("peer_closed")
+    return cause("connection_reset", raw_code=_errno(error), error=_words(error))
+
+
+def _tls_cause(error: ssl.SSLError) -> Cause:
+    reason = (error.reason or "").upper()
+    if "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason):
+        return cause("tls_client_cert_rejected", error=_words(error))
+    if reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"}:
+        return cause("plain_expected")
+    return cause("tls_failed", error=_words(error))
+
+
+def _errno(error: BaseException | None) -> int | None:
+    return getattr(error, "errno", None)
+
+
+def _words(error: BaseException) -> str:
+    """Return the system's own words for an error, short and in one line."""
+    text = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+    return " ".join(str(text).split())[:200] or type(error).__name__

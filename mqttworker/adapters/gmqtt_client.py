@@ -1,0 +1,255 @@
+"""The only file that touches gmqtt and its private parts (0.8.0, pinned).
+
+gmqtt builds and reads the packets and keeps the packet identifiers. Everything that
+decides about the life of a connection is here instead: when to give up, when the
+broker is dead, what ends a session. A fresh client serves every try, and nothing of
+gmqtt's own reconnecting is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gmqtt
+from gmqtt.mqtt.connection import MQTTConnection
+from gmqtt.mqtt.protocol import MQTTProtocol
+
+from database.words import Protocol
+from mqttworker.core import packets
+from mqttworker.core.spec import ConnectionSpec, SubscriptionSpec
+
+_WIRE_VERSIONS = {Protocol.V5: 5, Protocol.V311: 4}
+
+#: A PINGREQ is due after this share of the Keep Alive without traffic.
+PING_AFTER = 0.75
+#: The broker is dead after so many Keep Alives, and this much more, without a byte.
+DEAD_AFTER, DEAD_SLACK = 1.5, 1.0  # Keep Alives, seconds
+
+# gmqtt reports every lost connection with a traceback, and payloads at DEBUG; the
+# service logs one line a transition instead.
+logging.getLogger("gmqtt").setLevel(logging.CRITICAL + 1)
+
+
+class PacketReader(MQTTProtocol):  # type: ignore[misc]
+    """Cuts the byte stream into packets, looking at each length before buffering.
+
+    Takes the place of gmqtt's stream reader and its read task: those buffer without
+    bound, copy quadratically, and go deaf for ever when a callback raises.
+    `on_packet` gets (first byte, body) and may raise for a malformed one; `on_error` gets
+    what makes the stream unusable; `on_closed` the socket's error or None.
+    """
+
+    def __init__(
+        self,
+        client: BrokerClient,
+        max_packet_bytes: int,
+        on_error: Callable[[Exception], None],
+        on_packet: Callable[[int, bytes], None],
+        on_closed: Callable[[Exception | None], None],
+    ) -> None:
+        # gmqtt's own constructor would make the stream reader; its senders need only these.
+        self._connection_state = client._connection_state
+        self.id_generator = client._package_handler.id_generator
+        self._connection: Any = None
+        self._transport: Any = None
+        self._closed = asyncio.get_running_loop().create_future()
+        self._max_packet_bytes = max_packet_bytes
+        self._on_error = on_error
+        self._on_packet = on_packet
+        self._on_closed = on_closed
+        self._buffer = bytearray()
+        self.heard_at = time.monotonic()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = time.monotonic()
+        stream: bytes | bytearray = data
+        if self._buffer:
+            self._buffer += data
+            stream = self._buffer
+        try:
+            used = self._cut(stream)
+        except Exception as error:  # noqa: BLE001 - any of them means a malformed packet
+            self._on_error(error)
+            return
+        if stream is self._buffer:
+            del self._buffer[:used]
+        elif used < len(data):
+            self._buffer += data[used:]
+
+    def _cut(self, stream: bytes | bytearray) -> int:
+        """Hand on every whole packet in `stream`; return how many bytes they take."""
+        at = 0
+        while not self._transport.is_closing():
+            frame = packets.next_frame(stream, at, self._max_packet_bytes)
+            if frame is None or frame.end > len(stream):
+                break
+            self._on_packet(frame.first, bytes(stream[frame.start : frame.end]))
+            at = frame.end
+        return at
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._closed.done():
+            self._closed.set_result(None)
+        self._on_closed(exc)
+
+
+class KeptConnection(MQTTConnection):  # type: ignore[misc]
+    """Pings in time and notices a dead broker after 1.5 Keep Alives and a second.
+
+    gmqtt alone waits up to 2.5 Keep Alives, counts only whole packets, and then closes
+    in a way that never ends while unsent bytes remain.
+    """
+
+    on_dead: Callable[[float], None]
+
+    def _keep_connection(self) -> None:
+        if self.is_closing() or not self._keepalive:
+            return
+        now = time.monotonic()
+        silent = now - self._protocol.heard_at
+        dead_after = DEAD_AFTER * self._keepalive + DEAD_SLACK
+        if silent >= dead_after:
+            self.on_dead(silent)
+            return
+        ping_after = PING_AFTER * self._keepalive
+        # Only what we send keeps us alive at the broker, and only an answer shows that
+        # it lives: so whichever has been quiet for longer asks for a ping.
+        quiet = now - min(self._last_data_out, self._protocol.heard_at)
+        if quiet >= ping_after:
+            self._send_ping_request()
+            quiet = 0.0
+        wait = min(ping_after - quiet, dead_after - silent)
+        loop = asyncio.get_running_loop()
+        self._keep_connection_callback = loop.call_later(max(wait, 0.01), self._keep_connection)
+
+    def end(self) -> None:
+        """Stop the timer, which would hold on to this object, and drop the socket."""
+        if self._keep_connection_callback:
+            self._keep_connection_callback.cancel()
+        self._transport.abort()
+
+
+class BrokerClient(gmqtt.Client):  # type: ignore[misc]
+    """One try and the session that may follow, on a socket that somebody else opened."""
+
+    def __init__(
+        self,
+        spec: ConnectionSpec,
+        protocol: str,
+        *,
+        max_packet_bytes: int,
+        on_message: Callable[..., Any],
+        on_subscribe: Callable[..., Any],
+    ) -> None:
+        self._acks: dict[int, asyncio.Future[None]] = {}
+        version = _WIRE_VERSIONS[Protocol(protocol)]
+        super().__init__(
+            # As bytes: gmqtt counts the characters of a text and sends its UTF-8.
+            spec.client_id.encode(),
+            clean_session=spec.clean_session,
+            optimistic_acknowledgement=False,
+            will_message=_status_message(spec, spec.offline_payload),
+            **_connect_properties(spec, version, max_packet_bytes),
+        )
+        self._connection_state.protocol_version = version
+        if spec.username:
+            self.set_auth_credentials(spec.username, spec.password)
+        self._keepalive = spec.keepalive_s
+        self.on_message = on_message
+        self.on_subscribe = on_subscribe
+
+    async def reconnect(self, delay: bool = False) -> None:
+        """Do nothing: reconnecting is decided in `core.life` alone."""
+
+    # --- the connection
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the socket stands."""
+        return self._connection is not None and not self._connection.is_closing()
+
+    async def start(self, transport: asyncio.Transport, on_dead: Callable[[float], None]) -> None:
+        """Send CONNECT over `transport`, whose protocol is a PacketReader."""
+        reader = transport.get_protocol()
+        self._connection = KeptConnection(
+            transport, reader, self._clean_session, self._keepalive, self._package_handler
+        )
+        self._connection.on_dead = on_dead
+        await self._connection.auth(
+            self._client_id,
+            self._username,
+            self._password,
+            will_message=self._will_message,
+            **self._connect_properties,
+        )
+
+    def take(self, first: int, body: bytes) -> None:
+        """Let gmqtt read one packet. Raises whatever it makes of malformed ones."""
+        self._package_handler._handle_packet(first, body)
+
+    def say_goodbye(self) -> None:
+        """Write DISCONNECT and close the socket once it is out."""
+        self._connection.send_disconnect()
+        self._connection._keep_connection_callback.cancel()
+        self._connection._transport.close()
+
+    async def closed(self) -> None:
+        """Return when the socket is closed."""
+        await self._connection._protocol.closed
+
+    def end(self) -> None:
+        """Drop the socket at once; who waits for an acknowledgement hears no more."""
+        if self._connection is not None:
+            self._connection.end()
+        for ack in self._acks.values():
+            ack.cancel()
+
+    # --- packets out
+
+    def subscribe_to(self, subscriptions: Sequence[SubscriptionSpec]) -> int:
+        """Write one SUBSCRIBE; return its Packet Identifier."""
+        wanted = [gmqtt.Subscription(s.topic_filter, qos=s.qos) for s in subscriptions]
+        mid: int = self.subscribe(wanted)
+        return mid
+
+    def publish_status(self, spec: ConnectionSpec, payload: str) -> asyncio.Future[None] | None:
+        """Write a status PUBLISH; return what resolves with its acknowledgement (QoS > 0)."""
+        mid, _ = self._connection.publish(_status_message(spec, payload))
+        if mid is None:
+            return None
+        ack = asyncio.get_running_loop().create_future()
+        self._acks[mid] = ack
+        return ack
+
+    def _store_message_in_queue(self, mid: int, raw_package: bytes) -> None:
+        """Keep nothing for a replay: a session that is lost is made anew."""
+
+    def _remove_message_from_queue(self, mid: int) -> None:
+        ack = self._acks.pop(mid, None)
+        if ack is not None and not ack.done():
+            ack.set_result(None)
+
+
+def _status_message(spec: ConnectionSpec, payload: str) -> gmqtt.Message:
+    return gmqtt.Message(spec.status_topic, payload, qos=spec.status_qos, retain=spec.status_retain)
+
+
+def _connect_properties(
+    spec: ConnectionSpec, version: int, max_packet_bytes: int
+) -> dict[str, Any]:
+    if version < 5:
+        return {}
+    properties: dict[str, Any] = {"maximum_packet_size": max_packet_bytes}
+    if not spec.clean_session and spec.session_expiry_s:
+        properties["session_expiry_interval"] = spec.session_expiry_s
+    return properties

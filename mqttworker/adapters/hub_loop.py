@@ -1,0 +1,55 @@
+"""One asyncio loop inside one greenlet of the main hub: greenlets and MQTT share a thread.
+
+Nothing is monkey-patched: with `patch_all`, asyncio's name look-ups hang on recent
+Pythons (gevent issue 2213). The selector lets the loop sleep as a greenlet does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import gevent
+from gevent import monkey
+from gevent.selectors import GeventSelector
+
+#: Threads for name look-ups; dead names must not starve the others.
+RESOLVER_THREADS = 32
+
+
+class HubLoop:
+    """Runs the asyncio loop until `stop`."""
+
+    def __init__(self) -> None:
+        assert not monkey.is_module_patched("threading"), "the worker must not be patched"
+        self.loop = asyncio.SelectorEventLoop(GeventSelector())
+        self.loop.set_default_executor(ThreadPoolExecutor(RESOLVER_THREADS, "resolver"))
+        self._greenlet: gevent.Greenlet[..., None] | None = None
+
+    def start(self) -> gevent.Greenlet[..., None]:
+        """Begin to run; the greenlet ends only by `stop` or by an error."""
+        self._greenlet = gevent.spawn(self._run)
+        self._greenlet.name = "asyncio"
+        return self._greenlet
+
+    def call(self, function: Callable[..., Any], *args: Any) -> None:
+        """Run `function` in the loop soon. The only way from a greenlet into asyncio.
+
+        A plain `call_soon` would not wake a loop that sleeps in its selector.
+        """
+        self.loop.call_soon_threadsafe(function, *args)
+
+    def stop(self) -> None:
+        """End the loop and wait for its greenlet."""
+        self.call(self.loop.stop)
+        if self._greenlet is not None:
+            self._greenlet.join()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_forever()
+        finally:
+            asyncio.set_event_loop(None)

@@ -1,0 +1,334 @@
+"""The transport: from DNS to SUBACK under one deadline, then the session, then its end."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any
+
+from database import reasons
+from database.words import Protocol
+from mqttworker.adapters.dial import dial
+from mqttworker.adapters.failures import Phase, error_cause, lost_cause, timeout_cause
+from mqttworker.adapters.gmqtt_client import BrokerClient, PacketReader
+from mqttworker.adapters.hub_loop import HubLoop
+from mqttworker.adapters.tls import ContextCache
+from mqttworker.core import packets
+from mqttworker.core.cause import Cause, cause
+from mqttworker.core.events import Closed, Failed, Lost, Opened
+from mqttworker.core.spec import ConnectionSpec, TLSSettings
+from mqttworker.ports.transport import InboundMessage, Receive, Report
+
+#: Topic Filters in one SUBSCRIBE; some brokers take no more.
+FILTERS_PER_SUBSCRIBE = 8
+#: SUBACK codes from here on refuse (5, section 3.9.3).
+SUBACK_FAILURE = 0x80
+
+
+class SessionEndedError(Exception):
+    """The try is over; `why` says what ended it."""
+
+    def __init__(self, why: Cause) -> None:
+        super().__init__(why.code)
+        self.why = why
+
+
+class BrokerTransport:
+    """Makes sessions with real brokers, on the asyncio loop of the hub."""
+
+    def __init__(self, hub_loop: HubLoop, *, max_packet_bytes: int) -> None:
+        self._hub_loop = hub_loop
+        self._max_packet_bytes = max_packet_bytes
+        self._contexts = ContextCache()
+
+    def open(
+        self, spec: ConnectionSpec, protocol: str, report: Report, receive: Receive
+    ) -> BrokerSession:
+        """Begin to connect; see `ports.transport.Transport`."""
+        session = BrokerSession(
+            self._hub_loop, self._contexts, spec, protocol, self._max_packet_bytes, report, receive
+        )
+        self._hub_loop.call(session.begin)
+        return session
+
+    def keep_only(self, wanted: set[TLSSettings]) -> None:
+        """Forget the TLS contexts that no record uses any more."""
+        self._contexts.keep_only(wanted)
+
+
+class BrokerSession:
+    """One try and the session that may follow; see `ports.transport.Session`."""
+
+    def __init__(
+        self,
+        hub_loop: HubLoop,
+        contexts: ContextCache,
+        spec: ConnectionSpec,
+        protocol: str,
+        max_packet_bytes: int,
+        report: Report,
+        receive: Receive,
+    ) -> None:
+        self._hub_loop = hub_loop
+        self._contexts = contexts
+        self._spec = spec
+        self._protocol = protocol
+        self._max_packet_bytes = max_packet_bytes
+        self._report = report
+        self._receive = receive
+        self._phase = Phase.DNS
+        self._client: BrokerClient | None = None
+        self._task: asyncio.Task[None] | None = None
+        #: Resolves with the answer that the present phase waits for, or why there is none.
+        self._answer: asyncio.Future[Any] | None = None
+        #: Why the try or the farewell cannot go on, found out while nobody waited.
+        self._ended: Cause | None = None
+        self._granted: dict[int, tuple[int, ...]] = {}
+
+    # --- called by the service, on any greenlet
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the session is up and its socket stands."""
+        return self._phase is Phase.UP and self._client is not None and self._client.is_open
+
+    def close(self, grace: float) -> None:
+        """Publish `offline`, wait for its PUBACK, DISCONNECT; see the port."""
+        self._hub_loop.call(self._begin_close, grace)
+
+    def abort(self) -> None:
+        """Drop the socket at once and report nothing more."""
+        self._phase = Phase.OVER
+        self._hub_loop.call(self._drop)
+
+    # --- the try
+
+    def begin(self) -> None:
+        """Start the try; runs in the loop."""
+        if self._phase is not Phase.OVER:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        deadline = self._spec.connect_timeout_s
+        try:
+            async with asyncio.timeout(deadline):
+                await self._connect()
+                opened = await self._subscribe()
+        except SessionEndedError as ended:
+            self._fail(ended.why)
+        except TimeoutError:
+            self._fail(timeout_cause(self._phase, deadline))
+        except (ssl.SSLError, OSError, UnicodeError) as error:
+            self._fail(error_cause(error, self._phase))
+        except ValueError as error:
+            self._fail(cause("config_error", field="tls_ca_pem", problem=f"{error}."))
+        else:
+            self._up(opened)
+        finally:
+            self._task = None
+
+    async def _connect(self) -> None:
+        tls = self._spec.tls
+        context = await self._contexts.get(tls) if tls else None
+        client = BrokerClient(
+            self._spec,
+            self._protocol,
+            max_packet_bytes=self._max_packet_bytes,
+            on_message=self._on_message,
+            on_subscribe=self._on_subscribe,
+        )
+        self._client = client
+
+        def make_reader() -> PacketReader:
+            return PacketReader(
+                client,
+                self._max_packet_bytes,
+                self._on_data_error,
+                self._on_packet,
+                self._on_closed,
+            )
+
+        transport = await dial(self._spec, context, make_reader, self._enter)
+        await client.start(transport, self._on_dead)
+        await self._wait()
+
+    async def _subscribe(self) -> Opened:
+        """Subscribe to everything and check what was granted."""
+        subscriptions = self._spec.subscriptions
+        if not subscriptions:
+            return Opened(self._protocol)
+        assert self._client is not None
+        self._enter(Phase.SUBACK)
+        batches = {}
+        for start in range(0, len(subscriptions), FILTERS_PER_SUBSCRIBE):
+            batch = subscriptions[start : start + FILTERS_PER_SUBSCRIBE]
+            batches[self._client.subscribe_to(batch)] = batch
+        while self._granted.keys() < batches.keys():
+            await self._wait()
+        codes = {
+            s.topic_filter: code
+            for mid, batch in batches.items()
+            for s, code in zip(batch, self._granted[mid], strict=False)
+        }
+        refused = {name: code for name, code in codes.items() if code >= SUBACK_FAILURE}
+        return Opened(self._protocol, tuple(refused), min(refused.values(), default=None))
+
+    async def _wait(self) -> None:
+        """Sleep until `_wake`. Raises SessionEndedError as soon as `_end` was called."""
+        if self._ended is not None:
+            raise SessionEndedError(self._ended)
+        self._answer = asyncio.get_running_loop().create_future()
+        try:
+            await self._answer
+        finally:
+            self._answer = None
+
+    def _wake(self) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(None)
+
+    def _enter(self, phase: Phase) -> None:
+        if self._phase is not Phase.OVER:
+            self._phase = phase
+
+    def _up(self, opened: Opened) -> None:
+        if self._phase is Phase.OVER or self._client is None:
+            return
+        self._phase = Phase.UP
+        if self._spec.status_topic:
+            self._client.publish_status(self._spec, self._spec.online_payload)
+        self._report(opened)
+
+    def _fail(self, why: Cause) -> None:
+        if self._phase is not Phase.OVER:
+            self._phase = Phase.OVER
+            self._drop()
+            self._report(Failed(why))
+
+    # --- called by the reader and by gmqtt, in the loop
+
+    def _on_packet(self, first: int, body: bytes) -> None:
+        kind = first & 0xF0
+        if self._phase is Phase.CONNACK:
+            self._on_connack(kind, first, body)
+        elif kind == packets.DISCONNECT and self._protocol == Protocol.V5:
+            self._end(_disconnect_cause(body))
+        elif kind in {packets.CONNACK, packets.DISCONNECT, packets.AUTH}:
+            self._end(cause("protocol_error", error=f"unexpected packet {first:#04x}"))
+        elif self._client is not None:
+            self._client.take(first, body)
+
+    def _on_connack(self, kind: int, first: int, body: bytes) -> None:
+        if kind != packets.CONNACK or len(body) < 2:
+            self._end(cause("protocol_error", error=f"packet {first:#04x} instead of CONNACK"))
+        elif (why := _connack_cause(body, self._protocol)) is not None:
+            self._end(why)
+        elif self._client is not None:
+            self._client.take(first, body)
+            self._wake()
+
+    def _on_data_error(self, error: Exception) -> None:
+        if isinstance(error, packets.PacketTooLargeError):
+            limit = self._max_packet_bytes
+            self._end(cause("packet_too_large", bytes=error.size, limit=limit))
+        else:
+            self._end(cause("protocol_error", error=f"{type(error).__name__}: {error}"[:200]))
+
+    def _on_subscribe(
+        self, _client: object, mid: int, granted: tuple[int, ...], _properties: object
+    ) -> None:
+        self._granted[mid] = granted
+        self._wake()
+
+    async def _on_message(
+        self, _client: object, topic: str | bytes, payload: bytes, qos: int, properties: Any
+    ) -> int:
+        """Take a PUBLISH; gmqtt acknowledges it with the code returned, success."""
+        text = topic if isinstance(topic, str) else None
+        message = InboundMessage(
+            text, payload, qos, bool(properties["retain"]), bool(properties["dup"])
+        )
+        try:
+            self._receive(message)
+        except BaseException as error:
+            # GreenletExit and gevent.Timeout are no Exceptions; either would end the
+            # reading of this socket without a sign.
+            self._end(cause("internal_error", error=type(error).__name__))
+            raise
+        return 0
+
+    def _on_dead(self, silent: float) -> None:
+        self._end(cause("keepalive_timeout", seconds=round(silent, 1)))
+
+    def _on_closed(self, error: Exception | None) -> None:
+        spec = self._spec
+        self._end(lost_cause(error, self._phase, port=spec.port, tls=spec.tls is not None))
+
+    def _end(self, why: Cause) -> None:
+        """Take note that the session cannot go on, whoever found out first."""
+        if self._phase is Phase.UP:
+            self._phase = Phase.OVER
+            self._drop()
+            self._report(Lost(why))
+            return
+        self._ended = self._ended or why
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(SessionEndedError(self._ended))
+
+    # --- the end
+
+    def _begin_close(self, grace: float) -> None:
+        if self._phase is Phase.UP:
+            self._phase = Phase.CLOSING
+            self._task = asyncio.get_running_loop().create_task(self._close(grace))
+        elif self._phase is not Phase.CLOSING:
+            self._phase = Phase.OVER
+            self._drop()
+            self._report(Closed())
+
+    async def _close(self, grace: float) -> None:
+        assert self._client is not None
+        try:
+            async with asyncio.timeout(grace):
+                await self._say_goodbye(self._client)
+        except (TimeoutError, SessionEndedError, OSError):
+            # Without our DISCONNECT the broker publishes the will, which says the same.
+            pass
+        finally:
+            if self._phase is not Phase.OVER:
+                self._phase = Phase.OVER
+                self._drop()
+                self._report(Closed())
+
+    async def _say_goodbye(self, client: BrokerClient) -> None:
+        """Publish `offline`, wait for its PUBACK, DISCONNECT, wait for the socket."""
+        if self._spec.status_topic:
+            ack = client.publish_status(self._spec, self._spec.offline_payload)
+            if ack is not None:
+                ack.add_done_callback(lambda _ack: self._wake())
+                await self._wait()
+        client.say_goodbye()
+        await client.closed()
+
+    def _drop(self) -> None:
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+        if self._client is not None:
+            self._client.end()
+
+
+def _connack_cause(body: bytes, version: str) -> Cause | None:
+    """Return why a CONNACK refuses, None if it accepts (5, section 3.2.2.2; 3.1.1, table 3.1)."""
+    code = body[1]
+    if code == 0:
+        return None
+    # Brokers that do not know MQTT 5 answer in the short form of 3.1.1.
+    old = version == Protocol.V311 or (len(body) == 2 and code in reasons.CONNACK_311)
+    words = reasons.CONNACK_311 if old else reasons.REASON_CODES_5
+    return cause(words.get(code, "unspecified_error"), raw_code=code, protocol=version)
+
+
+def _disconnect_cause(body: bytes) -> Cause:
+    """Return why the broker says DISCONNECT (5, section 3.14.2.1)."""
+    code = body[0] if body else 0
+    return cause(reasons.REASON_CODES_5.get(code, "unspecified_error"), raw_code=code)

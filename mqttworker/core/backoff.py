@@ -1,0 +1,38 @@
+"""How long to wait before the next try. `draw` is a random number in [0, 1)."""
+
+from __future__ import annotations
+
+#: Full jitter: the n-th wait is uniform over 0 .. min(CAP, BASE * 2**n).
+BACKOFF_BASE = 1.0  # seconds
+BACKOFF_CAP = 30.0  # seconds
+#: A session that lasted this long was stable; a shorter one counts as a failure.
+STABLE_AFTER = 30.0  # seconds
+#: A client id never connects more often than this.
+MIN_CONNECT_GAP = 1.0  # seconds
+
+COOLDOWN_BASE = 60.0  # seconds, doubles
+COOLDOWN_CAP = 600.0  # seconds
+
+#: After a refusal that only an operator can cure, the wait doubles between these.
+REFUSED_BASE = 60.0  # seconds
+REFUSED_CAP = 300.0  # seconds
+
+
+def backoff(failures: int, draw: float) -> float:
+    """Return the wait in seconds after `failures` failures in a row (1 or more)."""
+    return draw * _doubling(failures - 1, BACKOFF_BASE, BACKOFF_CAP)
+
+
+def cooldown(count: int) -> float:
+    """Return the wait in seconds of the `count`-th cooldown in a row (1 or more)."""
+    return _doubling(count - 1, COOLDOWN_BASE, COOLDOWN_CAP)
+
+
+def refused(count: int, draw: float) -> float:
+    """Return the wait after the `count`-th refusal in a row, spread by 10 percent."""
+    return _doubling(count - 1, REFUSED_BASE, REFUSED_CAP) * (0.9 + 0.1 * draw)
+
+
+def _doubling(exponent: int, base: float, cap: float) -> float:
+    # Beyond 2**20 every cap is reached; a huge exponent must not overflow.
+    return float(min(cap, base * 2 ** min(exponent, 20)))

@@ -1,0 +1,100 @@
+"""What can happen to a connection, and what it asks for in return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mqttworker.core.cause import Cause
+
+# --- events ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The record is wanted; `why` says since when: enabled, edited or worker started."""
+
+    why: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The moment that `Life.due_at` names has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """The limiter or the lease allows the next try only at `until`."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """CONNACK accepted and every SUBSCRIBE answered."""
+
+    #: `words.Protocol` that was agreed on.
+    protocol: str
+    #: Topic Filters that the broker refused.
+    refused_filters: tuple[str, ...] = ()
+    #: The lowest SUBACK code that refused one.
+    raw_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The try ended before the session was up."""
+
+    why: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The session ended without our doing."""
+
+    why: Cause
+    #: No other connection to the same broker was lost at the same time.
+    alone: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """Somebody wants a new session now: an operator, or the monitor for a stuck one."""
+
+    why: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The connection is not wanted any more (disabled, edited, worker ends)."""
+
+    why: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The session that was asked to close is gone."""
+
+
+Event = Start | Due | Postponed | Opened | Failed | Lost | Reconnect | Stop | Closed
+
+# --- commands --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Make a new session with this MQTT version."""
+
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Publish `offline`, DISCONNECT, and report Closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Drop the socket at once; nothing more is reported of that session."""
+
+
+Command = Open | Close | Abort

@@ -1,0 +1,303 @@
+"""The life of one connection: `step(life, event, now, draw) -> (life, commands)`.
+
+Pure. `now` is monotonic seconds, `draw` a random number in [0, 1) for jitter.
+docs/architecture.md has one sentence an arrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from database.words import UP_STATES, WAITING_STATES, Protocol
+from database.words import ConnectionState as State
+from mqttworker.core import backoff, takeover
+from mqttworker.core.cause import Cause, cause
+from mqttworker.core.events import (
+    Abort,
+    Close,
+    Closed,
+    Command,
+    Due,
+    Event,
+    Failed,
+    Lost,
+    Open,
+    Opened,
+    Postponed,
+    Reconnect,
+    Start,
+    Stop,
+)
+
+#: What the broker says no to for good, until somebody changes something.
+REFUSALS = frozenset(
+    {
+        "bad_user_name_or_password",
+        "not_authorized",
+        "banned",
+        "client_identifier_not_valid",
+        "bad_authentication_method",
+        "unsupported_protocol_version",
+        "topic_name_invalid",
+        "payload_format_invalid",
+        "retain_not_supported",
+        "qos_not_supported",
+        "use_another_server",
+        "server_moved",
+    }
+)
+#: What only an edit of the record can cure.
+FLAWS = frozenset({"config_error", "secret_undecryptable", "same_client_id"})
+#: How a broker ends a session that was taken over, where it says nothing.
+SILENT_CLOSES = frozenset({"peer_closed", "connection_reset"})
+#: How brokers answer a version they do not speak.
+VERSION_REFUSALS = frozenset({"unsupported_protocol_version", "closed_before_connack"})
+
+#: Time on top of the record's own deadline before a try counts as stuck, seconds.
+CONNECT_SLACK = 3.0
+#: Longest time a session may take to close, seconds.
+CLOSE_TIMEOUT = 5.0
+
+ENABLED = cause("enabled")
+
+Result = tuple["Life", tuple[Command, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Where one connection stands. All times are monotonic seconds."""
+
+    #: `words.Protocol` of the record.
+    wanted_protocol: str
+    connect_timeout: float
+    state: State = State.PENDING
+    why: Cause = ENABLED
+    since: float = 0.0
+    #: Tries since the last stable session.
+    attempt: int = 0
+    #: Failures in a row; short sessions count.
+    failures: int = 0
+    #: Cooldowns in a row; while there are any, one more short session is enough.
+    cooldowns: int = 0
+    #: Refusals in a row.
+    refusals: int = 0
+    connected_at: float | None = None
+    #: When the state ends by itself: the next try, or the moment it counts as stuck.
+    due_at: float | None = None
+    #: When the last CONNECT was sent.
+    tried_at: float = float("-inf")
+    #: `auto` found that this broker wants 3.1.1.
+    fell_back: bool = False
+    evidence: tuple[takeover.Session, ...] = ()
+    #: The life is over; the greenlet may end.
+    is_over: bool = False
+
+    @property
+    def is_up(self) -> bool:
+        """Whether a session exists."""
+        return self.state in UP_STATES
+
+    @property
+    def next_attempt_at(self) -> float | None:
+        """When the next try is due, None unless it waits for one."""
+        return self.due_at if self.state in WAITING_STATES else None
+
+    @property
+    def protocol(self) -> str:
+        """The MQTT version of the next try."""
+        if self.wanted_protocol != Protocol.AUTO:
+            return self.wanted_protocol
+        return Protocol.V311 if self.fell_back else Protocol.V5
+
+
+def step(life: Life, event: Event, now: float, draw: float) -> Result:
+    """Return what becomes of `life` when `event` happens, and what to do about it.
+
+    An event that means nothing in the present state changes nothing: a late report of
+    an earlier session must not disturb a newer one.
+    """
+    arrow: Callable[..., Result] | None = _ARROWS.get(type(event))
+    if life.is_over or arrow is None:
+        return life, ()
+    return arrow(life, event, now, draw)
+
+
+# --- arrows ----------------------------------------------------------------------------
+
+
+def _start(life: Life, event: Start, now: float, _draw: float) -> Result:
+    # pending -> connecting
+    return _open(replace(life, why=event.why), now)
+
+
+def _due(life: Life, _event: Due, now: float, draw: float) -> Result:
+    if life.due_at is None or now < life.due_at:
+        return life, ()
+    if life.state in WAITING_STATES or life.state is State.PENDING:
+        # backoff, cooldown, refused -> connecting
+        return _open(life, now)
+    if life.state is State.CONNECTING:
+        # connecting -> backoff: the adapter's own deadline did not fire.
+        stuck = cause("no_progress", state=life.state, seconds=round(now - life.since))
+        life, _ = _fail(life, stuck, now, draw)
+        return life, (Abort(),)
+    if life.state is State.STOPPING:
+        # stopping -> over: what hangs is dropped.
+        return replace(life, is_over=True, due_at=None), (Abort(),)
+    return life, ()
+
+
+def _postponed(life: Life, event: Postponed, _now: float, _draw: float) -> Result:
+    if life.state in WAITING_STATES or life.state is State.PENDING:
+        return replace(life, due_at=event.until), ()
+    return life, ()
+
+
+def _opened(life: Life, event: Opened, now: float, _draw: float) -> Result:
+    if life.state is not State.CONNECTING:
+        return life, ()
+    up = replace(life, connected_at=now, due_at=None)
+    if event.refused_filters:
+        # connecting -> degraded
+        why = cause(
+            "subscribe_refused",
+            raw_code=event.raw_code,
+            filters=", ".join(event.refused_filters),
+        )
+        return _enter(up, State.DEGRADED, why, now), ()
+    # connecting -> connected
+    return _enter(up, State.CONNECTED, cause("success"), now), ()
+
+
+def _failed(life: Life, event: Failed, now: float, draw: float) -> Result:
+    if life.state is not State.CONNECTING:
+        return life, ()
+    # A try that failed speaks against a rival: whoever took us over keeps the broker up.
+    return _fail(replace(life, evidence=()), event.why, now, draw)
+
+
+def _lost(life: Life, event: Lost, now: float, draw: float) -> Result:
+    if life.state is State.STOPPING:
+        return replace(life, is_over=True, due_at=None), ()
+    if not life.is_up or life.connected_at is None:
+        return life, ()
+    session = takeover.Session(life.connected_at, now)
+    stable = now - life.connected_at >= backoff.STABLE_AFTER
+    if stable:
+        life = replace(life, attempt=0, failures=0, cooldowns=0, refusals=0)
+    life = replace(life, connected_at=None)
+    if event.why.code == "session_taken_over":
+        # connected -> cooldown: the broker named the rival.
+        return _cool_down(life, event.why, now), ()
+    if event.why.code not in SILENT_CLOSES or not event.alone:
+        return _fail(replace(life, evidence=()), event.why, now, draw)
+    life = replace(life, evidence=takeover.remember(life.evidence, session))
+    in_dispute = life.cooldowns > 0 and session.is_short
+    if in_dispute or takeover.is_duplicate(life.evidence):
+        # connected -> cooldown: concluded from the pattern.
+        return _cool_down(life, _duplicate(life), now), ()
+    # connected -> backoff
+    return _fail(life, event.why, now, draw)
+
+
+def _reconnect(life: Life, event: Reconnect, now: float, _draw: float) -> Result:
+    if life.state is State.STOPPING:
+        return life, ()
+    fresh = replace(life, failures=0, cooldowns=0, refusals=0, evidence=(), connected_at=None)
+    due = max(now, life.tried_at + backoff.MIN_CONNECT_GAP)
+    waiting = replace(_enter(fresh, State.BACKOFF, event.why, now), due_at=due)
+    return waiting, (Abort(),)
+
+
+def _stop(life: Life, event: Stop, now: float, _draw: float) -> Result:
+    if life.state is State.STOPPING:
+        return life, ()
+    stopping = _enter(life, State.STOPPING, event.why, now)
+    if life.is_up:
+        # connected, degraded -> stopping
+        return replace(stopping, due_at=now + CLOSE_TIMEOUT), (Close(),)
+    # every other state -> over: there is nothing to say goodbye to.
+    return replace(stopping, is_over=True, due_at=None), (Abort(),)
+
+
+def _closed(life: Life, _event: Closed, _now: float, _draw: float) -> Result:
+    if life.state is State.STOPPING:
+        return replace(life, is_over=True, due_at=None), ()
+    return life, ()
+
+
+_ARROWS: dict[type[Any], Callable[..., Result]] = {
+    Start: _start,
+    Due: _due,
+    Postponed: _postponed,
+    Opened: _opened,
+    Failed: _failed,
+    Lost: _lost,
+    Reconnect: _reconnect,
+    Stop: _stop,
+    Closed: _closed,
+}
+
+# --- shared pieces ---------------------------------------------------------------------
+
+
+def _enter(life: Life, state: State, why: Cause, now: float) -> Life:
+    return replace(life, state=state, why=why, since=now)
+
+
+def _open(life: Life, now: float) -> Result:
+    """Begin a try. The reason stays: it says why there is a try at all."""
+    opening = replace(
+        _enter(life, State.CONNECTING, life.why, now),
+        attempt=life.attempt + 1,
+        tried_at=now,
+        due_at=now + life.connect_timeout + CONNECT_SLACK,
+    )
+    return opening, (Open(life.protocol),)
+
+
+def _fail(life: Life, why: Cause, now: float, draw: float) -> Result:
+    """Choose the state that follows a failure, and the moment of the next try."""
+    if why.code in FLAWS:
+        # -> config_error: waits for an edit
+        return replace(_enter(life, State.CONFIG_ERROR, why, now), due_at=None), ()
+    if life.wanted_protocol == Protocol.AUTO and why.code in VERSION_REFUSALS:
+        return _try_other_version(life, why, now, draw)
+    if why.code in REFUSALS:
+        # connecting -> refused
+        count = life.refusals + 1
+        delay = backoff.refused(count, draw)
+        return _wait(replace(life, refusals=count), State.REFUSED, why, now, delay), ()
+    # -> backoff
+    failures = life.failures + 1
+    delay = backoff.backoff(failures, draw)
+    return _wait(replace(life, failures=failures), State.BACKOFF, why, now, delay), ()
+
+
+def _try_other_version(life: Life, why: Cause, now: float, draw: float) -> Result:
+    """Let the other MQTT version have its turn; at once the first time, later with backoff."""
+    delay = backoff.backoff(life.failures, draw) if life.failures else 0.0
+    other = replace(life, fell_back=not life.fell_back, failures=life.failures + 1)
+    return _wait(other, State.BACKOFF, why, now, delay), ()
+
+
+def _cool_down(life: Life, why: Cause, now: float) -> Life:
+    count = life.cooldowns + 1
+    until = max(now + backoff.cooldown(count), takeover.earliest_retry(life.evidence))
+    life = replace(life, cooldowns=count, failures=life.failures + 1)
+    return _wait(life, State.COOLDOWN, why, now, until - now)
+
+
+def _wait(life: Life, state: State, why: Cause, now: float, delay: float) -> Life:
+    due = max(now + delay, life.tried_at + backoff.MIN_CONNECT_GAP)
+    return replace(_enter(life, state, why, now), due_at=due, connected_at=None)
+
+
+def _duplicate(life: Life) -> Cause:
+    return cause(
+        "duplicate_client_id",
+        sessions=max(len(life.evidence), 1),
+        window=int(takeover.WINDOW),
+    )

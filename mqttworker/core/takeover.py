@@ -1,0 +1,54 @@
+"""Is another client using our client id? Found by pattern, as brokers rarely say.
+
+Most brokers close a client that was taken over without a word (mosquitto before 2.1,
+every broker for MQTT 3.1.1). The sign is a series of sessions that the broker closed
+soon after it had accepted them, on this connection alone, while its listener stayed up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: So many closed sessions within WINDOW are a verdict ...
+SESSIONS = 3
+WINDOW = 120.0  # seconds
+#: ... when all but the first ended this soon after their CONNACK.
+SHORT_SESSION = 30.0  # seconds
+#: With the verdict standing, a client id connects at most SESSIONS times in WINDOW.
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One session that the broker closed without a reason."""
+
+    opened_at: float
+    closed_at: float
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it ended soon after its CONNACK."""
+        return self.closed_at - self.opened_at < SHORT_SESSION
+
+
+def remember(evidence: tuple[Session, ...], session: Session) -> tuple[Session, ...]:
+    """Add a closed session and drop what is too old to matter.
+
+    A long session starts the series anew: whatever came before it was survived.
+    """
+    recent = tuple(s for s in evidence if session.closed_at - s.closed_at <= WINDOW)
+    return (*recent, session) if session.is_short else (session,)
+
+
+def is_duplicate(evidence: tuple[Session, ...]) -> bool:
+    """Whether the evidence makes a verdict."""
+    return len(evidence) >= SESSIONS and all(s.is_short for s in evidence[1:])
+
+
+def earliest_retry(evidence: tuple[Session, ...]) -> float:
+    """Return the moment from which another session keeps us within SESSIONS a WINDOW.
+
+    Each of our sessions throws the rival out; this bounds the harm.
+    """
+    if len(evidence) < SESSIONS:
+        return 0.0
+    return evidence[-SESSIONS].opened_at + WINDOW

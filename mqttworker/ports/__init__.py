@@ -1,0 +1,1 @@
+"""What the service needs of the outside world: a transport and a store."""

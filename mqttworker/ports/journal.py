@@ -1,0 +1,66 @@
+"""What the service writes down about a connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from database.words import ConnectionState
+from mqttworker.core.cause import Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a connection carried since the worker started."""
+
+    messages_in: int = 0
+    messages_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    last_message_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The whole state of one connection at one moment; times are UTC."""
+
+    connection_id: int
+    state: ConnectionState
+    why: Cause
+    since: datetime
+    attempt: int = 0
+    connected_since: datetime | None = None
+    next_attempt_at: datetime | None = None
+    client_id: str | None = None
+    status_topic: str | None = None
+    protocol_negotiated: str | None = None
+    applied_revision: int | None = None
+    traffic: Traffic = Traffic()
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One change of state, for the timeline."""
+
+    connection_id: int
+    at: datetime
+    state: ConnectionState
+    previous_state: ConnectionState | None
+    why: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What the worker says of itself."""
+
+    worker_id: str
+    hostname: str
+    pid: int
+    boot_id: str
+    version: str
+    started_at: datetime
+    state: str
+    hub_lag_ms: float
+    rss_bytes: int
+    connections: int
+    connected: int

@@ -1,0 +1,1 @@
+"""The greenlets: managers, monitor, heartbeat, lease, writers."""
