@@ -55,6 +55,8 @@ class Child:
     ) -> None:
         self.log = log
         self._command = [str(word) for word in command]
+        #: `time.monotonic()` of the start.
+        self.started_at = time.monotonic()
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 self._command,

@@ -1,0 +1,171 @@
+"""The processes that connect: the worker and what it is compared with."""
+
+from __future__ import annotations
+
+import os
+import sys
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import Session
+
+from bench.mosquitto import executable
+from bench.ports import HOST, free_port
+from bench.processes import Child
+from bench.references.common import KEEPALIVE
+from database import encryption, migrate
+from database.models import Connection, WorkerHeartbeat
+from database.session import make_engine
+from database.words import WorkerState
+
+ROOT = Path(__file__).parent.parent
+START_TIMEOUT = 30.0  # seconds
+
+
+class Contestant(ABC):
+    """One way to hold `count` connections to a broker on `port`."""
+
+    name: str
+
+    @abstractmethod
+    def start(self, directory: Path, port: int, count: int) -> Child:
+        """Start the process."""
+
+    def why_not(self, count: int) -> str | None:
+        """Say why this contestant cannot take part, None if it can."""
+        del count
+        return None
+
+    def wait_until_idle(self, child: Child) -> None:
+        """Return once a process that has nothing to connect has started up."""
+        child.wait_for_output("ready", START_TIMEOUT)
+
+    def hub_lag_ms(self) -> float | None:
+        """Return the longest stall that the process reports now, None if it measures none."""
+        return None
+
+    def finish(self) -> None:  # noqa: B027 - most have nothing to give back
+        """Give back what `start` opened besides the process."""
+
+
+class Reference(Contestant):
+    """A module of `bench.references`."""
+
+    def __init__(self, name: str, module: str) -> None:
+        self.name = name
+        self._module = module
+
+    def start(self, directory: Path, port: int, count: int) -> Child:
+        command = [sys.executable, "-m", f"bench.references.{self._module}"]
+        command += ["--port", str(port), "--connections", str(count)]
+        return Child(command, directory / "log", cwd=ROOT)
+
+
+class Bridges(Contestant):
+    """One mosquitto with a bridge a connection; its notifications are will and online."""
+
+    name = "mosquitto bridges"
+    #: Beyond this mosquitto spends minutes on its bridges.
+    most = 1000
+
+    def why_not(self, count: int) -> str | None:
+        if executable() is None:
+            return "mosquitto is not installed"
+        if count > self.most:
+            return f"left out above {self.most:,} connections"
+        return None
+
+    def start(self, directory: Path, port: int, count: int) -> Child:
+        path = directory / "bridges.conf"
+        own = f"listener {free_port()} {HOST}\nallow_anonymous true\nlog_dest stderr\n"
+        user = "user root\n" if os.geteuid() == 0 else ""
+        bridges = "".join(_bridge(index, port) for index in range(count))
+        path.write_text(own + user + bridges, encoding="ascii")
+        program = executable()
+        assert program is not None
+        return Child([program, "-c", path], directory / "log")
+
+    def wait_until_idle(self, child: Child) -> None:
+        child.wait_for_output(" running", START_TIMEOUT)
+
+
+def _bridge(index: int, port: int) -> str:
+    return f"""
+connection site_{index}
+address {HOST}:{port}
+remote_clientid site_{index}_bridge
+bridge_protocol_version mqttv50
+cleansession true
+keepalive_interval {KEEPALIVE}
+notification_topic site_{index}/backend/status
+try_private false
+topic site_{index}/none out 0
+"""
+
+
+class Worker(Contestant):
+    """The product's worker on an SQLite database with `count` enabled records."""
+
+    name = "worker"
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+
+    def start(self, directory: Path, port: int, count: int) -> Child:
+        key = encryption.new_key()
+        encryption.configure([key])
+        url = f"sqlite:///{directory / 'hawser.db'}"
+        self._engine = make_engine(url)
+        migrate.upgrade(self._engine)
+        with Session(self._engine) as session:
+            session.add_all(_record(index, port) for index in range(count))
+            session.commit()
+        return Child(
+            [sys.executable, "-m", "mqttworker"],
+            directory / "log",
+            cwd=ROOT,
+            env={
+                "PATH": os.environ["PATH"],
+                "HAWSER_HOME": str(directory),
+                "HAWSER_DATABASE_URL": url,
+                "HAWSER_ENCRYPTION_KEYS": key,
+                "HAWSER_HOSTNAME": "worker",
+            },
+        )
+
+    def wait_until_idle(self, child: Child) -> None:
+        running = select(WorkerHeartbeat).where(WorkerHeartbeat.state == WorkerState.RUNNING)
+
+        def runs() -> bool:
+            assert self._engine is not None
+            with self._engine.connect() as transaction:
+                return transaction.execute(running).first() is not None
+
+        child.wait_for(runs, START_TIMEOUT, "a heartbeat that says running")
+
+    def hub_lag_ms(self) -> float | None:
+        assert self._engine is not None
+        with self._engine.connect() as transaction:
+            return transaction.execute(select(func.max(WorkerHeartbeat.hub_lag_ms))).scalar()
+
+    def finish(self) -> None:
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+
+def _record(index: int, port: int) -> Connection:
+    return Connection(
+        name=f"site {index}", site=f"site_{index}", host=HOST, port=port, keepalive_s=KEEPALIVE
+    )
+
+
+def all_contestants() -> list[Contestant]:
+    """Return the worker and its references, the worker first."""
+    return [
+        Worker(),
+        Reference("bare gmqtt", "gmqtt_asyncio"),
+        Reference("paho threads", "paho_threads"),
+        Bridges(),
+    ]

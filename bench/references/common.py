@@ -1,0 +1,21 @@
+"""What the references share."""
+
+from __future__ import annotations
+
+import argparse
+
+#: Seconds, as in a fresh connection record.
+KEEPALIVE = 5
+
+
+def arguments() -> argparse.Namespace:
+    """Return the port of the broker and the number of connections."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--connections", type=int, required=True)
+    return parser.parse_args()
+
+
+def say_ready() -> None:
+    """Tell the benchmark that all that this process wanted to do is done."""
+    print("ready", flush=True)
