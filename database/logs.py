@@ -40,6 +40,8 @@ def configure(level: str, form: Literal["auto", "json", "console"]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # It tells of every look at the schema.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def _json() -> structlog.processors.JSONRenderer:

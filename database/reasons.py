@@ -51,6 +51,37 @@ REASONS: dict[str, Reason] = {
         "no progress, started afresh",
         origin=_W,
     ),
+    # --- derived by readers from the worker's silence, never stored
+    "not_picked_up": Reason(
+        "The worker has not picked the record up yet.",
+        "not picked up yet",
+        "Wait a moment; if it stays, look at the worker's log.",
+        _W,
+    ),
+    "no_worker": Reason(
+        "No worker has ever reported.",
+        "no worker",
+        "Start it: python3 manage.py supervisorctl start mqttworker.",
+        _W,
+    ),
+    "worker_silent": Reason(
+        "The worker has been silent for {seconds} s, so nobody knows the state.",
+        "worker silent",
+        "Look at it: python3 manage.py supervisorctl status.",
+        _W,
+    ),
+    "worker_stopped": Reason(
+        "The worker is stopped, so nothing is connected on its behalf.",
+        "worker stopped",
+        "Start it: python3 manage.py supervisorctl start mqttworker.",
+        _W,
+    ),
+    "worker_standby": Reason(
+        "The worker stands by for another one that is not heard of.",
+        "worker standing by",
+        "Wait a moment: it takes over when the other's lease ends.",
+        _W,
+    ),
     "internal_error": Reason(
         "The worker met an error of its own ({error}).",
         "an error in the worker",

@@ -14,6 +14,8 @@ class Start:
     """The record is wanted; `why` says since when: enabled, edited or worker started."""
 
     why: Cause
+    #: Set when the record cannot be used.
+    flaw: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,8 +128,16 @@ def step(life: Life, event: Event, now: float, draw: float) -> Result:
 
 
 def _start(life: Life, event: Start, now: float, _draw: float) -> Result:
+    life = _enter(life, State.PENDING, event.why, now)
+    if event.flaw is not None:
+        # pending -> config_error: waits for an edit
+        return replace(_enter(life, State.CONFIG_ERROR, event.flaw, now), due_at=None), ()
+    earliest = life.tried_at + backoff.MIN_CONNECT_GAP
+    if now < earliest:
+        # pending: the record was edited right after a try
+        return replace(life, due_at=earliest), ()
     # pending -> connecting
-    return _open(replace(life, why=event.why), now)
+    return _open(life, now)
 
 
 def _due(life: Life, _event: Due, now: float, draw: float) -> Result:
@@ -145,7 +153,7 @@ def _due(life: Life, _event: Due, now: float, draw: float) -> Result:
         return life, (Abort(),)
     if life.state is State.STOPPING:
         # stopping -> over: what hangs is dropped.
-        return replace(life, is_over=True, due_at=None), (Abort(),)
+        return _over(life, now), (Abort(),)
     return life, ()
 
 
@@ -180,7 +188,7 @@ def _failed(life: Life, event: Failed, now: float, draw: float) -> Result:
 
 def _lost(life: Life, event: Lost, now: float, draw: float) -> Result:
     if life.state is State.STOPPING:
-        return replace(life, is_over=True, due_at=None), ()
+        return _over(life, now), ()
     if not life.is_up or life.connected_at is None:
         return life, ()
     session = takeover.Session(life.connected_at, now)
@@ -219,12 +227,12 @@ def _stop(life: Life, event: Stop, now: float, _draw: float) -> Result:
         # connected, degraded -> stopping
         return replace(stopping, due_at=now + CLOSE_TIMEOUT), (Close(),)
     # every other state -> over: there is nothing to say goodbye to.
-    return replace(stopping, is_over=True, due_at=None), (Abort(),)
+    return _over(stopping, now), (Abort(),)
 
 
-def _closed(life: Life, _event: Closed, _now: float, _draw: float) -> Result:
+def _closed(life: Life, _event: Closed, now: float, _draw: float) -> Result:
     if life.state is State.STOPPING:
-        return replace(life, is_over=True, due_at=None), ()
+        return _over(life, now), ()
     return life, ()
 
 
@@ -247,6 +255,14 @@ def _enter(life: Life, state: State, why: Cause, now: float) -> Life:
     return replace(life, state=state, why=why, since=now)
 
 
+def _over(life: Life, now: float) -> Life:
+    """End the life; a record that was disabled says so, others keep their last state."""
+    if life.why.code == "disabled":
+        # stopping -> disabled
+        life = _enter(life, State.DISABLED, life.why, now)
+    return replace(life, is_over=True, due_at=None, connected_at=None)
+
+
 def _open(life: Life, now: float) -> Result:
     """Begin a try. The reason stays: it says why there is a try at all."""
     opening = replace(
@@ -261,7 +277,7 @@ def _open(life: Life, now: float) -> Result:
 def _fail(life: Life, why: Cause, now: float, draw: float) -> Result:
     """Choose the state that follows a failure, and the moment of the next try."""
     if why.code in FLAWS:
-        # -> config_error: waits for an edit
+        # connecting -> config_error: waits for an edit
         return replace(_enter(life, State.CONFIG_ERROR, why, now), due_at=None), ()
     if life.wanted_protocol == Protocol.AUTO and why.code in VERSION_REFUSALS:
         return _try_other_version(life, why, now, draw)

@@ -1,0 +1,40 @@
+"""`python -m mqttworker`: the entry of the worker process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from database import logs
+from database.settings import load
+from mqttworker.adapters import process, tls
+from mqttworker.adapters.signals import on_stop_signal
+from mqttworker.service.service import MQTTService
+from mqttworker.settings import WorkerSettings
+
+
+def main() -> int:
+    """Run the service until it is told to stop; return the exit code."""
+    settings = load(WorkerSettings)
+    logs.configure(settings.log_level, settings.log_format)
+    process.raise_file_limit()
+    tls.shrink_buffers()
+    service = MQTTService(settings)
+    on_stop_signal(service.ask_to_stop)
+    return service.run()
+
+
+def leave(code: int) -> None:
+    """End the process now.
+
+    All is written and closed by then; taking thousands of clients apart object by
+    object, or waiting for a thread that a database keeps, would only cost time.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    leave(main())

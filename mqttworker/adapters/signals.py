@@ -1,0 +1,26 @@
+"""SIGTERM and SIGINT: the first asks, the second insists."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+import gevent
+
+#: The signals by which supervisord, containers and people stop a process.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def on_stop_signal(ask: Callable[[], object]) -> None:
+    """Call `ask` at the first stop signal and end the process at once at the second."""
+    seen = [False]
+
+    def handle() -> None:
+        if seen[0]:
+            os._exit(1)
+        seen[0] = True
+        ask()
+
+    for number in STOP_SIGNALS:
+        gevent.signal_handler(number, handle)

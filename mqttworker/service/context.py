@@ -1,0 +1,43 @@
+"""What every part of the service shares."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from mqttworker.core.limiter import ConnectLimiter, LossWatch
+from mqttworker.ports.transport import Transport
+from mqttworker.service.journal import Journal
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Monotonic time decides, wall-clock time is only shown."""
+
+    monotonic: Callable[[], float] = time.monotonic
+
+    def now(self) -> float:
+        """Return monotonic seconds."""
+        return self.monotonic()
+
+    def wall(self, at: float | None = None) -> datetime:
+        """Return the UTC moment of monotonic time `at`, or of now."""
+        offset = 0.0 if at is None else at - self.monotonic()
+        return datetime.now(UTC) + timedelta(seconds=offset)
+
+
+@dataclass(frozen=True)
+class Context:
+    """The neighbours of a connection manager."""
+
+    transport: Transport
+    journal: Journal
+    limiter: ConnectLimiter
+    #: Whether sessions may be opened now (the lease).
+    may_connect: Callable[[], bool]
+    losses: LossWatch = field(default_factory=LossWatch)
+    clock: Clock = field(default_factory=Clock)
+    draw: Callable[[], float] = random.random

@@ -1,0 +1,82 @@
+"""The heartbeat: who runs, since when, how many connections, and how late the hub is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import gevent
+
+from database.version import VERSION
+from database.words import WorkerState
+from mqttworker.adapters import process
+from mqttworker.ports.journal import Beat
+from mqttworker.ports.store import Store
+from mqttworker.service.manager import MQTTConnectionManager
+from mqttworker.service.threads import in_thread
+
+#: Time between two looks at how late the hub is, seconds.
+LAG_INTERVAL = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which process this is."""
+
+    hostname: str
+    boot_id: str
+
+    @property
+    def worker_id(self) -> str:
+        """Unique among the processes that run at the same time."""
+        return f"{self.hostname}-{process.pid()}"
+
+
+class Heartbeat:
+    """Writes one row about this process."""
+
+    def __init__(
+        self,
+        store: Store,
+        identity: Identity,
+        managers: Callable[[], list[MQTTConnectionManager]],
+    ) -> None:
+        self._store = store
+        self._identity = identity
+        self._managers = managers
+        self._started_at = datetime.now(UTC)
+        self._worst_lag = 0.0
+        self.state = WorkerState.STARTING
+
+    def enter(self, state: WorkerState) -> None:
+        """Change the state and say so at once."""
+        self.state = state
+        self.beat()
+
+    def beat(self) -> None:
+        """Write the row."""
+        managers = self._managers()
+        lag, self._worst_lag = self._worst_lag, 0.0
+        beat = Beat(
+            worker_id=self._identity.worker_id,
+            hostname=self._identity.hostname,
+            pid=process.pid(),
+            boot_id=self._identity.boot_id,
+            version=VERSION,
+            started_at=self._started_at,
+            state=self.state,
+            hub_lag_ms=round(lag * 1000, 1),
+            rss_bytes=process.rss_bytes(),
+            connections=len(managers),
+            connected=sum(manager.is_up for manager in managers),
+        )
+        in_thread(self._store.beat, beat)
+
+    def watch_hub(self) -> None:
+        """Measure for ever how much later than asked the hub wakes a greenlet."""
+        while True:
+            asked = time.monotonic()
+            gevent.sleep(LAG_INTERVAL)
+            self._worst_lag = max(self._worst_lag, time.monotonic() - asked - LAG_INTERVAL)

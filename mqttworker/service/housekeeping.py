@@ -1,0 +1,42 @@
+"""What is done now and then: counters written, old rows removed."""
+
+from __future__ import annotations
+
+from mqttworker.adapters.session import BrokerTransport
+from mqttworker.ports.journal import Traffic
+from mqttworker.ports.store import Store
+from mqttworker.service.monitor import Monitor
+from mqttworker.service.threads import in_thread
+
+#: Time between two writings of the message counters, seconds.
+TRAFFIC_INTERVAL = 5.0
+#: Time between two clean-ups, seconds.
+CLEAN_INTERVAL = 60.0
+
+
+class Housekeeping:
+    """Small regular work beside the connections."""
+
+    def __init__(self, store: Store, monitor: Monitor, transport: BrokerTransport) -> None:
+        self._store = store
+        self._monitor = monitor
+        self._transport = transport
+        self._written: dict[int, int] = {}
+
+    def write_traffic(self) -> None:
+        """Write the counters of the connections that received something since last time."""
+        changed: dict[int, Traffic] = {}
+        for connection_id, manager in self._monitor.managers.items():
+            if manager.messages_in != self._written.get(connection_id, 0):
+                changed[connection_id] = manager.traffic()
+        if changed:
+            in_thread(self._store.write_traffic, changed)
+            self._written.update({key: item.messages_in for key, item in changed.items()})
+
+    def clean(self) -> None:
+        """Remove what nobody needs any more."""
+        specs = [manager.record.spec for manager in self._monitor.managers.values()]
+        self._transport.keep_only({spec.tls for spec in specs if spec and spec.tls})
+        in_thread(self._store.forget_deleted)
+        in_thread(self._store.prune_events)
+        in_thread(self._store.prune_heartbeats)

@@ -1,0 +1,80 @@
+"""Keeps the lease: one worker runs the connections, any other stands by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+from gevent.event import Event
+from sqlalchemy.exc import SQLAlchemyError
+
+from mqttworker.adapters.lockfile import LockFile
+from mqttworker.core.lease import Tenure
+from mqttworker.ports.store import Store
+from mqttworker.service.context import Clock
+from mqttworker.service.threads import in_thread
+
+log = structlog.get_logger(__name__)
+
+#: The lease runs out this long after its last renewal, seconds.
+LEASE_TTL = 5.0
+#: Time between two renewals, or two tries of a standby, seconds.
+LEASE_INTERVAL = 0.5
+
+
+class LeaseKeeper:
+    """Knows whether this worker may run the connections."""
+
+    def __init__(
+        self,
+        store: Store,
+        lock: LockFile,
+        stale_after: float,
+        clock: Clock,
+        on_lost: Callable[[str], object],
+    ) -> None:
+        self._store = store
+        self._lock = lock
+        self._stale_after = stale_after
+        self._clock = clock
+        self._on_lost = on_lost
+        self._tenure = Tenure(ttl=LEASE_TTL)
+        #: Set while the lease is held.
+        self.held = Event()
+        self.is_standby = False
+
+    def may_connect(self) -> bool:
+        """Whether sessions may be opened now."""
+        return self._tenure.may_connect(self._clock.now())
+
+    def renew(self) -> None:
+        """Ask the database once. Called every LEASE_INTERVAL."""
+        asked_at = self._clock.now()
+        token = self._lock.token if self._lock.acquire() else None
+        try:
+            answer = in_thread(self._store.hold_lease, LEASE_TTL, self._stale_after, token)
+        except SQLAlchemyError:
+            self._tenure = self._tenure.unanswered()
+            self._yield_if_needed()
+            raise
+        self._tenure = self._tenure.answered(answer, asked_at)
+        if answer.is_held:
+            self.is_standby = False
+            self.held.set()
+        elif not self.held.is_set() and not self.is_standby:
+            self.is_standby = True
+            log.info("another worker runs the connections, standing by")
+        self._yield_if_needed()
+
+    def lost(self) -> None:
+        """Take note that the database refused a write because of the lease."""
+        self._on_lost("the lease was taken over by another worker")
+
+    def release(self) -> None:
+        """Give the lease up, so that a standby takes over at once."""
+        in_thread(self._store.release_lease)
+        self._lock.release()
+
+    def _yield_if_needed(self) -> None:
+        if self.held.is_set() and self._tenure.must_yield(self._clock.now()):
+            self._on_lost("the lease ran out or was taken over by another worker")

@@ -1,0 +1,286 @@
+"""One greenlet for each record: it feeds the life of the connection and does what it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+
+import gevent
+import structlog
+from gevent.queue import Empty, SimpleQueue
+
+from database.words import WAITING_STATES, ConnectionState
+from mqttworker.core import events
+from mqttworker.core.cause import Cause, cause, completed
+from mqttworker.core.life import Life, step
+from mqttworker.core.spec import ConnectionSpec, Record
+from mqttworker.ports.journal import Status, Traffic, Transition
+from mqttworker.ports.transport import InboundMessage, Session
+from mqttworker.service.context import Context
+
+log = structlog.get_logger(__name__)
+
+#: How long `offline` may wait for its PUBACK, seconds. Without it the will says the same.
+CLOSE_GRACE = 0.6
+#: Wait before the lease is asked for again, seconds.
+LEASE_RETRY = 0.25
+#: A state that is this much past its deadline has a greenlet that does not move, seconds.
+OVERDUE = 5.0
+
+
+class MQTTConnectionManager:
+    """Owns the life of one connection, from the first try to the last DISCONNECT."""
+
+    __slots__ = (
+        "_context",
+        "_generation",
+        "_has_slot",
+        "_inbox",
+        "_last_message_at",
+        "_life",
+        "_next_record",
+        "_on_over",
+        "_protocol_negotiated",
+        "_session",
+        "_start_why",
+        "bytes_in",
+        "greenlet",
+        "messages_in",
+        "record",
+    )
+
+    def __init__(
+        self, record: Record, context: Context, on_over: Callable[[MQTTConnectionManager], None]
+    ) -> None:
+        self.record = record
+        self.messages_in = 0
+        self.bytes_in = 0
+        self.greenlet: gevent.Greenlet[..., None] | None = None
+        self._last_message_at: float | None = None
+        self._context = context
+        self._on_over = on_over
+        self._next_record: Record | None = None
+        self._life = _new_life(record, float("-inf"))
+        self._inbox: SimpleQueue[tuple[int | None, events.Event]] = SimpleQueue()
+        self._session: Session | None = None
+        #: Tells reports of the present session from late ones of an earlier session.
+        self._generation = 0
+        self._has_slot = False
+        self._protocol_negotiated: str | None = None
+        self._start_why = cause("enabled")
+
+    # --- what others may ask
+
+    @property
+    def state(self) -> ConnectionState:
+        """Where the connection stands."""
+        return self._life.state
+
+    @property
+    def is_up(self) -> bool:
+        """Whether a session exists."""
+        return self._life.is_up
+
+    def start(self, why: Cause) -> None:
+        """Begin the life; `why` is shown until the first answer of the broker."""
+        self._start_why = why
+        self.greenlet = gevent.spawn(self._run)
+        self.greenlet.name = f"connection[{self.record.name}]"
+
+    def stop(self, why: Cause) -> None:
+        """End the life: `offline`, DISCONNECT, over."""
+        self._next_record = None
+        self.post(events.Stop(why))
+
+    def update(self, record: Record) -> None:
+        """Stop the present session and live on as `record`."""
+        self._next_record = record
+        self.post(events.Stop(cause("config_changed")))
+
+    def touch(self, record: Record) -> None:
+        """Take note of an edit that needs no reconnect."""
+        self.record = record
+        self._note(None)
+
+    def post(self, event: events.Event) -> None:
+        """Let the greenlet handle `event` soon."""
+        self._inbox.put((None, event))
+
+    def abort(self) -> None:
+        """Drop the socket at once; for a worker that must not say goodbye."""
+        if self._session is not None:
+            self._session.abort()
+
+    def check(self, now: float) -> None:
+        """Free a connection that nothing else would move; called by the monitor."""
+        life = self._life
+        if life.is_up and (self._session is None or not self._session.is_open):
+            self.post(events.Lost(cause("peer_closed")))
+        elif life.due_at is not None and now > life.due_at + OVERDUE:
+            self.post(events.Due())
+
+    def traffic(self) -> Traffic:
+        """Return what came in since the worker started."""
+        last = self._last_message_at
+        return Traffic(
+            messages_in=self.messages_in,
+            bytes_in=self.bytes_in,
+            last_message_at=datetime.fromtimestamp(last, UTC) if last else None,
+        )
+
+    # --- the greenlet
+
+    def _run(self) -> None:
+        self._handle(events.Start(self._start_why, self.record.flaw))
+        while True:
+            while not self._life.is_over:
+                self._handle(self._next_event())
+            if self._next_record is None:
+                break
+            self._begin_again(self._next_record)
+        self._on_over(self)
+
+    def _begin_again(self, record: Record) -> None:
+        self.record, self._next_record = record, None
+        self._life = _new_life(record, self._life.tried_at)
+        self._protocol_negotiated = None
+        self._handle(events.Start(cause("config_changed"), record.flaw))
+
+    def _next_event(self) -> events.Event:
+        due_at = self._life.due_at
+        try:
+            wait = None if due_at is None else max(0.0, due_at - self._context.clock.now())
+            generation, event = self._inbox.get(timeout=wait)
+        except Empty:
+            return self._when_due()
+        if generation is not None and generation != self._generation:
+            return events.Due()  # of a session that is gone
+        if isinstance(event, events.Lost):
+            return self._judged(event)
+        return event
+
+    def _when_due(self) -> events.Event:
+        """Return Due, or Postponed while the lease or the limiter does not allow a try."""
+        if self._life.state in WAITING_STATES:
+            now = self._context.clock.now()
+            until = self._earliest_try(now)
+            if until > now:
+                return events.Postponed(until)
+        return events.Due()
+
+    def _earliest_try(self, now: float) -> float:
+        if not self._context.may_connect():
+            return now + LEASE_RETRY
+        spec = self.record.spec
+        if self._has_slot or spec is None:
+            return now
+        self._has_slot = True
+        return self._context.limiter.reserve(spec.broker, now)
+
+    def _judged(self, event: events.Lost) -> events.Event:
+        spec = self.record.spec
+        if spec is None:
+            return event
+        now = self._context.clock.now()
+        alone = self._context.losses.is_alone(spec.broker, spec.connection_id, now)
+        return replace(event, alone=alone)
+
+    def _handle(self, event: events.Event) -> None:
+        before = self._life
+        now, draw = self._context.clock.now(), self._context.draw()
+        self._life, commands = step(before, event, now, draw)
+        if isinstance(event, events.Opened):
+            self._protocol_negotiated = event.protocol
+        for command in commands:
+            self._do(command)
+        if self._life.state is not before.state or self._life.why is not before.why:
+            self._note(before.state)
+
+    def _do(self, command: events.Command) -> None:
+        if isinstance(command, events.Open):
+            self._open(command.protocol)
+        elif self._session is not None and isinstance(command, events.Close):
+            self._session.close(CLOSE_GRACE)
+        elif self._session is not None:
+            self._generation += 1
+            self._session.abort()
+            self._session = None
+
+    def _open(self, protocol: str) -> None:
+        spec = self.record.spec
+        assert spec is not None, "a flawed record is never opened"
+        self._generation += 1
+        self._has_slot = False
+        report = partial(self._report, self._generation)
+        self._session = self._context.transport.open(spec, protocol, report, self._receive)
+
+    # --- called by the session, in the loop: only take note, never block
+
+    def _report(self, generation: int, event: events.Event) -> None:
+        spec = self.record.spec
+        if isinstance(event, events.Lost) and spec is not None:
+            now = self._context.clock.now()
+            self._context.losses.lost(spec.broker, spec.connection_id, now)
+        self._inbox.put((generation, event))
+
+    def _receive(self, message: InboundMessage) -> None:
+        self.messages_in += 1
+        self.bytes_in += len(message.payload)
+        self._last_message_at = self._context.clock.wall().timestamp()
+
+    # --- what is written down
+
+    def _note(self, previous: ConnectionState | None) -> None:
+        life = self._life
+        why = completed(life.why, _known(self.record.spec))
+        now = self._context.clock.wall()
+        if previous is None:
+            transition = None
+        else:
+            transition = Transition(self.record.connection_id, now, life.state, previous, why)
+            self._log(why)
+        self._context.journal.note(self._status(why), transition)
+
+    def _status(self, why: Cause) -> Status:
+        life, spec, clock = self._life, self.record.spec, self._context.clock
+        return Status(
+            connection_id=self.record.connection_id,
+            state=life.state,
+            why=why,
+            since=clock.wall(life.since),
+            attempt=life.attempt,
+            connected_since=clock.wall(life.connected_at) if life.connected_at else None,
+            next_attempt_at=clock.wall(life.next_attempt_at) if life.next_attempt_at else None,
+            client_id=spec.client_id if spec else None,
+            status_topic=spec.status_topic if spec else None,
+            protocol_negotiated=self._protocol_negotiated,
+            applied_revision=self.record.revision,
+            traffic=self.traffic(),
+        )
+
+    def _log(self, why: Cause) -> None:
+        life = self._life
+        level = log.debug if life.state is ConnectionState.CONNECTING else log.info
+        level(
+            str(why),
+            connection=self.record.name,
+            connection_id=self.record.connection_id,
+            state=life.state.value,
+            reason=why.code,
+        )
+
+
+def _new_life(record: Record, tried_at: float) -> Life:
+    spec = record.spec
+    if spec is None:
+        return Life("auto", 0.0, tried_at=tried_at)
+    return Life(spec.protocol, spec.connect_timeout_s, tried_at=tried_at)
+
+
+def _known(spec: ConnectionSpec | None) -> dict[str, object]:
+    """Return what a sentence may name that the failure itself did not say."""
+    if spec is None:
+        return {}
+    return {"host": spec.host, "port": spec.port, "client_id": spec.client_id}

@@ -1,0 +1,99 @@
+"""The guardian: makes what runs equal to what is wanted, and frees what is stuck."""
+
+from __future__ import annotations
+
+import structlog
+from gevent.event import Event
+from sqlalchemy.exc import SQLAlchemyError
+
+from mqttworker.core.cause import Cause, cause
+from mqttworker.core.plan import Plan, plan
+from mqttworker.core.spec import Record
+from mqttworker.ports.store import Store
+from mqttworker.service.context import Context
+from mqttworker.service.manager import MQTTConnectionManager
+from mqttworker.service.threads import in_thread
+
+log = structlog.get_logger(__name__)
+
+
+class Monitor:
+    """Owns the connection managers, one for each wanted record."""
+
+    def __init__(self, store: Store, context: Context, interval: float) -> None:
+        self._store = store
+        self._context = context
+        self._interval = interval
+        self._wake = Event()
+        self._has_loaded = False
+        self._version: int | None = None
+        #: What each manager was last told to be; ids that are stopping are not in it.
+        self._running: dict[int, Record] = {}
+        self.managers: dict[int, MQTTConnectionManager] = {}
+
+    # --- greenlets
+
+    def monitor_connections(self) -> None:
+        """Sweep every `interval` seconds, and at once when `wake` is called."""
+        while True:
+            self._wake.clear()
+            self.sweep()
+            self._wake.wait(self._interval)
+
+    def poll_config(self) -> None:
+        """Wake the monitor when a wish changed."""
+        version = in_thread(self._store.config_version)
+        if version != self._version:
+            self._version = version
+            self._wake.set()
+
+    # --- one sweep
+
+    def sweep(self) -> None:
+        """Reconcile once. Without the database, what runs goes on as it is."""
+        self._check_all()
+        try:
+            wanted = in_thread(self._store.load_records)
+        except SQLAlchemyError as error:
+            words = "connections cannot be read, going on with what is known"
+            log.error(words, error=type(error).__name__)
+            return
+        why = cause("enabled" if self._has_loaded else "worker_start")
+        self._has_loaded = True
+        self.apply(plan(wanted, self._running), why)
+
+    def apply(self, todo: Plan, why: Cause) -> None:
+        """Do what the plan says."""
+        for record in todo.start:
+            self._start(record, why)
+        for record in (*todo.restart, *todo.touch):
+            self._running[record.connection_id] = record
+            manager = self.managers[record.connection_id]
+            if record in todo.touch:
+                manager.touch(record)
+            else:
+                manager.update(record)
+        for connection_id in todo.stop:
+            del self._running[connection_id]
+            self.managers[connection_id].stop(cause("disabled"))
+
+    def _start(self, record: Record, why: Cause) -> None:
+        self._running[record.connection_id] = record
+        leaving = self.managers.get(record.connection_id)
+        if leaving is not None:
+            # Disabled a moment ago and still saying goodbye.
+            leaving.update(record)
+            return
+        manager = MQTTConnectionManager(record, self._context, self._over)
+        self.managers[record.connection_id] = manager
+        manager.start(why)
+
+    def _over(self, manager: MQTTConnectionManager) -> None:
+        connection_id = manager.record.connection_id
+        if self.managers.get(connection_id) is manager:
+            del self.managers[connection_id]
+
+    def _check_all(self) -> None:
+        now = self._context.clock.now()
+        for manager in self.managers.values():
+            manager.check(now)

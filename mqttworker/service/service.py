@@ -1,0 +1,192 @@
+"""The MQTT service: one permanent process, a singleton with `start` and `stop`."""
+
+from __future__ import annotations
+
+import secrets
+
+import gevent
+import structlog
+from gevent.event import Event
+from sqlalchemy.exc import SQLAlchemyError
+
+from database.session import make_engine
+from database.words import WorkerState
+from mqttworker.adapters.hub_loop import HubLoop
+from mqttworker.adapters.lockfile import LockFile
+from mqttworker.adapters.session import BrokerTransport
+from mqttworker.core.cause import cause
+from mqttworker.core.limiter import ConnectLimiter
+from mqttworker.ports.store import Store
+from mqttworker.service.context import Clock, Context
+from mqttworker.service.heartbeat import Heartbeat, Identity
+from mqttworker.service.helpers import Helpers
+from mqttworker.service.housekeeping import CLEAN_INTERVAL, TRAFFIC_INTERVAL, Housekeeping
+from mqttworker.service.journal import Journal
+from mqttworker.service.lease import LEASE_INTERVAL, LeaseKeeper
+from mqttworker.service.monitor import Monitor
+from mqttworker.service.threads import in_thread
+from mqttworker.settings import WorkerSettings
+
+log = structlog.get_logger(__name__)
+
+#: Connections of the database pool: as many as the hub has threads.
+DATABASE_CONNECTIONS = 10
+#: Longest statement, seconds; a lease must be able to fail before it runs out.
+STATEMENT_TIMEOUT = 4.0
+#: Share of the shutdown budget for the connections; the rest is for the last writes.
+CLOSE_SHARE = 0.6
+#: Wait between two looks at a database that is not ready, seconds.
+SCHEMA_RETRY = 1.0
+
+
+class MQTTService:
+    """Runs one connection manager for each enabled record until it is told to stop."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._clock = Clock()
+        identity = Identity(settings.hostname, secrets.token_hex(16))
+        engine = make_engine(
+            settings.database_url.get_secret_value(),
+            pool_size=DATABASE_CONNECTIONS,
+            statement_timeout_s=STATEMENT_TIMEOUT,
+        )
+        self._store = Store(engine, boot_id=identity.boot_id, hostname=settings.hostname)
+        self._hub_loop = HubLoop()
+        self._transport = BrokerTransport(
+            self._hub_loop, max_packet_bytes=settings.max_packet_bytes
+        )
+        lock = LockFile(settings.home / "worker.lock")
+        self._lease = LeaseKeeper(
+            self._store, lock, settings.heartbeat_stale_after, self._clock, self.fail
+        )
+        self._journal = Journal(self._store, self._lease.lost)
+        context = Context(
+            self._transport,
+            self._journal,
+            ConnectLimiter(settings.connect_rate),
+            self._lease.may_connect,
+            clock=self._clock,
+        )
+        self._monitor = Monitor(self._store, context, settings.monitor_interval)
+        self._housekeeping = Housekeeping(self._store, self._monitor, self._transport)
+        self._heartbeat = Heartbeat(
+            self._store, identity, lambda: list(self._monitor.managers.values())
+        )
+        self._helpers = Helpers(self.fail)
+        self._ending = Event()
+        self._failure: str | None = None
+
+    # --- verbs
+
+    def run(self) -> int:
+        """Start, serve until asked to stop, stop; return the exit code of the process."""
+        self.start()
+        self._ending.wait()
+        self.stop()
+        return 1 if self._failure else 0
+
+    def ask_to_stop(self) -> None:
+        """Let `run` stop and return; safe in a signal handler."""
+        self._ending.set()
+
+    def fail(self, reason: str) -> None:
+        """End the process because it cannot do its work; supervisord starts it afresh."""
+        if self._failure is None and not self._ending.is_set():
+            log.critical("the worker ends and must be started again", reason=reason)
+            self._failure = reason
+        self._ending.set()
+
+    def start(self) -> None:
+        """Wait for the schema and the lease, then run the connections."""
+        self._helpers.watch("asyncio", self._hub_loop.start())
+        self._helpers.spawn("start-up", self._start_up)
+
+    def stop(self) -> None:
+        """End all connections in parallel, write the last facts, release the lease.
+
+        The whole takes at most HAWSER_SHUTDOWN_TIMEOUT; what hangs is dropped.
+        """
+        started = self._clock.now()
+        was_running = self._heartbeat.state is WorkerState.RUNNING
+        self._helpers.end()
+        connections = len(self._monitor.managers)
+        if self._failure:
+            self._drop_connections()
+        else:
+            self._close_connections()
+        closed = self._clock.now()
+        self._within_budget(started, lambda: self._write_last_facts(was_running))
+        log.info(
+            "stopped",
+            connections=connections,
+            closed_in_s=round(closed - started, 3),
+            stopped_in_s=round(self._clock.now() - started, 3),
+        )
+
+    # --- starting
+
+    def _start_up(self) -> None:
+        self._wait_for_schema()
+        self._helpers.spawn("hub watch", self._heartbeat.watch_hub)
+        self._helpers.every("lease", LEASE_INTERVAL, self._lease.renew)
+        self._helpers.every("heartbeat", self._settings.heartbeat_interval, self._beat_when_waiting)
+        self._lease.held.wait()
+        self._heartbeat.enter(WorkerState.RUNNING)
+        self._helpers.spawn("journal", self._journal.run)
+        self._helpers.spawn("monitor", self._monitor.monitor_connections)
+        poll = self._settings.config_poll_interval
+        self._helpers.every("configuration", poll, self._monitor.poll_config)
+        self._helpers.every("traffic", TRAFFIC_INTERVAL, self._housekeeping.write_traffic)
+        self._helpers.every("clean-up", CLEAN_INTERVAL, self._housekeeping.clean)
+        log.info("running")
+        self._ending.wait()
+
+    def _wait_for_schema(self) -> None:
+        reported = None
+        while (problem := in_thread(self._store.schema_problem)) is not None:
+            if problem != reported:
+                log.warning("waiting for the database", problem=problem)
+                reported = problem
+            gevent.sleep(SCHEMA_RETRY)
+
+    def _beat_when_waiting(self) -> None:
+        if self._heartbeat.state is not WorkerState.RUNNING and self._lease.is_standby:
+            self._heartbeat.state = WorkerState.STANDBY
+        self._heartbeat.beat()
+
+    # --- stopping
+
+    def _close_connections(self) -> None:
+        managers = list(self._monitor.managers.values())
+        for manager in managers:
+            manager.stop(cause("worker_shutdown"))
+        greenlets = [manager.greenlet for manager in managers if manager.greenlet]
+        gevent.joinall(greenlets, timeout=CLOSE_SHARE * self._settings.shutdown_timeout)
+        left = [manager for manager in managers if manager in self._monitor.managers.values()]
+        for manager in left:
+            log.warning("did not close in time, dropped", connection=manager.record.name)
+            manager.abort()
+
+    def _drop_connections(self) -> None:
+        """Leave without a goodbye: whoever took over must not be thrown out by us."""
+        for manager in self._monitor.managers.values():
+            manager.abort()
+
+    def _write_last_facts(self, was_running: bool) -> None:
+        if was_running and not self._failure:
+            self._journal.flush()
+            self._lease.release()
+        self._heartbeat.enter(WorkerState.STOPPED)
+
+    def _within_budget(self, started: float, work: object) -> None:
+        left = self._settings.shutdown_timeout - (self._clock.now() - started)
+        greenlet = gevent.spawn(_tolerating_database, work)
+        greenlet.join(timeout=max(0.1, left - 0.3))
+
+
+def _tolerating_database(work: object) -> None:
+    try:
+        work()  # type: ignore[operator]
+    except SQLAlchemyError as error:
+        log.error("the last facts could not be written", error=type(error).__name__)

@@ -1,0 +1,22 @@
+"""Settings of the worker; the environment variables are named in docs/operations.md."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from database.settings import Settings
+
+
+class WorkerSettings(Settings):
+    """What only the worker needs."""
+
+    #: Seconds between two sweeps of `monitor_connections`.
+    monitor_interval: float = Field(default=30.0, gt=0, le=3600)
+    #: Seconds between two looks at `config_version`.
+    config_poll_interval: float = Field(default=1.0, gt=0, le=60)
+    #: Seconds that the whole stop may take.
+    shutdown_timeout: float = Field(default=5.0, ge=1, le=60)
+    #: Longest packet that is accepted from a broker, bytes.
+    max_packet_bytes: int = Field(default=1_048_576, ge=1024, le=268_435_455)
+    #: CONNECTs a second to one broker while its connections come back.
+    connect_rate: float = Field(default=500.0, gt=0, le=100_000)
