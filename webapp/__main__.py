@@ -1,0 +1,58 @@
+"""`python -m webapp`: set-up, import and export of connections, new keys."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from database import encryption
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    if options.command == "new-key":
+        sys.stdout.write(encryption.new_key() + "\n")
+        return 0
+    # Only from here on the settings are read and the libraries loaded.
+    from webapp import portability, setup
+
+    if options.command == "setup":
+        setup.run(_sample(options))
+        return 0
+    if options.action == "import":
+        return portability.import_file(options.file)
+    return portability.export_file(options.file)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m webapp", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    prepare = commands.add_parser("setup", help="keys, schema, first account; safe to repeat")
+    prepare.add_argument("--sample", metavar="HOST:PORT", help="the broker of a sample connection")
+    prepare.add_argument("--sample-user", metavar="NAME", default="demo")
+    prepare.add_argument("--sample-password-file", metavar="FILE", type=Path)
+    commands.add_parser("new-key", help="print a key for HAWSER_ENCRYPTION_KEYS")
+    connections = commands.add_parser("connections", help="connection records as JSON")
+    actions = connections.add_subparsers(dest="action", required=True)
+    actions.add_parser("import", help="create and update").add_argument("file", metavar="FILE")
+    actions.add_parser("export", help="without secrets").add_argument(
+        "file", metavar="FILE", nargs="?", default="-"
+    )
+    return parser
+
+
+def _sample(options: argparse.Namespace) -> object:
+    from webapp.setup import Sample
+
+    if not options.sample:
+        return None
+    host, _, port = options.sample.rpartition(":")
+    if not host or not port.isdigit() or options.sample_password_file is None:
+        sys.exit("hawser: --sample needs HOST:PORT, and --sample-password-file beside it")
+    return Sample(host, int(port), options.sample_user, options.sample_password_file)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

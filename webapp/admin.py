@@ -1,0 +1,33 @@
+"""The Flask-Admin site: which pages there are and where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, redirect, url_for
+from flask_admin import Admin
+from flask_admin.theme import Bootstrap4Theme
+
+from webapp import texts
+from webapp.pages.connections import ConnectionView
+from webapp.pages.dashboard import DashboardView
+from webapp.pages.facts import EventView, MessageView, WorkerView
+
+
+def configure(app: Flask) -> None:
+    """Register the pages; `/` leads to the dashboard."""
+    site = Admin(
+        name=texts.PRODUCT,
+        theme=Bootstrap4Theme(fluid=True),
+        index_view=DashboardView(name="Dashboard", endpoint="admin", url="/admin"),
+    )
+    site.add_view(ConnectionView())
+    site.add_view(EventView())
+    site.add_view(MessageView())
+    site.add_view(WorkerView())
+    site.init_app(app)
+    app.add_url_rule("/", "home", _home)
+
+
+def _home() -> Any:
+    return redirect(url_for("admin.index"))

@@ -1,0 +1,56 @@
+"""The factory of the web application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from database import logs
+from database.settings import load
+from webapp import accounts, admin, errors, filters, guard, headers, health, store
+from webapp.settings import WebSettings
+
+ROOT = Path(__file__).parent.parent
+#: Largest form or upload, bytes.
+MAX_CONTENT_BYTES = 4 * 1024 * 1024
+
+
+def create_app(settings: WebSettings | None = None) -> Flask:
+    """Return the application. It starts without a database and says so until there is one."""
+    if settings is None:
+        settings = load(WebSettings)
+        logs.configure(settings.log_level, settings.log_format)
+    app = Flask(
+        "webapp", template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static")
+    )
+    app.extensions["hawser-settings"] = settings
+    app.config.update(
+        SECRET_KEY=settings.secret_key.get_secret_value(),
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.secure_cookies,
+        MAX_CONTENT_LENGTH=MAX_CONTENT_BYTES,
+        MAX_FORM_MEMORY_SIZE=MAX_CONTENT_BYTES,
+        # A token lives as long as its session: a form left open overnight still saves.
+        WTF_CSRF_TIME_LIMIT=None,
+    )
+    store.configure(app, settings)
+    CSRFProtect(app)
+    accounts.configure(app, settings)
+    guard.configure(app)
+    headers.configure(app)
+    errors.configure(app)
+    filters.configure(app)
+    health.configure(app)
+    admin.configure(app)
+    _trust_proxies(app, settings.trusted_proxies)
+    return app
+
+
+def _trust_proxies(app: Flask, count: int) -> None:
+    if count:
+        proxied = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)
+        app.wsgi_app = proxied  # type: ignore[method-assign]

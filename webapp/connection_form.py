@@ -1,0 +1,214 @@
+"""The form of a connection record: fields, groups and help in the specification's words.
+
+WTForms parses; what is right and wrong is said by `database.rules` alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from wtforms import (
+    BooleanField,
+    Field,
+    FieldList,
+    Form,
+    FormField,
+    HiddenField,
+    IntegerField,
+    PasswordField,
+    SelectField,
+    StringField,
+    TextAreaField,
+)
+
+from database.words import Protocol
+from webapp import records
+
+PROTOCOLS = [
+    (Protocol.AUTO.value, "auto (try 5, fall back to 3.1.1)"),
+    (Protocol.V5.value, "MQTT 5"),
+    (Protocol.V311.value, "MQTT 3.1.1"),
+]
+QOS = [(0, "0 at most once"), (1, "1 at least once"), (2, "2 exactly once")]
+_TEMPLATE = "{site}, {hostname}, {name} and {id} are filled in."
+_SUBSCRIPTION_PROBLEM = re.compile(r"subscriptions\[(\d+)\]\.(\w+)")
+
+
+class SubscriptionForm(Form):
+    """One row of the subscriptions table."""
+
+    topic_filter = StringField("Topic Filter")
+    qos = SelectField("QoS", choices=QOS, coerce=int, default=1)
+    is_enabled = BooleanField("Active", default=True)
+
+
+class ConnectionForm(Form):
+    """Everything of a record that an operator may set."""
+
+    revision = HiddenField()
+
+    name = StringField("Name", description="Unique; shown everywhere.")
+    site = StringField("Site", description="The site that this connection serves.")
+    host = StringField("Host", description="Host name or IP address of the broker.")
+    port = IntegerField("Port", description="1883 for plain MQTT, often 8883 with TLS.")
+    client_id = StringField(
+        "Client id",
+        description=f"Fixed, never random: the broker tells its clients apart by it. {_TEMPLATE}",
+    )
+    is_enabled = BooleanField("Enabled", description="The worker keeps this connection up.")
+    notes = TextAreaField("Notes", description="For the next operator.")
+
+    username = StringField("User name")
+    password = PasswordField("Password", description="Stored encrypted; never shown again.")
+    clear_password = BooleanField("Remove the stored password")
+
+    tls = BooleanField("Use TLS")
+    tls_verify = BooleanField(
+        "Verify the broker's certificate",
+        description="Leave this on; without it anybody on the way can read the login.",
+    )
+    tls_ca_pem = TextAreaField(
+        "CA certificates", description="PEM; trusted instead of the system's. Blank: the system's."
+    )
+    tls_client_cert_pem = TextAreaField(
+        "Client certificate", description="PEM, where the broker asks for one."
+    )
+    tls_client_key_pem = TextAreaField(
+        "Client key", description="PEM without pass phrase; stored encrypted, never shown again."
+    )
+    clear_tls_client_key_pem = BooleanField("Remove the stored client key")
+
+    status_topic = StringField(
+        "Status topic",
+        description="Others learn here whether this client is online: the Will Message goes to "
+        f"this topic too. {_TEMPLATE}",
+    )
+    online_payload = StringField("Online payload", description="Published once connected.")
+    offline_payload = StringField(
+        "Offline payload",
+        description="The Will Message: the broker publishes it when this client dies. Also "
+        "published on a clean stop.",
+    )
+    status_qos = SelectField("QoS", choices=QOS, coerce=int)
+    status_retain = BooleanField(
+        "Retain", description="Late subscribers get the last status at once."
+    )
+
+    subscriptions = FieldList(FormField(SubscriptionForm))
+
+    protocol = SelectField("MQTT version", choices=PROTOCOLS)
+    keepalive_s = IntegerField(
+        "Keep Alive (s)",
+        description="Others learn of a dead network after about 1.5 times this, plus up to 6 s, "
+        "on mosquitto.",
+    )
+    connect_timeout_s = IntegerField(
+        "Connect deadline (s)",
+        description="One deadline over DNS, TCP, TLS, CONNACK and SUBACK.",
+    )
+    clean_session = BooleanField(
+        "Clean Start / Clean Session", description="On: no old session survives a connect."
+    )
+    session_expiry_s = IntegerField(
+        "Session Expiry Interval (s)", description="MQTT 5 only; 0 ends it with the connection."
+    )
+
+
+#: The form's sections: title and fields in order.
+GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Connection", ("name", "site", "host", "port", "client_id", "is_enabled", "notes")),
+    ("Login", ("username", "password", "clear_password")),
+    (
+        "TLS",
+        (
+            "tls",
+            "tls_verify",
+            "tls_ca_pem",
+            "tls_client_cert_pem",
+            "tls_client_key_pem",
+            "clear_tls_client_key_pem",
+        ),
+    ),
+    (
+        "Status and last will",
+        ("status_topic", "online_payload", "offline_payload", "status_qos", "status_retain"),
+    ),
+    ("Subscriptions", ("subscriptions",)),
+    (
+        "Advanced",
+        ("protocol", "keepalive_s", "connect_timeout_s", "clean_session", "session_expiry_s"),
+    ),
+)
+REQUIRED = frozenset({"name", "site", "host", "port", "client_id", "status_topic"})
+
+
+def build(formdata: Any, record: Mapping[str, Any]) -> ConnectionForm:
+    """Return the form as sent, or filled from `record`; secrets are never filled in."""
+    shown = {field: record.get(field) for field in records.PLAIN_FIELDS}
+    shown["is_enabled"] = bool(record.get("is_enabled"))
+    form = ConnectionForm(
+        formdata,
+        **shown,
+        subscriptions=record.get("subscriptions", []),
+        revision=str(record.get("revision", "")),
+    )
+    if formdata is None:
+        form.subscriptions.append_entry()
+    return form
+
+
+def blank_row() -> SubscriptionForm:
+    """Return the pattern from which the page makes new rows; it is never sent."""
+    return SubscriptionForm(prefix="subscriptions-x-")
+
+
+def values(form: ConnectionForm) -> records.Values:
+    """Return the plain fields as entered, blanks trimmed; what did not parse is None."""
+    entered = {field: form[field].data for field in records.PLAIN_FIELDS}
+    for field in ("notes", "online_payload", "offline_payload"):
+        entered[field] = (entered[field] or "").replace("\r\n", "\n")
+    return records.normalised(entered)
+
+
+def secrets(form: ConnectionForm) -> records.Values:
+    """Return the secrets to change: entered ones, and None for those to remove."""
+    found: records.Values = {}
+    for field in records.SECRETS:
+        if form[f"clear_{field}"].data:
+            found[field] = None
+        if form[field].data:
+            found[field] = form[field].data
+    return found
+
+
+def wanted(form: ConnectionForm) -> list[records.Values]:
+    """Return the subscriptions, rows without a filter left out."""
+    return [entry.form.data for entry in _filled(form)]
+
+
+def mark(form: ConnectionForm, problems: Mapping[str, str]) -> None:
+    """Put each sentence at its field; what WTForms has to say itself is replaced."""
+    entries = _filled(form)
+    for field in form:
+        _set_errors(field, None)
+    for key, sentence in problems.items():
+        if match := _SUBSCRIPTION_PROBLEM.fullmatch(key):
+            _set_errors(entries[int(match[1])].form[match[2]], sentence)
+        else:
+            _set_errors(form[key], sentence)
+    for field in records.SECRETS:
+        if form[field].data and not form[field].errors:
+            _set_errors(form[field], "Nothing is saved yet: enter this once more.")
+
+
+def _filled(form: ConnectionForm) -> list[Any]:
+    return [entry for entry in form.subscriptions if entry.form.topic_filter.data]
+
+
+def _set_errors(field: Field, sentence: str | None) -> None:
+    if isinstance(field, FieldList | FormField):
+        return
+    field.process_errors = []
+    field.errors = [sentence] if sentence else []

@@ -1,0 +1,68 @@
+"""What goes wrong, in one plain page or one JSON object; never a stack trace or SQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from flask import Flask, jsonify, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException
+
+from database import migrate
+from webapp import store, texts
+
+log = structlog.get_logger(__name__)
+#: Seconds after which a client may ask again while the database is away.
+RETRY_AFTER = 5
+
+
+def configure(app: Flask) -> None:
+    """Answer every error in this product's own words."""
+    app.register_error_handler(CSRFError, _form_expired)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(SQLAlchemyError, _database_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def database_problem(error: SQLAlchemyError) -> str:
+    """Say in one sentence what is wrong with the database; no address, no SQL."""
+    problem = migrate.problem(store.engine())
+    return problem or f"the database refused a request ({type(error).__name__})"
+
+
+def _form_expired(_error: CSRFError) -> Any:
+    return _answer(400, texts.FORM_EXPIRED)
+
+
+def _http_error(error: HTTPException) -> Any:
+    if error.code is None or error.code < 400:
+        return error
+    response = _answer(error.code, texts.HTTP_ERRORS.get(error.code, error.description or ""))
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            response[0].headers[name] = value
+    return response
+
+
+def _database_error(error: SQLAlchemyError) -> Any:
+    problem = database_problem(error)
+    log.error("database error", problem=problem, kind=type(error).__name__, path=request.path)
+    response, status = _answer(503, f"{texts.NOT_READY} {texts.sentence(problem)}")
+    response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response, status
+
+
+def _unexpected(error: Exception) -> Any:
+    log.exception("unexpected error", path=request.path, exc_info=error)
+    return _answer(500, texts.UNEXPECTED)
+
+
+def _answer(status: int, message: str) -> tuple[Any, int]:
+    if request.path.startswith("/api/"):
+        return jsonify(status=status, error=message), status
+    page = render_template(
+        "error.html", status=status, message=message, title=texts.ERROR_TITLES.get(status, "Error")
+    )
+    return make_response(page), status

@@ -1,0 +1,50 @@
+"""What every template may use: states as words, times, the version, who is asking."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask
+from flask_security import current_user
+
+from database import reasons
+from database.version import VERSION
+from webapp import accounts, health, texts
+from webapp.pages import facts
+
+
+def configure(app: Flask) -> None:
+    """Add filters and variables to Jinja."""
+    app.jinja_env.filters.update(
+        tone=tone,
+        icon=icon,
+        word=texts.state_word,
+        iso=health.timestamp,
+        plain_time=plain_time,
+        preview=facts.preview,
+    )
+    app.jinja_env.globals.update(
+        version=VERSION,
+        product=texts.PRODUCT,
+        texts=texts,
+        explain=reasons.explain,
+        may_edit=accounts.may_edit,
+        signed_in=accounts.signed_in,
+        account=lambda: str(current_user.email),
+    )
+
+
+def tone(state: str) -> str:
+    """Return the colour family of a state."""
+    return texts.STATES.get(state, ("", "?", "off"))[2]
+
+
+def icon(state: str) -> str:
+    """Return the sign that stands beside the word of a state."""
+    return texts.STATES.get(state, ("", "?", "off"))[1]
+
+
+def plain_time(moment: datetime | None) -> Any:
+    """Return a time as it is written where no script makes it relative."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if moment else "–"

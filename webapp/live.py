@@ -1,0 +1,98 @@
+"""What a page asks for every few seconds: the parts of it that show states.
+
+The answer maps element ids to HTML. Its ETag covers the parts only, so that an unchanged
+picture costs no body; how old the heartbeat is travels in a header.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flask import Response, current_app, jsonify, request
+from markupsafe import Markup
+
+from database.models import Connection
+from webapp import accounts, overview, store, texts, verdict
+from webapp.overview import Item, Picture
+
+#: Rows that the dashboard shows at most.
+WORST = 50
+_RANK: dict[str, int] = {state: place for place, state in enumerate(texts.WORST_FIRST)}
+
+
+def picture(ids: Iterable[int] | None = None) -> Picture:
+    """Return the picture of all connections, or of those with `ids`."""
+    where = () if ids is None else (Connection.id.in_(list(ids)),)
+    with store.reading() as transaction:
+        return overview.read(transaction, accounts.settings_of_app(), *where)
+
+
+def rank(state: str) -> int:
+    """Return how early `state` comes in a list that shows the worst first."""
+    return _RANK.get(state, 0)
+
+
+def worst(items: Iterable[Item]) -> list[Item]:
+    """Return the connections that need a look first, worst first; disabled ones last."""
+    return sorted(items, key=lambda item: (rank(item.state), item.name.lower()))[:WORST]
+
+
+def dashboard_parts(found: Picture) -> dict[str, Markup]:
+    """Return the dashboard's parts by element id."""
+    return _render(
+        "parts/dashboard.html",
+        ("banner", "verdict", "counts", "worst", "worker"),
+        picture=found,
+        judged=verdict.judge(found),
+        items=worst(found.items),
+        limit=WORST,
+        order=texts.WORST_FIRST,
+        editor=accounts.may_edit(),
+    )
+
+
+def row_parts(found: Picture) -> dict[str, Markup]:
+    """Return the parts of list rows by element id."""
+    parts = {"banner": banner(found)}
+    for item in found.items:
+        cells = _render("parts/row.html", ("state", "reason", "since"), item=item)
+        parts.update({f"{name}-{item.id}": html for name, html in cells.items()})
+    return parts
+
+
+def detail_parts(found: Picture) -> dict[str, Markup]:
+    """Return the parts of the details page by element id."""
+    now = _render("parts/details.html", ("now",), item=found.items[0])
+    return {"banner": banner(found), **now}
+
+
+def answer(found: Picture, parts: Mapping[str, str]) -> Response:
+    """Return `parts` as JSON, or 304 when the browser has just these."""
+    digest = hashlib.sha256("\0".join(f"{k}\0{v}" for k, v in parts.items()).encode())
+    response = jsonify(parts=parts, title=title(found))
+    response.set_etag(digest.hexdigest()[:32])
+    response.headers["Cache-Control"] = "no-cache"
+    if found.worker and found.worker.beat_at:
+        response.headers["Hawser-Heartbeat-Age"] = f"{found.worker.age_s:.1f}"
+    return response.make_conditional(request)
+
+
+def banner(found: Picture) -> Markup:
+    """Return the warning that the states are not known, empty while they are."""
+    return _render("parts/dashboard.html", ("banner",), picture=found)["banner"]
+
+
+def title(found: Picture) -> str:
+    """Return the mark before the page's title: how many connections need a look."""
+    if not found.live:
+        return "? "
+    failing = sum(1 for item in found.enabled if not item.up and not found.within_grace(item))
+    return f"({failing}) " if failing else ""
+
+
+def _render(template: str, names: Iterable[str], **values: Any) -> dict[str, Markup]:
+    """Render one macro of `template` a name."""
+    module = current_app.jinja_env.get_template(template).make_module(values)
+    return {name: Markup(getattr(module, name)()) for name in names}  # noqa: S704 - escaped inside

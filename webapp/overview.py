@@ -1,0 +1,331 @@
+"""The picture: what every connection and the worker are doing, derived when it is read.
+
+The only place that derives states. Health, dashboard, list and details all read it:
+- no worker runs, or its heartbeat is stale: every wanted connection is `unknown`;
+- enabled, and the live worker has written nothing about it: `pending`;
+- disabled, and the live worker has written nothing about it: `disabled`;
+- else the state that the live worker wrote.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import Connection as Transaction
+
+from database import reasons, rules
+from database.clock import database_now
+from database.models import Connection, ConnectionEvent, ConnectionStatus, WorkerHeartbeat
+from database.words import UP_STATES, ConnectionState, WorkerState
+from webapp import columns
+from webapp.settings import WebSettings
+
+#: Seconds for which an enabled connection may be down before anybody is told.
+GRACE_S = 10.0
+#: Workers in these states look after connections.
+ACTIVE_WORKERS = frozenset({WorkerState.STARTING, WorkerState.RUNNING, WorkerState.STOPPING})
+#: Events that start the grace anew beside the loss of a session.
+FRESH_STARTS = ("enabled", "worker_start", "config_changed", "operator_reconnect")
+
+
+@dataclass(slots=True)
+class Worker:
+    """A worker process as its last heartbeat shows it."""
+
+    worker_id: str
+    hostname: str
+    pid: int
+    boot_id: str
+    version: str
+    started_at: datetime | None
+    beat_at: datetime | None
+    state: str
+    hub_lag_ms: float
+    rss_bytes: int
+    connections: int
+    connected: int
+    #: Seconds since the last beat by the database's clock.
+    age_s: float
+    stale: bool
+
+    @property
+    def active(self) -> bool:
+        """Whether the states of this worker are facts of now."""
+        return not self.stale and self.state in ACTIVE_WORKERS
+
+
+@dataclass(slots=True)
+class Item:
+    """One connection as it is now."""
+
+    id: int
+    name: str
+    site: str
+    enabled: bool
+    state: str
+    reason_code: str
+    detail: Mapping[str, Any]
+    origin: str | None
+    certainty: str | None
+    raw_code: int | None
+    since: datetime | None
+    connected_since: datetime | None
+    attempt: int
+    next_attempt_at: datetime | None
+    #: Whether the live worker runs this very revision of the record.
+    applied: bool
+    host: Any
+    port: Any
+    client_id: str
+    status_topic: str
+    protocol_negotiated: str | None
+    messages_in: int
+    last_message_at: datetime | None
+    revision: Any
+
+    @property
+    def up(self) -> bool:
+        return self.state in UP_STATES
+
+    @property
+    def reason(self) -> str:
+        """The whole sentence, for signed-in readers."""
+        return reasons.explain(self.reason_code, self.detail)
+
+    @property
+    def summary(self) -> str:
+        """A few words without host, id or topic."""
+        return reasons.summarise(self.reason_code)
+
+    @property
+    def next_step(self) -> str:
+        return reasons.next_step(self.reason_code)
+
+
+@dataclass
+class Picture:
+    """Everything at one moment of the database's clock."""
+
+    now: datetime
+    worker: Worker | None
+    workers: Sequence[Worker]
+    items: Sequence[Item]
+    #: Ids that lost a session or were started within the grace.
+    lately_up: frozenset[int] = frozenset()
+
+    @property
+    def live(self) -> bool:
+        """Whether a worker runs, so that states are facts."""
+        return self.worker is not None and self.worker.active
+
+    @cached_property
+    def enabled(self) -> list[Item]:
+        return [item for item in self.items if item.enabled]
+
+    @cached_property
+    def connected(self) -> int:
+        return sum(1 for item in self.enabled if item.state == ConnectionState.CONNECTED)
+
+    @cached_property
+    def by_state(self) -> dict[str, int]:
+        return dict(Counter(item.state for item in self.items))
+
+    def within_grace(self, item: Item) -> bool:
+        """Whether `item` is down for so short a time that nobody needs to know."""
+        if item.since is None or self.now - item.since >= timedelta(seconds=GRACE_S):
+            return False
+        # `since` moves with every try; the connection may be down for much longer.
+        return item.attempt <= 1 or item.id in self.lately_up
+
+
+def read(transaction: Transaction, settings: WebSettings, *where: ColumnElement[bool]) -> Picture:
+    """Return the picture of the connections that `where` selects, all without it."""
+    now, found = _workers(transaction, settings)
+    worker = choose(found)
+    rows = transaction.execute(_statement().where(*where))
+    items = [_item(row, worker, settings.hostname) for row in rows]
+    picture = Picture(now, worker, found, items)
+    if any(_doubtful(item) for item in picture.enabled):
+        picture.lately_up = _lately_up(transaction)
+    return picture
+
+
+def workers(transaction: Transaction, settings: WebSettings) -> list[Worker]:
+    """Return every worker that has reported."""
+    return _workers(transaction, settings)[1]
+
+
+def choose(found: Sequence[Worker]) -> Worker | None:
+    """Return the worker that runs the connections, else the one heard of last."""
+
+    def rank(worker: Worker) -> tuple[bool, bool, float]:
+        running = worker.state == WorkerState.RUNNING and not worker.stale
+        return (running, worker.active, -worker.age_s)
+
+    return max(found, key=rank, default=None)
+
+
+def _workers(transaction: Transaction, settings: WebSettings) -> tuple[datetime, list[Worker]]:
+    table = WorkerHeartbeat
+    rows = transaction.execute(
+        select(
+            *(columns.raw(getattr(table, name)) for name in _WORKER_COLUMNS),
+            columns.time(table.started_at),
+            columns.time(table.beat_at),
+            columns.time(database_now().label("now")),
+        )
+    ).all()
+    if not rows:
+        moment = columns.moment(transaction.scalar(select(columns.time(database_now().label("n")))))
+        assert moment is not None
+        return moment, []
+    now: datetime = rows[0].now
+    return now, [_worker(row, now, settings.heartbeat_stale_after) for row in rows]
+
+
+_WORKER_COLUMNS = (
+    "worker_id",
+    "hostname",
+    "pid",
+    "boot_id",
+    "version",
+    "state",
+    "hub_lag_ms",
+    "rss_bytes",
+    "connections",
+    "connected",
+)
+
+
+def _worker(row: Row[Any], now: datetime, stale_after: float) -> Worker:
+    age = (now - row.beat_at).total_seconds() if row.beat_at else float("inf")
+    values = {name: getattr(row, name) for name in _WORKER_COLUMNS}
+    return Worker(
+        **values,
+        started_at=row.started_at,
+        beat_at=row.beat_at,
+        age_s=max(0.0, age),
+        stale=age > stale_after,
+    )
+
+
+def _statement() -> Any:
+    """One joined query of the columns that pages show: no ORM objects, no secrets."""
+    record, status = Connection, ConnectionStatus
+    return select(
+        *(columns.raw(getattr(record, name)) for name in _RECORD_COLUMNS),
+        columns.raw(record.is_enabled),
+        columns.raw(record.client_id),
+        columns.raw(record.status_topic),
+        columns.time(record.updated_at),
+        *(columns.raw(getattr(status, name)) for name in _STATUS_COLUMNS),
+        columns.json_object(status.detail),
+        columns.time(status.since),
+        columns.time(status.connected_since),
+        columns.time(status.next_attempt_at),
+        columns.time(status.last_message_at),
+        columns.raw(status.client_id).label("client_id_used"),
+        columns.raw(status.status_topic).label("status_topic_used"),
+    ).outerjoin_from(record, status, status.connection_id == record.id)
+
+
+_RECORD_COLUMNS = ("id", "name", "site", "host", "port", "revision")
+_STATUS_COLUMNS = (
+    "boot_id",
+    "state",
+    "reason_code",
+    "origin",
+    "certainty",
+    "raw_code",
+    "attempt",
+    "protocol_negotiated",
+    "applied_revision",
+    "messages_in",
+)
+
+
+def _item(row: Row[Any], worker: Worker | None, hostname: str) -> Item:
+    enabled = bool(row.is_enabled)
+    state, reason_code, detail, since = _derive(row, enabled, worker)
+    known = worker is not None and worker.active and row.boot_id == worker.boot_id
+    return Item(
+        id=row.id,
+        name=str(row.name),
+        site=str(row.site),
+        enabled=enabled,
+        state=state,
+        reason_code=reason_code,
+        detail=detail,
+        origin=row.origin if known else None,
+        certainty=row.certainty if known else None,
+        raw_code=row.raw_code if known else None,
+        since=since,
+        connected_since=row.connected_since if known else None,
+        attempt=(row.attempt or 0) if known else 0,
+        next_attempt_at=row.next_attempt_at if known else None,
+        applied=known and row.applied_revision == row.revision,
+        host=row.host,
+        port=row.port,
+        client_id=(row.client_id_used if known else None) or _filled(row, "client_id", hostname),
+        status_topic=(row.status_topic_used if known else None)
+        or _filled(row, "status_topic", hostname),
+        protocol_negotiated=row.protocol_negotiated if known else None,
+        messages_in=row.messages_in or 0,
+        last_message_at=row.last_message_at,
+        revision=row.revision,
+    )
+
+
+def _derive(
+    row: Row[Any], enabled: bool, worker: Worker | None
+) -> tuple[str, str, Mapping[str, Any], datetime | None]:
+    """Return (state, reason code, detail, since)."""
+    if worker is None:
+        return ConnectionState.UNKNOWN, "no_worker", {}, None
+    if not worker.active:
+        return ConnectionState.UNKNOWN, _silence(worker), _age(worker), worker.beat_at
+    if row.boot_id == worker.boot_id:
+        return row.state, row.reason_code, row.detail or {}, row.since
+    if not enabled:
+        return ConnectionState.DISABLED, "disabled", {}, row.updated_at
+    moments = [moment for moment in (row.updated_at, worker.started_at) if moment]
+    return ConnectionState.PENDING, "not_picked_up", {}, max(moments, default=None)
+
+
+def _silence(worker: Worker) -> str:
+    """Return the reason code for a worker whose word cannot be taken."""
+    if worker.state == WorkerState.STOPPED:
+        return "worker_stopped"
+    return "worker_silent" if worker.stale else "worker_standby"
+
+
+def _age(worker: Worker) -> dict[str, Any]:
+    return {"seconds": round(worker.age_s)} if worker.beat_at else {}
+
+
+def _filled(row: Row[Any], field: str, hostname: str) -> str:
+    """Return a template filled in, or as it is if it cannot be."""
+    template = str(getattr(row, field))
+    try:
+        return rules.render(template, rules.names_of(row._mapping, hostname))
+    except rules.TemplateError:
+        return template
+
+
+def _doubtful(item: Item) -> bool:
+    return not item.up and item.attempt > 1
+
+
+def _lately_up(transaction: Transaction) -> frozenset[int]:
+    event = ConnectionEvent
+    began = event.previous_state.in_(list(UP_STATES)) | event.reason_code.in_(FRESH_STARTS)
+    found = transaction.scalars(
+        select(func.distinct(event.connection_id)).where(event.at > database_now(-GRACE_S), began)
+    )
+    return frozenset(found)

@@ -1,0 +1,299 @@
+"""`/admin/connections/`: the records, each with its live state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flask import abort, flash, g, redirect, request
+from flask_admin import expose
+from flask_admin.actions import action
+from flask_admin.helpers import get_redirect_target
+from flask_admin.model import BaseModelView
+from sqlalchemy import Connection as Transaction
+from sqlalchemy.exc import IntegrityError
+from wtforms import Form
+
+from database.models import Connection
+from webapp import accounts, connection_form, live, records, store, texts
+from webapp.connection_form import ConnectionForm
+from webapp.overview import Item
+from webapp.pages.facts import events
+
+#: Events on the details page.
+LAST_EVENTS = 20
+
+#: The chips above the list: word, and which connections it selects.
+CHIPS: dict[str, tuple[str, Callable[[Item], bool]]] = {
+    "all": ("All", lambda item: True),
+    "connected": ("Connected", lambda item: item.enabled and item.up),
+    "failing": ("Not connected", lambda item: item.enabled and not item.up),
+    "disabled": ("Disabled", lambda item: not item.enabled),
+}
+#: How each column sorts.
+SORT_KEYS: dict[str, Callable[[Item], Any]] = {
+    "state": lambda item: (live.rank(item.state), item.name.lower()),
+    "name": lambda item: item.name.lower(),
+    "site": lambda item: item.site.lower(),
+    "broker": lambda item: (str(item.host), str(item.port)),
+    "client_id": lambda item: item.client_id,
+    "since": lambda item: item.since.timestamp() if item.since else 0.0,
+}
+
+
+class ConnectionView(BaseModelView):  # type: ignore[misc]
+    """List, new, edit, details, delete; enable and disable one or many."""
+
+    column_list = ("state", "name", "site", "broker", "client_id", "reason", "since")
+    column_labels = {"client_id": "Client id"}  # noqa: RUF012 - the library's own style
+    page_size = 50
+    can_set_page_size = True
+    page_size_options = (20, 50, 100, 200)
+    can_view_details = True
+    list_template = "connections/list.html"
+
+    def __init__(self) -> None:
+        super().__init__(
+            Connection, "Connections", endpoint="connections", url="/admin/connections"
+        )
+
+    # --- what the library asks for
+
+    def scaffold_list_columns(self) -> list[str]:
+        return list(self.column_list)
+
+    def scaffold_sortable_columns(self) -> dict[str, str]:
+        return {name: name for name in SORT_KEYS}
+
+    def init_search(self) -> bool:
+        return True
+
+    def search_placeholder(self) -> str:
+        return "Name, site, host, client id"
+
+    def scaffold_form(self) -> type[Form]:
+        return ConnectionForm
+
+    def scaffold_list_form(self, *_args: Any, **_kwargs: Any) -> type[Form]:
+        return Form
+
+    def get_pk_value(self, model: Item) -> int:
+        return model.id
+
+    def get_one(self, id: Any) -> Any:  # noqa: A002 - the library's name
+        number = records.identifier(id)
+        if number is None:
+            return None
+        with store.reading() as transaction:
+            return records.load(transaction, number)
+
+    def is_action_allowed(self, name: str) -> bool:
+        return accounts.may_edit()
+
+    def get_list(
+        self,
+        page: int,
+        sort_column: str | None,
+        sort_desc: bool,
+        search: str | None,
+        filters: Any,
+        execute: bool = True,
+        page_size: int | None = None,
+    ) -> tuple[int, Sequence[Item]]:
+        g.picture = live.picture()
+        found = [item for item in g.picture.items if _matches(item, search)]
+        g.chips = [
+            (name, label, sum(map(chosen, found))) for name, (label, chosen) in CHIPS.items()
+        ]
+        g.banner = live.banner(g.picture)
+        chosen = CHIPS.get(request.args.get("show", "all"), CHIPS["all"])[1]
+        found = sorted(filter(chosen, found), key=SORT_KEYS[sort_column or "state"])
+        if sort_desc:
+            found.reverse()
+        size = page_size or self.page_size
+        start = max(page, 0) * size
+        return len(found), found[start : start + size]
+
+    # --- pages
+
+    @expose("/new/", methods=("GET", "POST"))
+    def create_view(self) -> Any:
+        if not accounts.may_edit():
+            abort(403)
+        form = connection_form.build(request.form or None, records.defaults())
+        if request.method == "POST" and (name := _save(form, None)):
+            flash(f"Connection “{name}” was created.", "success")
+            return redirect(self._after_save())
+        return self._form_page(form, None)
+
+    @expose("/edit/", methods=("GET", "POST"))
+    def edit_view(self) -> Any:
+        if not accounts.may_edit():
+            abort(403)
+        record = self._asked_for()
+        form = connection_form.build(request.form or None, record)
+        if request.method == "POST" and (name := _save(form, record)):
+            flash(f"Connection “{name}” was saved.", "success")
+            return redirect(self._after_save())
+        return self._form_page(form, record)
+
+    @expose("/details/")
+    def details_view(self) -> Any:
+        record = self._asked_for()
+        found = live.picture([record["id"]])
+        with store.reading() as transaction:
+            last = transaction.execute(events(record["id"]).limit(LAST_EVENTS)).all()
+        return self.render(
+            "connections/details.html",
+            record=record,
+            item=found.items[0] if found.items else abort(404),
+            events=[row._mapping for row in last],
+            parts=live.detail_parts(found),
+            banner=live.banner(found),
+        )
+
+    @expose("/delete/", methods=("POST",))
+    def delete_view(self) -> Any:
+        number = records.identifier(request.form.get("id"))
+        self._delete([number] if number else [])
+        return redirect(self._back())
+
+    @action("enable", "Enable")
+    def enable(self, ids: list[str]) -> None:
+        """Enable the selected records."""
+        self._switch(ids, enabled=True)
+
+    @action("disable", "Disable")
+    def disable(self, ids: list[str]) -> None:
+        """Disable the selected records."""
+        self._switch(ids, enabled=False)
+
+    @action("delete", "Delete", "Delete the selected connections? This cannot be undone.")
+    def delete(self, ids: list[str]) -> None:
+        """Delete the selected records."""
+        self._delete([number for number in map(records.identifier, ids) if number])
+
+    # --- helpers
+
+    def _asked_for(self) -> records.Values:
+        found: records.Values | None = self.get_one(request.args.get("id"))
+        if found is None:
+            abort(404, texts.RECORD_GONE)
+        return found
+
+    def _form_page(self, form: ConnectionForm, record: records.Values | None) -> Any:
+        if form.errors or any(entry.form.errors for entry in form.subscriptions):
+            flash(texts.NOT_SAVED, "danger")
+        return self.render(
+            "connections/form.html",
+            form=form,
+            record=record,
+            groups=connection_form.GROUPS,
+            required=connection_form.REQUIRED,
+            blank=connection_form.blank_row(),
+            return_url=self._back(),
+        )
+
+    def _after_save(self) -> str:
+        if "_add_another" in request.form:
+            return self.get_url(".create_view", url=self._back())  # type: ignore[no-any-return]
+        return self._back()
+
+    def _back(self) -> str:
+        return get_redirect_target() or self.get_url(".index_view")
+
+    def _switch(self, ids: list[str], *, enabled: bool) -> None:
+        numbers = [number for number in map(records.identifier, ids) if number]
+        with store.writing() as transaction:
+            changed = records.enable(transaction, numbers, enabled)
+            names = sorted(records.names(transaction, numbers).values())
+        word = "enabled" if enabled else "disabled"
+        if not names:
+            flash(texts.NOTHING_SELECTED, "warning")
+        elif not changed:
+            flash(f"Already {word}: {_named(names)}.", "info")
+        else:
+            flash(f"{texts.count(changed, 'connection')} {word}: {_named(names)}.", "success")
+
+    def _delete(self, ids: list[int]) -> None:
+        with store.writing() as transaction:
+            names = sorted(records.names(transaction, ids).values())
+            records.remove(transaction, ids)
+        if names:
+            flash(f"Deleted: {_named(names)}.", "success")
+        else:
+            flash(texts.RECORD_GONE, "warning")
+
+
+class _RefusedError(Exception):
+    """Ends a transaction that must not be committed; holds what was wrong."""
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        super().__init__()
+        self.problems = problems
+
+
+def _refuse(problems: dict[str, str]) -> None:
+    if problems:
+        raise _RefusedError(problems)
+
+
+def _save(form: ConnectionForm, record: records.Values | None) -> str | None:
+    """Save the form and return the name, or mark what is wrong in it and return None."""
+    hostname = accounts.settings_of_app().hostname
+    values, wanted = connection_form.values(form), connection_form.wanted(form)
+    secrets = records.normalised(connection_form.secrets(form))
+    record_id = record["id"] if record else None
+    try:
+        with store.writing() as transaction:
+            whole = {**values, **_secrets_after(transaction, record, secrets), "id": record_id}
+            _refuse(records.check(whole, wanted, hostname))
+            _refuse(records.check_against_others(transaction, whole, hostname, record_id))
+            _store(transaction, form, record, {**values, **secrets}, wanted)
+    except _RefusedError as refusal:
+        connection_form.mark(form, refusal.problems)
+        return None
+    except IntegrityError:
+        # Somebody took the name between our look and our commit.
+        connection_form.mark(form, {"name": texts.NAME_TAKEN})
+        return None
+    return str(values["name"])
+
+
+def _store(
+    transaction: Transaction,
+    form: ConnectionForm,
+    record: records.Values | None,
+    values: records.Values,
+    wanted: list[records.Values],
+) -> None:
+    if record is None:
+        records.create(transaction, values, wanted)
+        return
+    seen = record["revision"] if form.revision.data == str(record["revision"]) else None
+    if seen is None or not records.change(transaction, record["id"], values, wanted, seen):
+        raise _RefusedError({"revision": texts.CONFLICT})
+
+
+def _secrets_after(
+    transaction: Transaction, record: records.Values | None, changes: records.Values
+) -> records.Values:
+    """Return the secrets as they would be after the save, for the checks only."""
+    stored = {
+        field: records.secret(transaction, record["id"], field) if record else None
+        for field in records.SECRETS
+    }
+    return stored | changes
+
+
+def _matches(item: Item, search: str | None) -> bool:
+    if not search:
+        return True
+    text = f"{item.name}\n{item.site}\n{item.host}\n{item.client_id}".lower()
+    return search.strip().lower() in text
+
+
+def _named(names: Sequence[str]) -> str:
+    """Return a few of `names` and the number of the others."""
+    shown = ", ".join(f"“{name}”" for name in names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5:,} more"

@@ -1,0 +1,42 @@
+"""`/admin/`: how everything stands, worst first, refreshed without a reload."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+from flask_admin import AdminIndexView, expose
+
+from webapp import live, records
+
+#: Ids that one poll may ask about: a page of the list.
+MAX_IDS = 200
+
+
+class DashboardView(AdminIndexView):  # type: ignore[misc]
+    """The dashboard and the endpoint that keeps the pages fresh."""
+
+    @expose("/")
+    def index(self) -> Any:
+        found = live.picture()
+        return self.render(
+            "dashboard.html",
+            picture=found,
+            parts=live.dashboard_parts(found),
+            mark=live.title(found),
+        )
+
+    @expose("/live")
+    def live(self) -> Any:
+        """Return the changing parts of the page that `show` names: JSON."""
+        asked = request.args.get("ids", "").split(",")[:MAX_IDS]
+        ids = [number for number in map(records.identifier, asked) if number]
+        show = request.args.get("show")
+        if show == "rows":
+            found = live.picture(ids)
+            return live.answer(found, live.row_parts(found))
+        if show == "details" and ids:
+            found = live.picture(ids[:1])
+            return live.answer(found, live.detail_parts(found) if found.items else {})
+        found = live.picture()
+        return live.answer(found, live.dashboard_parts(found))

@@ -1,0 +1,153 @@
+"""Read-only pages of what the worker wrote: events, messages, heartbeats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import request
+from flask_admin.model import BaseModelView
+from sqlalchemy import Select, select
+from wtforms import Form
+
+from database.models import Connection, ConnectionEvent, Message, WorkerHeartbeat
+from webapp import accounts, columns, overview, records, store
+
+#: Characters of a payload or topic that a list shows.
+PREVIEW_CHARACTERS = 200
+
+
+class ReadOnlyView(BaseModelView):  # type: ignore[misc]
+    """A list of Core rows, newest first: no ORM objects, no editing, no counting."""
+
+    can_create = can_edit = can_delete = False
+    column_display_actions = False
+    page_size = 50
+    list_template = "facts.html"
+    #: What an empty list says.
+    empty = ""
+    #: The template macro that shows a row.
+    kind = ""
+
+    def statement(self) -> Select[Any]:
+        """Return the rows, newest first."""
+        raise NotImplementedError
+
+    def get_list(
+        self, page: int, *_args: Any, page_size: int | None = None, **_kwargs: Any
+    ) -> tuple[None, list[Any]]:
+        size = page_size or self.page_size
+        start = min(max(page, 0), records.MAX_ID // size - 1) * size
+        with store.reading() as transaction:
+            rows = transaction.execute(self.statement().limit(size).offset(start)).all()
+        return None, [row._mapping for row in rows]
+
+    def get_pk_value(self, model: Mapping[str, Any]) -> Any:
+        return model.get("id")
+
+    def scaffold_list_columns(self) -> list[str]:
+        return []
+
+    def scaffold_sortable_columns(self) -> dict[Any, Any]:
+        return {}
+
+    def init_search(self) -> bool:
+        return False
+
+    def scaffold_form(self) -> type[Form]:
+        return Form
+
+    def scaffold_list_form(self, *_args: Any, **_kwargs: Any) -> type[Form]:
+        return Form
+
+    def get_one(self, id: Any) -> None:  # noqa: A002 - the library's name
+        return None
+
+
+class EventView(ReadOnlyView):
+    """`/admin/events/`: every transition, of one connection with `?connection=ID`."""
+
+    kind = "event"
+    empty = "No events yet. They appear as soon as the worker works on a connection."
+
+    def __init__(self) -> None:
+        super().__init__(ConnectionEvent, "Events", endpoint="events", url="/admin/events")
+
+    def statement(self) -> Select[Any]:
+        return events(records.identifier(request.args.get("connection")))
+
+
+def events(connection_id: int | None = None) -> Select[Any]:
+    """Return the statement for events, newest first, with the names of their records."""
+    event = ConnectionEvent
+    names = ("id", "connection_id", "state", "previous_state", "reason_code", "origin", "certainty")
+    statement = (
+        select(
+            *(columns.raw(getattr(event, name)) for name in (*names, "raw_code")),
+            columns.json_object(event.detail),
+            columns.time(event.at),
+            columns.raw(Connection.name),
+        )
+        .outerjoin_from(event, Connection, Connection.id == event.connection_id)
+        .order_by(event.id.desc())
+    )
+    if connection_id is not None:
+        statement = statement.where(event.connection_id == connection_id)
+    return statement
+
+
+class MessageView(ReadOnlyView):
+    """`/admin/messages/`: received messages, of one connection with `?connection=ID`."""
+
+    kind = "message"
+    empty = "No messages are stored yet."
+
+    def __init__(self) -> None:
+        super().__init__(Message, "Messages", endpoint="messages", url="/admin/messages")
+
+    def statement(self) -> Select[Any]:
+        message = Message
+        names = ("id", "connection_id", "topic", "payload", "qos", "retain")
+        statement = (
+            select(
+                *(columns.raw(getattr(message, name)) for name in names),
+                columns.time(message.received_at),
+                columns.raw(Connection.name),
+            )
+            .outerjoin_from(message, Connection, Connection.id == message.connection_id)
+            .order_by(message.id.desc())
+        )
+        wanted = records.identifier(request.args.get("connection"))
+        return statement if wanted is None else statement.where(message.connection_id == wanted)
+
+
+class WorkerView(ReadOnlyView):
+    """`/admin/workers/`: every worker process that has reported."""
+
+    kind = "worker"
+    empty = (
+        "No worker has ever reported. Start it: python3 manage.py supervisorctl start mqttworker"
+    )
+
+    def __init__(self) -> None:
+        super().__init__(WorkerHeartbeat, "Workers", endpoint="workers", url="/admin/workers")
+
+    def get_list(self, page: int, *_args: Any, **_kwargs: Any) -> tuple[None, list[Any]]:
+        with store.reading() as transaction:
+            workers = overview.workers(transaction, accounts.settings_of_app())
+        newest_first = sorted(workers, key=lambda worker: worker.age_s)
+        return None, newest_first[: self.page_size] if page <= 0 else []
+
+    def get_pk_value(self, model: Any) -> Any:
+        return model.worker_id
+
+
+def preview(payload: Any) -> str:
+    """Return the start of a payload as text, or as hex where it is none."""
+    data = payload if isinstance(payload, bytes) else str(payload).encode()
+    head = data[:PREVIEW_CHARACTERS]
+    try:
+        text = head.decode("utf-8", "strict" if len(data) <= len(head) else "ignore")
+    except UnicodeDecodeError:
+        text = head.hex(" ")
+    return text if text.isprintable() else repr(text)[1:-1]

@@ -1,0 +1,113 @@
+"""The set-up: keys, schema, roles, first account, sample. Running it again changes nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from database import migrate
+from database.models import Connection
+from database.settings import PREFIX, Settings, load
+from webapp import accounts, home, records, store
+from webapp.app import create_app
+from webapp.settings import WebSettings
+
+#: Beside the data: the sample was offered once.
+SAMPLE_MARKER = "sample-offered"
+SAMPLE_NAME = "demo"
+SAMPLE_SITE = "site_88"
+SAMPLE_FILTER = "demo/#"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The demo broker that the sample connection leads to."""
+
+    host: str
+    port: int
+    username: str
+    password_file: Path
+
+
+def run(sample: Sample | None = None, say: Callable[[str], object] = print) -> None:
+    """Set everything up. Ends the process with one sentence where it cannot."""
+    if os.environ.get(f"{PREFIX}ENV", "demo") == "demo":
+        _prepare_home()
+    settings = load(WebSettings)
+    app = create_app(settings)
+    with app.app_context():
+        _wait_for_database(store.engine(), say)
+        migrate.upgrade(store.engine())
+        accounts.ensure_roles()
+        _ensure_admin(settings, say)
+        if sample is not None:
+            _offer_sample(settings, sample, say)
+
+
+def _prepare_home() -> None:
+    path = Path(os.environ.get(f"{PREFIX}HOME") or Settings.model_fields["home"].default)
+    try:
+        home.prepare(path.expanduser().absolute())
+    except OSError as error:
+        sys.exit(f"hawser: HAWSER_HOME: cannot write to {path} ({error.strerror})")
+
+
+def _wait_for_database(engine: Engine, say: Callable[[str], object]) -> None:
+    told = False
+    while True:
+        try:
+            migrate.current(engine)
+        except SQLAlchemyError as error:
+            if engine.dialect.name == "sqlite":
+                sys.exit(
+                    "hawser: HAWSER_DATABASE_URL: the SQLite file cannot be opened; check that its "
+                    f"directory exists and is writable ({type(error).__name__})"
+                )
+            if not told:
+                say("Waiting for the database to accept connections ...")
+                told = True
+            time.sleep(migrate.RETRY_INTERVAL)
+        else:
+            return
+
+
+def _ensure_admin(settings: WebSettings, say: Callable[[str], object]) -> None:
+    if accounts.any_user():
+        return
+    try:
+        password = accounts.create_first_admin(settings)
+    except LookupError as error:
+        sys.exit(f"hawser: {error}")
+    say(f"First account: {settings.admin_email}")
+    if password:
+        kept = settings.home / accounts.ADMIN_PASSWORD_FILE
+        say(f"Password: {password}  (shown once; kept in {kept} until you change it)")
+
+
+def _offer_sample(settings: WebSettings, sample: Sample, say: Callable[[str], object]) -> None:
+    """Add the sample connection on the very first run, never again."""
+    marker = settings.home / SAMPLE_MARKER
+    if marker.exists():
+        return
+    values = {
+        **records.defaults(),
+        "name": SAMPLE_NAME,
+        "site": SAMPLE_SITE,
+        "host": sample.host,
+        "port": sample.port,
+        "username": sample.username,
+        "password": sample.password_file.read_text(encoding="utf-8").strip(),
+        "notes": "A sample that leads to the demo broker. Delete it whenever you like.",
+    }
+    with store.writing() as transaction:
+        if transaction.scalar(select(Connection.id).limit(1)) is None:
+            records.create(transaction, values, [{"topic_filter": SAMPLE_FILTER, "qos": 1}])
+            say(f"Sample connection “{SAMPLE_NAME}” added.")
+    home.keep(marker, "The sample connection was offered once; remove this file to offer it again.")

@@ -1,0 +1,64 @@
+"""The web's way to the database: one Flask-SQLAlchemy session, one engine for Core.
+
+Pages read columns with `reading()` and write wishes with `writing()`: a short
+transaction that takes SQLite's write lock first, so that it waits and never fails
+half-way. Flask-SQLAlchemy's session serves the accounts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import Engine, update
+
+from database import config_version
+from database.base import Base
+from database.models import ConfigVersion
+from database.session import apply_durability, engine_options, immediate
+from webapp.settings import WebSettings
+
+db = SQLAlchemy(model_class=Base)
+
+#: Connections the web keeps open: one a thread of gunicorn.
+POOL_SIZE = 8
+#: Longest statement of the web, seconds: a page must not hang longer.
+STATEMENT_TIMEOUT = 10.0
+
+
+def configure(app: Flask, settings: WebSettings) -> None:
+    """Bind `app` to the database of `settings`; nothing connects yet."""
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(
+        settings.url.render_as_string(hide_password=False),
+        pool_size=POOL_SIZE,
+        statement_timeout_s=STATEMENT_TIMEOUT,
+    )
+    db.init_app(app)
+    config_version.follow(db.session.session_factory)
+    with app.app_context():
+        apply_durability(db.engine)
+
+
+def engine() -> Engine:
+    """Return the engine of the current application."""
+    found: Engine = db.engine
+    return found
+
+
+@contextmanager
+def reading() -> Iterator[Transaction]:
+    """One read transaction: every statement in it sees the same moment on SQLite."""
+    with engine().connect() as transaction:
+        yield transaction
+
+
+@contextmanager
+def writing() -> Iterator[Transaction]:
+    """One write transaction on wishes; the worker is told with its commit."""
+    with immediate(engine()).begin() as transaction:
+        yield transaction
+        transaction.execute(update(ConfigVersion).values(version=ConfigVersion.version + 1))

@@ -1,0 +1,91 @@
+"""The words that people read, in one place. Standard library and stored words only."""
+
+from __future__ import annotations
+
+from database.words import ConnectionState as S
+
+PRODUCT = "Hawser"
+
+#: How each state is shown: (word, icon, tone). Word and icon always, never colour alone.
+STATES: dict[str, tuple[str, str, str]] = {
+    S.CONNECTED: ("connected", "✓", "good"),
+    S.DEGRADED: ("degraded", "▲", "warn"),
+    S.CONNECTING: ("connecting", "…", "warn"),
+    S.PENDING: ("pending", "◷", "warn"),
+    S.BACKOFF: ("retrying", "↻", "warn"),
+    S.STOPPING: ("stopping", "◼", "warn"),
+    S.COOLDOWN: ("cooldown", "‖", "bad"),
+    S.REFUSED: ("refused", "✕", "bad"),
+    S.CONFIG_ERROR: ("config error", "!", "bad"),
+    S.UNKNOWN: ("unknown", "?", "off"),
+    S.DISABLED: ("disabled", "–", "off"),
+}
+#: Worst first, as the dashboard sorts.
+WORST_FIRST = (
+    S.CONFIG_ERROR,
+    S.REFUSED,
+    S.COOLDOWN,
+    S.BACKOFF,
+    S.DEGRADED,
+    S.UNKNOWN,
+    S.CONNECTING,
+    S.PENDING,
+    S.STOPPING,
+    S.CONNECTED,
+    S.DISABLED,
+)
+
+FORM_EXPIRED = (
+    "This page was open too long, or your session ended. Go back, reload the page and send it "
+    "again; nothing was changed."
+)
+NOT_READY = "Hawser cannot reach its data at the moment; the connections are not affected."
+UNEXPECTED = "Something went wrong on our side. The log of the web process says what."
+HTTP_ERRORS = {
+    400: "The request could not be understood.",
+    401: "Sign in first.",
+    403: "Your account may read, not change. Ask an administrator for the role operator.",
+    404: "There is no such page.",
+    405: "This address does not take that kind of request.",
+}
+ERROR_TITLES = {
+    400: "Nothing was changed",
+    401: "Sign in",
+    403: "Not allowed",
+    404: "Not found",
+    500: "Something went wrong",
+    503: "Not ready",
+}
+
+CONFLICT = (
+    "Somebody else changed this record while you were editing it. Your changes are not saved. "
+    "Open the record again to see the other change, then repeat yours."
+)
+RECORD_GONE = "This connection no longer exists."
+NOT_SAVED = "Not saved: please correct the marked fields."
+NAME_TAKEN = "Another connection already has this name."
+NOTHING_SELECTED = "Select at least one connection first."
+
+
+def same_client_id(other: str, client_id: str) -> str:
+    """Two records that would push each other out."""
+    return (
+        f"Connection “{other}” already uses client id {client_id} on this host and port; the "
+        "broker would close one for the other. Use another client id or site."
+    )
+
+
+def sentence(text: str) -> str:
+    """Return `text` with a capital and a full stop."""
+    stripped = text.strip().rstrip(".")
+    return f"{stripped[:1].upper()}{stripped[1:]}." if stripped else ""
+
+
+def count(number: int, noun: str) -> str:
+    """`1 connection`, `2 connections`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def state_word(state: str) -> str:
+    """Return the word for `state`; one that this version does not know is shown as it is."""
+    return STATES.get(state, (state.replace("_", " "), "?", "off"))[0]
