@@ -1,0 +1,53 @@
+"""`lint` and `test`: the checks that decide whether a change is good."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from ops import system_packages, virtual_environment
+from ops.surroundings import ROOT
+
+
+def lint() -> int:
+    """Run every static check, also after one has failed; return 1 if any did."""
+    python = virtual_environment.ensure("dev")
+    checks = [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["mypy", "--strict", *typed()],
+    ]
+    failed = [check[0:2] for check in checks if _run(python, check, dict(os.environ)) != 0]
+    for name in failed:
+        sys.stderr.write(f"manage.py: {' '.join(name)} found something; see above.\n")
+    return 1 if failed else 0
+
+
+def typed() -> list[str]:
+    """Return what mypy checks: every Python package and file at the top of the checkout."""
+    packages = sorted(path.parent.name for path in ROOT.glob("[!.]*/__init__.py"))
+    files = sorted(path.name for path in ROOT.glob("*.py"))
+    return packages + files
+
+
+def test(arguments: list[str]) -> int:
+    """Install what the tests use, then run pytest with `arguments`; return its exit status."""
+    system_packages.provide()
+    python = virtual_environment.ensure("dev")
+    return _run(python, ["pytest", *arguments], _scrubbed())
+
+
+def _scrubbed() -> dict[str, str]:
+    """Return the environment without the product's settings: tests choose their own."""
+    away = ("HAWSER_", "PYTEST_ADDOPTS", "PYTHONPATH", "PYTHONHOME")
+    values = {name: value for name, value in os.environ.items() if not name.startswith(away)}
+    # Debian keeps mosquitto where only root's PATH looks.
+    values["PATH"] = os.pathsep.join([values.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    return values
+
+
+def _run(python: Path, module: list[str], environment: dict[str, str]) -> int:
+    done = subprocess.run([str(python), "-m", *module], cwd=ROOT, env=environment, check=False)
+    return done.returncode

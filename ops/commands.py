@@ -1,0 +1,147 @@
+"""The commands of `manage.py`: what each is called, takes and hands over to."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ops import checks, lock, run, surroundings, virtual_environment
+from ops.errors import CommandError
+
+#: Exit status of a program that Ctrl-C ended, as shells report it.
+INTERRUPTED = 130
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; return its exit status. A `CommandError` becomes one sentence on stderr."""
+    options, rest = _parser().parse_known_args(arguments)
+    if rest and not options.takes_more:
+        options.parser.error(f"unrecognised arguments: {' '.join(rest)}")
+    command: Callable[[argparse.Namespace, list[str]], int] = options.command
+    try:
+        return command(options, rest)
+    except CommandError as problem:
+        sys.stderr.write(f"manage.py: {problem}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"manage.py: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="manage.py", description="Set up and operate Hawser.", allow_abbrev=False
+    )
+    parser.add_argument(
+        "--home", metavar="DIR", help="data directory (default: HAWSER_HOME, else ./var)"
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add(commands, "test", _test, "install all it needs, then run the tests (takes pytest options)")
+    _add(commands, "lint", _lint, "ruff, ruff format --check, mypy --strict")
+    _add(commands, "bench", _bench, "run a benchmark, for example `bench connect`")
+    _add_connections(commands)
+    _add(commands, "supervisorctl", _supervisorctl, "status, stop mqttworker, start mqttworker ...")
+    _add(commands, "new-key", _new_key, "print a new encryption key")
+    _add(commands, "lock", _lock, "compile requirements/*.txt anew from pyproject.toml")
+    return parser
+
+
+Commands = argparse._SubParsersAction  # the only name that argparse gives to this type
+
+
+def _add(
+    commands: Commands[argparse.ArgumentParser],
+    name: str,
+    function: Callable[[argparse.Namespace, list[str]], int],
+    words: str,
+) -> argparse.ArgumentParser:
+    # What follows the name belongs to the program behind it, `--help` too.
+    takes_more = name not in ("run", "connections", "lint", "new-key", "lock")
+    parser = commands.add_parser(
+        name, help=words, description=words, add_help=not takes_more, allow_abbrev=False
+    )
+    parser.set_defaults(command=function, takes_more=takes_more, parser=parser)
+    return parser
+
+
+def _add_run(commands: Commands[argparse.ArgumentParser]) -> None:
+    words = "set up and start everything in the foreground; Ctrl-C stops it"
+    parser = _add(commands, "run", _run, words)
+    parser.add_argument("--port", type=int, metavar="N", help="port of the web (default 8000)")
+    parser.add_argument("--no-demo", action="store_true", help="without the demo broker")
+
+
+def _add_connections(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = _add(commands, "connections", _connections, "import or export connections as JSON")
+    kinds = parser.add_subparsers(dest="action", metavar="import|export", required=True)
+    kinds.add_parser("import", help="create or update").add_argument("file", metavar="FILE")
+    kinds.add_parser("export", help="without secrets").add_argument(
+        "file", metavar="FILE", nargs="?", help="default: standard output"
+    )
+
+
+def _run(options: argparse.Namespace, _rest: list[str]) -> int:
+    home = surroundings.home_directory(options.home)
+    wanted = run.Wanted(home=home, port=options.port, demo=not options.no_demo)
+    return run.run(wanted)
+
+
+def _test(_options: argparse.Namespace, rest: list[str]) -> int:
+    return checks.test(rest)
+
+
+def _lint(_options: argparse.Namespace, _rest: list[str]) -> int:
+    return checks.lint()
+
+
+def _bench(options: argparse.Namespace, rest: list[str]) -> int:
+    python = virtual_environment.ensure("dev")
+    home = surroundings.home_directory(options.home)
+    return _hand_over(python, ["-m", "bench", *rest], surroundings.environment(home))
+
+
+def _connections(options: argparse.Namespace, _rest: list[str]) -> int:
+    python = virtual_environment.ensure("demo")
+    home = surroundings.home_directory(options.home)
+    # The program runs in the checkout; the file was named from where the user stands.
+    files = [] if options.file in (None, "-") else [str(Path(options.file).absolute())]
+    if options.file == "-":
+        files = ["/dev/stdin" if options.action == "import" else "/dev/stdout"]
+    arguments = ["-m", "webapp", "connections", options.action, *files]
+    return _hand_over(python, arguments, surroundings.environment(home))
+
+
+def _supervisorctl(options: argparse.Namespace, rest: list[str]) -> int:
+    python = virtual_environment.ensure("demo")
+    home = surroundings.home_directory(options.home)
+    if not run.is_running(home):
+        msg = f"Hawser is not running from {home}; `python3 manage.py run` starts it."
+        raise CommandError(msg)
+    arguments = ["-m", "supervisor.supervisorctl", "-c", str(surroundings.SUPERVISOR_CONFIG)]
+    environment = surroundings.supervisor_environment(home, python)
+    return _hand_over(python, [*arguments, *rest], environment)
+
+
+def _new_key(options: argparse.Namespace, _rest: list[str]) -> int:
+    python = virtual_environment.ensure("demo")
+    home = surroundings.home_directory(options.home)
+    return _hand_over(python, ["-m", "webapp", "new-key"], surroundings.environment(home))
+
+
+def _lock(_options: argparse.Namespace, _rest: list[str]) -> int:
+    return lock.lock()
+
+
+def _hand_over(python: Path, arguments: list[str], environment: dict[str, str]) -> int:
+    """Run a program of the virtual environment in the checkout; return its exit status."""
+    done = subprocess.run(
+        [str(python), *arguments], cwd=surroundings.ROOT, env=environment, check=False
+    )
+    # A program that a signal ended has a negative status; shells call that 128 + signal.
+    return done.returncode if done.returncode >= 0 else 128 - done.returncode

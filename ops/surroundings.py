@@ -1,0 +1,83 @@
+"""Where things are, and the environment that every child process gets."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import stat
+import tempfile
+from pathlib import Path
+
+from ops.errors import CommandError
+
+ROOT = Path(__file__).resolve().parent.parent
+SUPERVISOR_CONFIG = ROOT / "supervisord.conf"
+#: Open files that supervisord asks for on behalf of the worker: one for a connection, and slack.
+WANTED_FILES = 32768
+#: Longest socket path that supervisord can bind, in bytes: the kernel takes 107, and
+#: supervisord first binds the same name with a dot and its process id behind it.
+MAX_SOCKET_PATH = 96
+
+
+def home_directory(argument: str | None) -> Path:
+    """Return the data directory: `--home`, else HAWSER_HOME, else `var` in the checkout.
+
+    It exists afterwards and only its owner may enter. Raises CommandError.
+    """
+    chosen = argument or os.environ.get("HAWSER_HOME") or str(ROOT / "var")
+    home = Path(chosen).expanduser().absolute()
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"The data directory {home} cannot be made: {error.strerror}."
+        raise CommandError(msg) from None
+    return home
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Return the environment of the product's processes for this data directory."""
+    values = dict(os.environ)
+    values["HAWSER_HOME"] = str(home)
+    values.setdefault("HAWSER_ENV", "demo")
+    # Python's own switches would point the virtual environment at foreign packages.
+    for name in ("PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__"):
+        values.pop(name, None)
+    return values
+
+
+def supervisor_environment(home: Path, python: Path) -> dict[str, str]:
+    """Return `environment` with what supervisord.conf refers to."""
+    values = environment(home)
+    values["HAWSER_PYTHON"] = str(python)
+    values["HAWSER_SUPERVISOR_SOCKET"] = str(supervisor_socket(home))
+    values["HAWSER_MINFDS"] = str(open_files())
+    values.setdefault("HAWSER_RUN_DEMO_BROKER", "false")
+    values.setdefault("HAWSER_RUN_SETUP", "false")
+    return values
+
+
+def open_files() -> int:
+    """Return how many open files supervisord may ask for; asking for more would stop it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return WANTED_FILES if hard == resource.RLIM_INFINITY else min(WANTED_FILES, hard)
+
+
+def supervisor_socket(home: Path) -> Path:
+    """Return the path of supervisord's socket: in `home`, or where its path is short enough."""
+    path = home / "supervisor.sock"
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
+        return path
+    name = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+    return _own_directory(f"hawser-{os.getuid()}-{name}") / "supervisor.sock"
+
+
+def _own_directory(name: str) -> Path:
+    """Return a directory for temporary files that nobody else may enter. Raises CommandError."""
+    directory = Path(tempfile.gettempdir()) / name
+    directory.mkdir(mode=0o700, exist_ok=True)
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        msg = f"{directory} belongs to somebody else; choose a data directory with a shorter path."
+        raise CommandError(msg)
+    return directory

@@ -1,0 +1,173 @@
+"""The virtual environment: made once, repaired when broken, filled from the lock files."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from ops.errors import CommandError
+from ops.surroundings import ROOT
+
+#: The sets of requirements, each a file in requirements/; a later one holds all of an earlier.
+SETS = ("run", "demo", "dev")
+TOOLS = ROOT / ".tools"
+STAMP = "hawser-stamp.json"
+
+
+def ensure(wanted: str) -> Path:
+    """Return the Python of a virtual environment that holds the set `wanted`.
+
+    Does nothing when its stamp says so already. Raises CommandError.
+    """
+    directory = location()
+    if _holds(directory, wanted):
+        return python_of(directory)
+    with _only_one():
+        # Another call may have done the work while this one waited.
+        if not _holds(directory, wanted):
+            _fill(directory, wanted)
+    return python_of(directory)
+
+
+def location() -> Path:
+    """Return `.venv`, or a directory of its own if `.venv` belongs to another Python version."""
+    default = ROOT / ".venv"
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    made_by = _version(default)
+    return default if made_by in (None, here) else ROOT / f".venv-{here}"
+
+
+def python_of(directory: Path) -> Path:
+    """Return the path of the interpreter in a virtual environment."""
+    return directory / "bin" / "python"
+
+
+def _version(directory: Path) -> str | None:
+    """Return the version (`3.11`) a virtual environment was made with, None if it is unusable."""
+    if not os.access(python_of(directory), os.X_OK):
+        return None
+    found = list(directory.glob("lib/python3.*"))
+    return found[0].name.removeprefix("python") if len(found) == 1 else None
+
+
+def _holds(directory: Path, wanted: str) -> bool:
+    """Say whether the stamp names the lock file of `wanted` or of a larger set."""
+    if not os.access(python_of(directory), os.X_OK):
+        return False
+    try:
+        stamp = json.loads((directory / STAMP).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    enough = SETS[SETS.index(wanted) :]
+    return stamp in [_stamp(name) for name in enough]
+
+
+def _stamp(name: str) -> dict[str, str]:
+    digest = hashlib.sha256(_lock_file(name).read_bytes()).hexdigest()
+    return {"set": name, "lock": digest}
+
+
+def _lock_file(name: str) -> Path:
+    return ROOT / "requirements" / f"{name}.txt"
+
+
+@contextlib.contextmanager
+def _only_one() -> Iterator[None]:
+    """Let one manage.py at a time change the virtual environment; the others wait."""
+    TOOLS.mkdir(exist_ok=True)
+    with (TOOLS / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            _say("Waiting for another manage.py that is installing packages ...")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _fill(directory: Path, wanted: str) -> None:
+    (directory / STAMP).unlink(missing_ok=True)
+    if not _has_pip(directory):
+        _make(directory)
+    _say(f"Installing requirements/{wanted}.txt into {directory.name} (once, a minute or two) ...")
+    _pip(
+        [str(python_of(directory)), "-m", "pip"],
+        ["--require-hashes", "-r", str(_lock_file(wanted))],
+    )
+    (directory / STAMP).write_text(json.dumps(_stamp(wanted)), encoding="utf-8")
+
+
+def _has_pip(directory: Path) -> bool:
+    python = python_of(directory)
+    return os.access(python, os.X_OK) and _quiet([str(python), "-m", "pip", "--version"]) is None
+
+
+def _make(directory: Path) -> None:
+    """Make the virtual environment anew with venv, or with virtualenv where venv is crippled."""
+    _say(f"Making {directory.name} ...")
+    shutil.rmtree(directory, ignore_errors=True)
+    problem = _quiet([sys.executable, "-m", "venv", str(directory)])
+    if problem is None and _has_pip(directory):
+        return
+    # Debian keeps ensurepip in a package of its own (python3-venv): venv then fails half-way.
+    shutil.rmtree(directory, ignore_errors=True)
+    _make_with_virtualenv(directory)
+
+
+def _make_with_virtualenv(directory: Path) -> None:
+    if _quiet([sys.executable, "-m", "pip", "--version"]) is not None:
+        msg = (
+            "This Python can make no virtual environment: it has neither venv nor pip. "
+            "On Debian, `apt-get install python3-venv` puts that right."
+        )
+        raise CommandError(msg)
+    target = TOOLS / "virtualenv"
+    # --target is exempt from the rule that keeps pip away from Debian's own packages.
+    _pip(
+        [sys.executable, "-m", "pip"],
+        ["--target", str(target), "--upgrade", "--require-hashes", "-r", str(_lock_file("tools"))],
+    )
+    problem = _quiet([sys.executable, "-m", "virtualenv", str(directory)], PYTHONPATH=str(target))
+    if problem is not None:
+        msg = f"virtualenv could not make {directory}:\n{problem}"
+        raise CommandError(msg)
+
+
+def _pip(pip: list[str], arguments: list[str]) -> None:
+    command = [*pip, "install", "--quiet", *arguments]
+    if subprocess.run(command, env=_clean_environment(), check=False).returncode != 0:
+        msg = "pip could not install the packages; its own words are above."
+        raise CommandError(msg)
+
+
+def _quiet(command: list[str], **variables: str) -> str | None:
+    """Run `command`; return None if it succeeded, else what it wrote."""
+    done = subprocess.run(
+        command,
+        env=_clean_environment() | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return None if done.returncode == 0 else done.stdout
+
+
+def _clean_environment() -> dict[str, str]:
+    """Return the environment without the switches that send pip's work somewhere else."""
+    away = {"PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIRE_VIRTUALENV"}
+    away |= {"PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__"}
+    kept = {name: value for name, value in os.environ.items() if name not in away}
+    return kept | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+
+
+def _say(sentence: str) -> None:
+    sys.stdout.write(f"{sentence}\n")
+    sys.stdout.flush()
