@@ -16,6 +16,7 @@ from pathlib import Path
 LOOK_INTERVAL = 0.005
 _OPENED = re.compile(rb"New connection from (\S+) on port")
 _CONNECTED = re.compile(rb"New client connected from (\S+) as (.+) \(p\d")
+_ENDED = re.compile(rb": Client (.+) (?:closed its connection|disconnected|has exceeded timeout)")
 
 
 class BrokerLog:
@@ -33,6 +34,8 @@ class BrokerLog:
         self.connected_at: dict[bytes, float] = {}
         #: How many CONNECTs succeeded; more than clients means that some had to repeat.
         self.connects = 0
+        #: How many connections of known clients ended.
+        self.ended = 0
 
     def follow(self, clients: int, seconds: float, alive: Callable[[], bool]) -> None:
         """Return once `clients` different ids are connected. Raises TimeoutError."""
@@ -63,3 +66,5 @@ class BrokerLog:
             self.connected_at.setdefault(match[2], now)
             opened_at = self._opened_at.pop(match[1], now)
             self.first_opened_at = min(self.first_opened_at, opened_at)
+        elif (match := _ENDED.search(line)) and match[1] in self.connected_at:
+            self.ended += 1

@@ -9,24 +9,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import signal
-import statistics
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench import proc
 from bench.broker_log import BrokerLog
+from bench.connect_report import Sample, as_json, as_text
 from bench.contestants import Contestant, all_contestants
 from bench.mosquitto import Mosquitto, executable
 from bench.processes import Child, allow_many_files
-from bench.table import Row, render
 
 #: Seconds that a process gets to settle before its memory is measured.
 SETTLE = 2.0
@@ -37,39 +34,6 @@ EXIT_TIMEOUT = 60.0  # seconds
 LAG_INTERVAL = 0.5
 #: Open files besides one a connection.
 SPARE_FILES = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What one run of one contestant measured."""
-
-    contestant: str
-    connections: int
-    #: Seconds from the first TCP connection until the broker had accepted every client.
-    connect_s: float
-    #: Seconds from the start of the process until then.
-    start_s: float
-    rss_kb_per_connection: float
-    #: Percent of one core while nothing happens but keepalives.
-    cpu_idle_percent: float
-    #: Seconds from SIGTERM to the end of the process.
-    stop_s: float
-    exit_status: int
-    #: CONNECTs that the broker accepted beyond one a client.
-    repeated_connects: int
-    hub_lag_ms: float | None
-
-
-ROWS = [
-    Row("first connection to all connected", "connect_s", "{:.2f} s"),
-    Row("process start to all connected", "start_s", "{:.2f} s"),
-    Row("memory a connection", "rss_kb_per_connection", "{:.1f} KB"),
-    Row("CPU while idle", "cpu_idle_percent", "{:.1f} %"),
-    Row("SIGTERM to exit", "stop_s", "{:.2f} s"),
-    Row("exit status", "exit_status", "{:.0f}"),
-    Row("repeated connects", "repeated_connects", "{:.0f}"),
-    Row("longest stall of the hub", "hub_lag_ms", "{:.0f} ms"),
-]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,9 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
     samples, failures = _measure_all(taking_part, count, arguments.runs, arguments.idle)
     notes += failures
     if arguments.json:
-        print(json.dumps(_report(samples, notes), indent=2))
+        print(json.dumps(as_json(samples, notes), indent=2))
     else:
-        print(_text(samples, notes, arguments))
+        print(as_text(samples, notes, count, arguments.runs))
     return 1 if failures else 0
 
 
@@ -104,7 +68,7 @@ def _choose(count: int, only: str | None) -> tuple[list[Contestant], list[str]]:
     """Return who takes part, and why the others do not."""
     wanted = only.split(",") if only else None
     taking_part, notes = [], []
-    for contestant in all_contestants():
+    for contestant in all_contestants(count):
         if wanted is not None and contestant.name not in wanted:
             continue
         if reason := contestant.why_not(count):
@@ -146,6 +110,7 @@ def _measure(contestant: Contestant, count: int, idle: float, empty_kb: int) -> 
         cpu = proc.cpu_percent(child.pid, idle)
         rss = proc.rss_kb(child.pid)
         log.read()
+        lost = log.ended
         descriptor = os.pidfd_open(child.pid)
         try:
             child.send_signal(signal.SIGTERM)
@@ -161,6 +126,7 @@ def _measure(contestant: Contestant, count: int, idle: float, empty_kb: int) -> 
             cpu_idle_percent=cpu,
             stop_s=stop_s,
             exit_status=child.wait(),
+            lost=lost,
             repeated_connects=log.connects - count,
             hub_lag_ms=lag.longest,
         )
@@ -204,44 +170,6 @@ class _HubLag:
             lag = self._contestant.hub_lag_ms()
             if lag is not None:
                 self.longest = max(lag, self.longest or 0.0)
-
-
-def _text(samples: list[Sample], notes: list[str], arguments: argparse.Namespace) -> str:
-    title = (
-        f"{arguments.connections:,} connections to a private mosquitto: will, clean session, "
-        f"keepalive 5 s; median of {arguments.runs}; {os.cpu_count()} CPUs, "
-        f"Python {platform.python_version()}"
-    )
-    columns = {
-        name: {row.key: _median(samples, name, row.key) for row in ROWS}
-        for name in dict.fromkeys(sample.contestant for sample in samples)
-    }
-    lines = [title, "", render(ROWS, columns)]
-    if ratio := _ratio(samples):
-        lines += ["", f"worker / bare gmqtt, first connection to all connected: {ratio:.2f}"]
-    return "\n".join(lines + [f"note: {note}" for note in notes])
-
-
-def _report(samples: list[Sample], notes: list[str]) -> dict[str, object]:
-    return {
-        "cpus": os.cpu_count(),
-        "python": platform.python_version(),
-        "worker_to_bare_gmqtt": _ratio(samples),
-        "samples": [asdict(sample) for sample in samples],
-        "notes": notes,
-    }
-
-
-def _median(samples: list[Sample], name: str, key: str) -> float | None:
-    values = [getattr(sample, key) for sample in samples if sample.contestant == name]
-    known = [value for value in values if value is not None]
-    return statistics.median(known) if known else None
-
-
-def _ratio(samples: list[Sample]) -> float | None:
-    worker = _median(samples, "worker", "connect_s")
-    bare = _median(samples, "bare gmqtt", "connect_s")
-    return worker / bare if worker and bare else None
 
 
 def _say(line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from abc import ABC, abstractmethod
@@ -14,6 +15,7 @@ from bench.mosquitto import executable
 from bench.ports import HOST, free_port
 from bench.processes import Child
 from bench.references.common import KEEPALIVE
+from bench.references.paho_threads import PER_PROCESS
 from database import encryption, migrate
 from database.models import Connection, WorkerHeartbeat
 from database.session import make_engine
@@ -32,14 +34,14 @@ class Contestant(ABC):
     def start(self, directory: Path, port: int, count: int) -> Child:
         """Start the process."""
 
+    @abstractmethod
+    def wait_until_idle(self, child: Child) -> None:
+        """Return once a process that has nothing to connect has started up."""
+
     def why_not(self, count: int) -> str | None:
         """Say why this contestant cannot take part, None if it can."""
         del count
         return None
-
-    def wait_until_idle(self, child: Child) -> None:
-        """Return once a process that has nothing to connect has started up."""
-        child.wait_for_output("ready", START_TIMEOUT)
 
     def hub_lag_ms(self) -> float | None:
         """Return the longest stall that the process reports now, None if it measures none."""
@@ -50,16 +52,23 @@ class Contestant(ABC):
 
 
 class Reference(Contestant):
-    """A module of `bench.references`."""
+    """A module of `bench.references`, run in as many processes as it needs."""
 
-    def __init__(self, name: str, module: str) -> None:
+    def __init__(self, name: str, module: str, processes: int = 1) -> None:
         self.name = name
         self._module = module
+        self._processes = processes
 
     def start(self, directory: Path, port: int, count: int) -> Child:
         command = [sys.executable, "-m", f"bench.references.{self._module}"]
         command += ["--port", str(port), "--connections", str(count)]
+        command += ["--processes", str(self._processes)]
         return Child(command, directory / "log", cwd=ROOT)
+
+    def wait_until_idle(self, child: Child) -> None:
+        child.wait_for(
+            lambda: child.output().count("ready") == self._processes, START_TIMEOUT, "ready"
+        )
 
 
 class Bridges(Contestant):
@@ -161,11 +170,12 @@ def _record(index: int, port: int) -> Connection:
     )
 
 
-def all_contestants() -> list[Contestant]:
-    """Return the worker and its references, the worker first."""
+def all_contestants(count: int) -> list[Contestant]:
+    """Return the worker and its references for `count` connections, the worker first."""
+    paho_processes = math.ceil(count / PER_PROCESS)
     return [
         Worker(),
         Reference("bare gmqtt", "gmqtt_asyncio"),
-        Reference("paho threads", "paho_threads"),
+        Reference("paho threads", "paho_threads", paho_processes),
         Bridges(),
     ]

@@ -10,8 +10,25 @@ from pathlib import Path
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
+def family(pid: int) -> list[int]:
+    """Return a process and all of its descendants."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return [pid, *(member for child in children for member in family(int(child)))]
+
+
 def rss_kb(pid: int) -> int:
-    """Return the resident memory of a process in KB."""
+    """Return the resident memory of a process and its descendants in KB."""
+    return sum(map(_rss_kb, family(pid)))
+
+
+def cpu_percent(pid: int, seconds: float) -> float:
+    """Watch a process and its descendants for `seconds`; return how much of one core they used."""
+    before, started = _cpu_seconds(pid), time.monotonic()
+    time.sleep(seconds)
+    return 100 * (_cpu_seconds(pid) - before) / (time.monotonic() - started)
+
+
+def _rss_kb(pid: int) -> int:
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1])
@@ -19,18 +36,15 @@ def rss_kb(pid: int) -> int:
     raise ProcessLookupError(msg)
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process has used, user and system together."""
-    # The second field is the program's name in brackets and may hold blanks.
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def cpu_percent(pid: int, seconds: float) -> float:
-    """Watch a process for `seconds`; return how much of one core it used."""
-    before, started = cpu_seconds(pid), time.monotonic()
-    time.sleep(seconds)
-    return 100 * (cpu_seconds(pid) - before) / (time.monotonic() - started)
+def _cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process and its descendants have used, user and system."""
+    total = 0
+    for member in family(pid):
+        # The second field is the program's name in brackets and may hold blanks.
+        stat = Path(f"/proc/{member}/stat").read_text(encoding="ascii")
+        fields = stat.rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / _TICKS
 
 
 def seconds_until_exit(descriptor: int, limit: float) -> float:

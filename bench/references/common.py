@@ -9,10 +9,12 @@ KEEPALIVE = 5
 
 
 def arguments() -> argparse.Namespace:
-    """Return the port of the broker and the number of connections."""
+    """Return the broker's port, the number of connections and how they are numbered and shared."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--connections", type=int, required=True)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=1)
     return parser.parse_args()
 
 

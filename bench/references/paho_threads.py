@@ -1,8 +1,14 @@
-"""N connects by paho, one thread a connection."""
+"""N connects by paho, one thread a connection.
+
+paho waits with select(), which ends at 1,024 file descriptors; beyond that it loses its
+connections, so more than `PER_PROCESS` of them are spread over several processes.
+"""
 
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 
 import paho.mqtt.client as mqtt
@@ -10,6 +16,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from bench.ports import HOST
 from bench.references.common import KEEPALIVE, arguments, say_ready
+
+#: paho needs three file descriptors a connection.
+PER_PROCESS = 300
 
 
 def connect(index: int, port: int) -> mqtt.Client:
@@ -23,11 +32,11 @@ def connect(index: int, port: int) -> mqtt.Client:
     return client
 
 
-def main(port: int, count: int) -> None:
+def hold(port: int, indices: range) -> None:
     """Connect, wait for SIGTERM, disconnect all, then wait for the threads."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    clients = [connect(index, port) for index in range(count)]
+    clients = [connect(index, port) for index in indices]
     say_ready()
     stop.wait()
     for client in clients:
@@ -36,6 +45,28 @@ def main(port: int, count: int) -> None:
         client.loop_stop()
 
 
+def share(port: int, count: int, processes: int) -> None:
+    """Let `processes` copies of this program hold `count` connections."""
+    children: list[subprocess.Popen[bytes]] = []
+
+    def end(*_: object) -> None:
+        for child in children:
+            child.terminate()
+
+    signal.signal(signal.SIGTERM, end)
+    for number in range(processes):
+        first, last = (count * edge // processes for edge in (number, number + 1))
+        own = ["--first", str(first), "--connections", str(last - first), "--port", str(port)]
+        children.append(
+            subprocess.Popen([sys.executable, "-m", "bench.references.paho_threads", *own])
+        )
+    for child in children:
+        child.wait()
+
+
 if __name__ == "__main__":
     given = arguments()
-    main(given.port, given.connections)
+    if given.processes > 1:
+        share(given.port, given.connections, given.processes)
+    else:
+        hold(given.port, range(given.first, given.first + given.connections))
