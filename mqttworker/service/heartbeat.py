@@ -13,7 +13,7 @@ from database.version import VERSION
 from database.words import WorkerState
 from mqttworker.adapters import process
 from mqttworker.ports.journal import Beat
-from mqttworker.ports.store import Store
+from mqttworker.ports.store import Presence
 from mqttworker.service.manager import MQTTConnectionManager
 from mqttworker.service.threads import in_thread
 
@@ -39,11 +39,11 @@ class Heartbeat:
 
     def __init__(
         self,
-        store: Store,
+        presence: Presence,
         identity: Identity,
         managers: Callable[[], list[MQTTConnectionManager]],
     ) -> None:
-        self._store = store
+        self._presence = presence
         self._identity = identity
         self._managers = managers
         self._started_at = datetime.now(UTC)
@@ -72,7 +72,7 @@ class Heartbeat:
             connections=len(managers),
             connected=sum(manager.is_up for manager in managers),
         )
-        in_thread(self._store.beat, beat)
+        in_thread(self._presence.beat, beat)
 
     def watch_hub(self) -> None:
         """Measure for ever how much later than asked the hub wakes a greenlet."""

@@ -30,13 +30,13 @@ class Housekeeping:
             if manager.messages_in != self._written.get(connection_id, 0):
                 changed[connection_id] = manager.traffic()
         if changed:
-            in_thread(self._store.write_traffic, changed)
+            in_thread(self._store.facts.write_traffic, changed)
             self._written.update({key: item.messages_in for key, item in changed.items()})
 
     def clean(self) -> None:
         """Remove what nobody needs any more."""
         specs = [manager.record.spec for manager in self._monitor.managers.values()]
         self._transport.keep_only({spec.tls for spec in specs if spec and spec.tls})
-        in_thread(self._store.forget_deleted)
-        in_thread(self._store.prune_events)
-        in_thread(self._store.prune_heartbeats)
+        in_thread(self._store.facts.forget_deleted)
+        in_thread(self._store.facts.prune_events)
+        in_thread(self._store.presence.prune_heartbeats)

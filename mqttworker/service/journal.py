@@ -12,7 +12,7 @@ from gevent.lock import BoundedSemaphore
 from sqlalchemy.exc import SQLAlchemyError
 
 from mqttworker.ports.journal import Status, Transition
-from mqttworker.ports.store import LeaseLostError, Store
+from mqttworker.ports.store import Facts, LeaseLostError
 from mqttworker.service.threads import in_thread
 
 log = structlog.get_logger(__name__)
@@ -30,8 +30,8 @@ SLICE = 2_000
 class Journal:
     """Takes notes at once and writes them from a greenlet of its own."""
 
-    def __init__(self, store: Store, on_lease_lost: Callable[[], object]) -> None:
-        self._store = store
+    def __init__(self, facts: Facts, on_lease_lost: Callable[[], object]) -> None:
+        self._facts = facts
         self._on_lease_lost = on_lease_lost
         self._statuses: dict[int, Status] = {}
         self._transitions: deque[Transition] = deque(maxlen=MAX_WAITING_EVENTS)
@@ -70,7 +70,7 @@ class Journal:
             statuses = [self._statuses[key] for key in list(self._statuses)[:SLICE]]
             transitions = list(self._transitions)[:SLICE]
             try:
-                in_thread(self._store.write, statuses, transitions)
+                in_thread(self._facts.write, statuses, transitions)
             except SQLAlchemyError as error:
                 self._report_failure(error)
                 return False

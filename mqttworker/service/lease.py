@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mqttworker.adapters.lockfile import LockFile
 from mqttworker.core.lease import Tenure
-from mqttworker.ports.store import Store
+from mqttworker.ports.store import Presence
 from mqttworker.service.context import Clock
 from mqttworker.service.threads import in_thread
 
@@ -27,13 +27,13 @@ class LeaseKeeper:
 
     def __init__(
         self,
-        store: Store,
+        presence: Presence,
         lock: LockFile,
         stale_after: float,
         clock: Clock,
         on_lost: Callable[[str], object],
     ) -> None:
-        self._store = store
+        self._presence = presence
         self._lock = lock
         self._stale_after = stale_after
         self._clock = clock
@@ -52,7 +52,7 @@ class LeaseKeeper:
         asked_at = self._clock.now()
         token = self._lock.token if self._lock.acquire() else None
         try:
-            answer = in_thread(self._store.hold_lease, LEASE_TTL, self._stale_after, token)
+            answer = in_thread(self._presence.hold_lease, LEASE_TTL, self._stale_after, token)
         except SQLAlchemyError:
             self._tenure = self._tenure.unanswered()
             self._yield_if_needed()
@@ -72,7 +72,7 @@ class LeaseKeeper:
 
     def release(self) -> None:
         """Give the lease up, so that a standby takes over at once."""
-        in_thread(self._store.release_lease)
+        in_thread(self._presence.release_lease)
         self._lock.release()
 
     def _yield_if_needed(self) -> None:

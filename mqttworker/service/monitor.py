@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.plan import Plan, plan
 from mqttworker.core.spec import Record
-from mqttworker.ports.store import Store
+from mqttworker.ports.store import Wishes
 from mqttworker.service.context import Context
 from mqttworker.service.manager import MQTTConnectionManager
 from mqttworker.service.threads import in_thread
@@ -20,8 +20,8 @@ log = structlog.get_logger(__name__)
 class Monitor:
     """Owns the connection managers, one for each wanted record."""
 
-    def __init__(self, store: Store, context: Context, interval: float) -> None:
-        self._store = store
+    def __init__(self, wishes: Wishes, context: Context, interval: float) -> None:
+        self._wishes = wishes
         self._context = context
         self._interval = interval
         self._wake = Event()
@@ -42,7 +42,7 @@ class Monitor:
 
     def poll_config(self) -> None:
         """Wake the monitor when a wish changed."""
-        version = in_thread(self._store.config_version)
+        version = in_thread(self._wishes.config_version)
         if version != self._version:
             self._version = version
             self._wake.set()
@@ -53,7 +53,7 @@ class Monitor:
         """Reconcile once. Without the database, what runs goes on as it is."""
         self._check_all()
         try:
-            wanted = in_thread(self._store.load_records)
+            wanted = in_thread(self._wishes.load_records)
         except SQLAlchemyError as error:
             words = "connections cannot be read, going on with what is known"
             log.error(words, error=type(error).__name__)

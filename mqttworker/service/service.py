@@ -58,9 +58,9 @@ class MQTTService:
         )
         lock = LockFile(settings.home / "worker.lock")
         self._lease = LeaseKeeper(
-            self._store, lock, settings.heartbeat_stale_after, self._clock, self.fail
+            self._store.presence, lock, settings.heartbeat_stale_after, self._clock, self.fail
         )
-        self._journal = Journal(self._store, self._lease.lost)
+        self._journal = Journal(self._store.facts, self._lease.lost)
         context = Context(
             self._transport,
             self._journal,
@@ -68,10 +68,10 @@ class MQTTService:
             self._lease.may_connect,
             clock=self._clock,
         )
-        self._monitor = Monitor(self._store, context, settings.monitor_interval)
+        self._monitor = Monitor(self._store.wishes, context, settings.monitor_interval)
         self._housekeeping = Housekeeping(self._store, self._monitor, self._transport)
         self._heartbeat = Heartbeat(
-            self._store, identity, lambda: list(self._monitor.managers.values())
+            self._store.presence, identity, lambda: list(self._monitor.managers.values())
         )
         self._helpers = Helpers(self.fail)
         self._ending = Event()
@@ -144,7 +144,7 @@ class MQTTService:
 
     def _wait_for_schema(self) -> None:
         reported = None
-        while (problem := in_thread(self._store.schema_problem)) is not None:
+        while (problem := in_thread(self._store.wishes.schema_problem)) is not None:
             if problem != reported:
                 log.warning("waiting for the database", problem=problem)
                 reported = problem

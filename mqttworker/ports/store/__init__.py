@@ -1,0 +1,24 @@
+"""All that the worker asks of the database, and the only worker code with SQL.
+
+Every method is one short transaction, may block, and raises SQLAlchemyError; the
+service calls them through the hub's threads.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine
+
+from mqttworker.ports.store.facts import Facts, LeaseLostError
+from mqttworker.ports.store.presence import Presence
+from mqttworker.ports.store.wishes import Wishes
+
+__all__ = ["Facts", "LeaseLostError", "Presence", "Store", "Wishes"]
+
+
+class Store:
+    """The database as one worker process sees it."""
+
+    def __init__(self, engine: Engine, *, boot_id: str, hostname: str) -> None:
+        self.wishes = Wishes(engine, hostname)
+        self.facts = Facts(engine, boot_id)
+        self.presence = Presence(engine, boot_id)

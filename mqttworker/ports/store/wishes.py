@@ -1,0 +1,71 @@
+"""Read what operators want: the schema's state, the config version, the records."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Engine, Table, select, type_coerce
+from sqlalchemy.types import NullType
+
+from database import config_version, encryption, migrate
+from database.models import Connection, Subscription
+from mqttworker.core import records
+from mqttworker.core.spec import Record
+
+_connection: Table = Connection.__table__  # type: ignore[assignment]
+_subscription: Table = Subscription.__table__  # type: ignore[assignment]
+
+_RawRow = tuple[Any, ...]
+
+
+class Wishes:
+    """The tables that the web writes."""
+
+    def __init__(self, engine: Engine, hostname: str) -> None:
+        self._engine = engine
+        self._hostname = hostname
+        self._parsed: dict[int, tuple[tuple[_RawRow, ...], Record]] = {}
+
+    def schema_problem(self) -> str | None:
+        """Say in one sentence why the database cannot be used yet, or None."""
+        return migrate.problem(self._engine)
+
+    def config_version(self) -> int:
+        """Return the number that moves with every wish."""
+        with self._engine.connect() as transaction:
+            return config_version.read(transaction)
+
+    def load_records(self) -> dict[int, Record]:
+        """Return all enabled connections by id, the unusable ones with their flaw.
+
+        A row that did not change since the last call is not parsed again.
+        """
+        with self._engine.connect() as transaction:
+            rows = transaction.execute(_raw(_connection).where(_connection.c.is_enabled)).all()
+            related = transaction.execute(_raw(_subscription).order_by(_subscription.c.id)).all()
+        subscriptions = defaultdict(list)
+        for item in related:
+            subscriptions[item.connection_id].append(item)
+        before, self._parsed = self._parsed, {}
+        for row in rows:
+            own = subscriptions[row.id]
+            raw = (tuple(row), *map(tuple, own))
+            known = before.get(row.id)
+            record = known[1] if known and known[0] == raw else self._parse(row, own)
+            self._parsed[row.id] = (raw, record)
+        return records.without_rivals(record for _, record in self._parsed.values())
+
+    def _parse(self, row: Any, subscriptions: Iterable[Any]) -> Record:
+        return records.parse(
+            row._mapping,
+            [item._mapping for item in subscriptions],
+            hostname=self._hostname,
+            decrypt=encryption.decrypt,
+        )
+
+
+def _raw(table: Table) -> Any:
+    """Select every column as the driver gives it: no conversion can fail on bad values."""
+    return select(*(type_coerce(column, NullType()).label(column.name) for column in table.c))
