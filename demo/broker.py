@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from amqtt.broker import Broker
 from amqtt.errors import BrokerError
 from amqtt.plugins.base import BaseAuthPlugin
 
 from database import logs
 from demo import login
+from demo.version_gate import GatedBroker
 
 #: Seconds between two messages on `demo/time`.
 PUBLISH_INTERVAL = 5.0
@@ -70,7 +70,7 @@ async def _serve(port: int, password: str) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    broker = Broker(_configuration(port, password))
+    broker = GatedBroker(_configuration(port, password))
     log = structlog.get_logger("demo.broker")
     try:
         await broker.start()
@@ -91,7 +91,7 @@ def _configuration(port: int, password: str) -> dict[str, Any]:
     }
 
 
-async def _publish_until(stop: asyncio.Event, broker: Broker) -> None:
+async def _publish_until(stop: asyncio.Event, broker: GatedBroker) -> None:
     while not stop.is_set():
         now = datetime.now(UTC).isoformat(timespec="seconds")
         await broker.internal_message_broadcast("demo/time", now.encode(), 0)

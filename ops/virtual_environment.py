@@ -141,10 +141,14 @@ def _make_with_virtualenv(directory: Path) -> None:
 
 
 def _pip(pip: list[str], arguments: list[str]) -> None:
-    command = [*pip, "install", "--quiet", *arguments]
-    if subprocess.run(command, env=_clean_environment(), check=False).returncode != 0:
-        msg = "pip could not install the packages; its own words are above."
+    problem = _quiet([*pip, "install", *arguments])
+    if problem is not None:
+        msg = f"pip could not install the packages. Its last words:\n{_end_of(problem)}"
         raise CommandError(msg)
+
+
+def _end_of(text: str) -> str:
+    return "\n".join(text.strip().splitlines()[-15:])
 
 
 def _quiet(command: list[str], **variables: str) -> str | None:
