@@ -216,7 +216,7 @@ def problems(
 
 
 def _check_protocol(value: object) -> str | None:
-    if value in set(Protocol):
+    if isinstance(value, str) and value in set(Protocol):
         return None
     return f"Use one of {', '.join(Protocol)}."
 
@@ -226,7 +226,8 @@ def _check_template(record: Mapping[str, Any], field: str, hostname: str, check:
     if not isinstance(value, str):
         return str(check(value))
     if len(value) > MAX_STRING_BYTES:
-        return f"Use at most {MAX_STRING_BYTES:,} bytes; this has {len(value.encode()):,}."
+        size = len(value.encode("utf-8", "surrogatepass"))
+        return f"Use at most {MAX_STRING_BYTES:,} bytes; this has {size:,}."
     try:
         filled = render(value, names_of(record, hostname))
     except TemplateError:
@@ -255,7 +256,8 @@ def _check_subscriptions(subscriptions: Sequence[Mapping[str, Any]]) -> dict[str
         problem = check_topic_filter(topic_filter)
         if problem is None and topic_filter in seen:
             problem = "This Topic Filter is already in the list; keep one of the two."
-        seen.add(topic_filter)
+        elif problem is None:
+            seen.add(topic_filter)
         found[f"subscriptions[{index}].topic_filter"] = problem
         found[f"subscriptions[{index}].qos"] = check_integer(item.get("qos"), 0, 2)
     return found

@@ -14,8 +14,10 @@ from typing import Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from database import encryption
+from database.session import normalised_url
 
 PREFIX = "HAWSER_"
 #: Each of these may also be given as HAWSER_<NAME>_FILE, the path of a file that holds it.
@@ -24,6 +26,8 @@ FILE_SETTINGS = ("SECRET_KEY", "ENCRYPTION_KEYS", "DATABASE_URL", "ADMIN_PASSWOR
 SECRET_KEY_FILE = "secret-key"  # noqa: S105 - a file name
 ENCRYPTION_KEYS_FILE = "encryption-keys"
 MIN_SECRET_KEY_CHARACTERS = 32
+#: The database drivers that Hawser brings along.
+DRIVERS = ("pysqlite", "psycopg")
 
 
 class Settings(BaseSettings):
@@ -57,6 +61,7 @@ class Settings(BaseSettings):
     def _complete(self) -> Settings:
         if not self.database_url.get_secret_value():
             self._set("database_url", f"sqlite:///{self.home / 'hawser.db'}")
+        _check_url(self.database_url.get_secret_value())
         if not self.encryption_keys.get_secret_value():
             self._set("encryption_keys", self._from_home(ENCRYPTION_KEYS_FILE))
         _check_keys(self.encryption_key_list)
@@ -85,6 +90,19 @@ class Settings(BaseSettings):
         if self.env == "production" or not path.is_file():
             return ""
         return path.read_text(encoding="utf-8").strip()
+
+
+def _check_url(url: str) -> None:
+    try:
+        known = normalised_url(url).get_driver_name() in DRIVERS
+    except (ArgumentError, NoSuchModuleError):
+        known = False
+    if not known:
+        msg = (
+            "HAWSER_DATABASE_URL must look like sqlite:////path/hawser.db or "
+            "postgresql://user:password@host/database"
+        )
+        raise ValueError(msg)
 
 
 def _check_keys(keys: list[str]) -> None:
@@ -116,7 +134,8 @@ def load(kind: type[T]) -> T:
         _read_files()
         return kind()
     except OSError as error:
-        sys.exit(f"hawser: {error}")
+        sys.stderr.write(f"hawser: {error}\n")
+        raise SystemExit(2) from None
     except ValidationError as error:
         sys.stderr.write(f"hawser: {sentence(error)}\n")
         raise SystemExit(2) from None
