@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.support.packets import V5, Connect, Packet, PacketType, Publish
+from tests.support.packets import V5, Connect, Packet, PacketType, Publish, Will
 
 
 def read_packet(receive: Callable[[int], bytes]) -> Packet:
@@ -89,29 +89,27 @@ def parse_connect(body: bytes) -> Connect:
         raise ValueError(msg)
     version, flags, keepalive = reader.number(1), reader.number(1), reader.number(2)
     properties = _properties(reader) if version == V5 else {}
-    client_id = reader.string()
-    will_topic = will_payload = None
-    if flags & 0x04:
-        if version == V5:
-            _properties(reader)
-        will_topic, will_payload = reader.string(), reader.data()
+    # The arguments are in the order of the packet: each takes its field off the reader.
     result = Connect(
         version=version,
-        client_id=client_id,
-        clean=bool(flags & 0x02),
+        clean_start=bool(flags & 0x02),
         keepalive=keepalive,
+        properties=properties,
+        client_id=reader.string(),
+        will=_will(reader, version, flags) if flags & 0x04 else None,
         username=reader.string() if flags & 0x80 else None,
         password=reader.data() if flags & 0x40 else None,
-        will_topic=will_topic,
-        will_payload=will_payload,
-        will_qos=flags >> 3 & 0x03,
-        will_retain=bool(flags & 0x20),
-        properties=properties,
     )
     if reader:
         msg = "the CONNECT holds more than it says"
         raise ValueError(msg)
     return result
+
+
+def _will(reader: _Reader, version: int, flags: int) -> Will:
+    if version == V5:
+        _properties(reader)
+    return Will(reader.string(), reader.data(), flags >> 3 & 0x03, bool(flags & 0x20))
 
 
 def parse_publish(version: int, received: Packet) -> Publish:

@@ -42,19 +42,27 @@ class Packet:
 
 
 @dataclass(frozen=True, slots=True)
+class Will:
+    """The Will Message of a CONNECT."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Connect:
     """What a CONNECT says."""
 
     version: int
     client_id: str
-    clean: bool
+    #: Clean Start (5) or Clean Session (3.1.1).
+    clean_start: bool
     keepalive: int  # seconds
     username: str | None
     password: bytes | None
-    will_topic: str | None
-    will_payload: bytes | None
-    will_qos: int
-    will_retain: bool
+    will: Will | None
     #: MQTT 5 properties by identifier; only those with one number or text.
     properties: dict[int, int | bytes] = field(default_factory=dict)
 
