@@ -322,8 +322,8 @@ def _connack_cause(body: bytes, version: str) -> Cause | None:
     code = body[1]
     if code == 0:
         return None
-    # Brokers that do not know MQTT 5 answer in the short form of 3.1.1.
-    old = version == Protocol.V311 or (len(body) == 2 and code in reasons.CONNACK_311)
+    # A broker that does not know MQTT 5 answers with the codes of 3.1.1.
+    old = version == Protocol.V311 or code in reasons.CONNACK_311
     words = reasons.CONNACK_311 if old else reasons.REASON_CODES_5
     return cause(words.get(code, "unspecified_error"), raw_code=code, protocol=version)
 

@@ -14,7 +14,8 @@ SESSIONS = 3
 WINDOW = 120.0  # seconds
 #: ... when all but the first ended this soon after their CONNACK.
 SHORT_SESSION = 30.0  # seconds
-#: With the verdict standing, a client id connects at most SESSIONS times in WINDOW.
+#: A first session that lasted this long was there before the rival: it threw nobody out.
+UNDISPUTED_SESSION = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class Session:
     def is_short(self) -> bool:
         """Whether it ended soon after its CONNACK."""
         return self.closed_at - self.opened_at < SHORT_SESSION
+
+    @property
+    def is_our_own(self) -> bool:
+        """Whether it stood long enough to show that no rival was there when it began."""
+        return self.closed_at - self.opened_at >= UNDISPUTED_SESSION
 
 
 def remember(evidence: tuple[Session, ...], session: Session) -> tuple[Session, ...]:
@@ -45,10 +51,11 @@ def is_duplicate(evidence: tuple[Session, ...]) -> bool:
 
 
 def earliest_retry(evidence: tuple[Session, ...]) -> float:
-    """Return the moment from which another session keeps us within SESSIONS a WINDOW.
+    """Return the moment from which another takeover keeps us within SESSIONS a WINDOW.
 
-    Each of our sessions throws the rival out; this bounds the harm.
+    Each session that we open against a rival throws it out; this bounds the harm.
     """
-    if len(evidence) < SESSIONS:
+    ours = evidence[1:] if evidence and evidence[0].is_our_own else evidence
+    if len(ours) < SESSIONS:
         return 0.0
-    return evidence[-SESSIONS].opened_at + WINDOW
+    return ours[-SESSIONS].opened_at + WINDOW

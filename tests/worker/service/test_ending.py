@@ -1,0 +1,163 @@
+"""How the worker stops, dies and comes back, and what others see of it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import Engine, select
+
+from database.models import WorkerLease
+from database.words import ConnectionState as State
+from database.words import WorkerState
+from tests.support.mosquitto import Mosquitto
+from tests.support.observer import Observer, retained
+from tests.support.scripted_broker import ScriptedBroker
+from tests.support.scripts import NO_PUBACK
+from tests.worker.service.worker import WorkerProcess, add, events, heartbeat, states
+
+MANY = 60
+STATUS = ("+/backend/status",)
+#: What the whole stop may take, seconds (S8), and a little for a busy machine.
+STOP_LIMIT = 5.5
+
+
+def _connect_many(engine: Engine, worker: WorkerProcess, port: int) -> list[str]:
+    names = [f"site_{number}" for number in range(MANY)]
+    for name in names:
+        add(engine, name, port)
+    worker.start()
+    worker.wait_for_states(dict.fromkeys(names, State.CONNECTED))
+    return [f"{name}/backend/status" for name in names]
+
+
+def test_sigterm_says_offline_everywhere_and_exits_with_zero(
+    engine: Engine, mosquitto: Mosquitto, worker: WorkerProcess
+) -> None:
+    topics = _connect_many(engine, worker, mosquitto.port)
+    assert retained(mosquitto.port, STATUS, MANY) == dict.fromkeys(topics, b"online")
+    worker.child.send_signal(signal.SIGTERM)
+    assert worker.child.wait(STOP_LIMIT) == 0
+    assert retained(mosquitto.port, STATUS, MANY) == dict.fromkeys(topics, b"offline")
+    assert heartbeat(engine, worker.child.pid)["state"] == WorkerState.STOPPED
+
+
+def test_frozen_brokers_do_not_hold_up_the_stop(
+    engine: Engine,
+    mosquitto: Mosquitto,
+    start_mosquitto: Callable[..., Mosquitto],
+    worker: WorkerProcess,
+) -> None:
+    frozen = start_mosquitto()
+    for number in range(6):
+        add(engine, f"frozen_{number}", frozen.port, keepalive_s=60)
+    topics = _connect_many(engine, worker, mosquitto.port)
+    worker.wait_for_states({f"frozen_{number}": State.CONNECTED for number in range(6)})
+    frozen.freeze()
+    worker.child.send_signal(signal.SIGTERM)
+    assert worker.child.wait(STOP_LIMIT) == 0
+    assert retained(mosquitto.port, STATUS, MANY) == dict.fromkeys(topics, b"offline")
+    frozen.thaw()
+    with Observer(frozen.port, STATUS) as observer:
+        observer.wait_for("frozen_0/backend/status", b"offline")
+
+
+def test_a_broker_that_never_acknowledges_does_not_hold_up_the_stop(
+    engine: Engine, scripted_broker: ScriptedBroker, worker: WorkerProcess
+) -> None:
+    scripted_broker.script = NO_PUBACK
+    add(engine, "plant", scripted_broker.port)
+    worker.start()
+    worker.wait_for_states({"plant": State.CONNECTED})
+    worker.child.send_signal(signal.SIGTERM)
+    assert worker.child.wait(STOP_LIMIT) == 0
+    scripted_broker.wait(lambda: scripted_broker.open_now == 0)
+    # No DISCONNECT: it would have cancelled the will, which now speaks for us.
+    assert scripted_broker.sessions[0].ending != "disconnect"
+
+
+def test_sigterm_while_connecting_exits_with_zero(
+    engine: Engine, scripted_broker: ScriptedBroker, worker: WorkerProcess
+) -> None:
+    scripted_broker.script = scripted_broker.script.__class__(connack=None)
+    add(engine, "plant", scripted_broker.port)
+    worker.start()
+    worker.wait_for_states({"plant": State.CONNECTING})
+    worker.child.send_signal(signal.SIGTERM)
+    assert worker.child.wait(STOP_LIMIT) == 0
+
+
+def test_a_killed_worker_is_seen_by_its_wills_at_once(
+    engine: Engine, mosquitto: Mosquitto, worker: WorkerProcess
+) -> None:
+    topics = _connect_many(engine, worker, mosquitto.port)
+    with Observer(mosquitto.port, STATUS) as observer:
+        observer.wait_for_latest(dict.fromkeys(topics, b"online"))
+        killed_at = time.monotonic()
+        worker.child.kill()
+        observer.wait_for_latest(dict.fromkeys(topics, b"offline"))
+        last = max(message.at for message in observer.messages)
+    assert last - killed_at <= 0.5
+
+
+def test_after_a_kill_the_next_worker_takes_over_without_waiting_for_the_lease(
+    engine: Engine, mosquitto: Mosquitto, worker: WorkerProcess
+) -> None:
+    topics = _connect_many(engine, worker, mosquitto.port)
+    worker.child.kill()
+    worker.start()
+    started_at = time.monotonic()
+    with Observer(mosquitto.port, STATUS) as observer:
+        observer.wait_for_latest(dict.fromkeys(topics, b"online"), 10.0)
+    assert time.monotonic() - started_at < 10.0
+    with engine.connect() as transaction:
+        assert transaction.execute(select(WorkerLease.epoch)).scalar_one() == 2
+
+
+def test_a_second_worker_stands_by_and_takes_over(
+    engine: Engine,
+    mosquitto: Mosquitto,
+    worker: WorkerProcess,
+    tmp_path: Path,
+    process_environment: dict[str, str],
+) -> None:
+    connection_id = add(engine, "plant", mosquitto.port)
+    worker.start()
+    worker.wait_for_states({"plant": State.CONNECTED})
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    environment = process_environment | {"HAWSER_HOME": str(elsewhere), "NAME": "second"}
+    with WorkerProcess(tmp_path, environment, engine) as second:
+        second.wait_until_worker(WorkerState.STANDBY)
+        assert heartbeat(engine, second.child.pid)["connections"] == 0
+        worker.child.kill()
+        # Its lock file is not shared, so it has to wait until the lease runs out.
+        second.wait_until_worker(WorkerState.RUNNING, seconds=10.0)
+        second.wait_for_states({"plant": State.CONNECTED}, seconds=5.0)
+    assert events(engine, connection_id)[-1] == ("stopping", "worker_shutdown")
+
+
+def test_a_frozen_worker_steps_down_when_it_wakes_up_and_finds_a_successor(
+    engine: Engine,
+    mosquitto: Mosquitto,
+    worker: WorkerProcess,
+    tmp_path: Path,
+    process_environment: dict[str, str],
+) -> None:
+    add(engine, "plant", mosquitto.port)
+    worker.start()
+    worker.wait_for_states({"plant": State.CONNECTED})
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    environment = process_environment | {"HAWSER_HOME": str(elsewhere), "NAME": "second"}
+    with WorkerProcess(tmp_path, environment, engine) as second:
+        second.wait_until_worker(WorkerState.STANDBY)
+        worker.child.freeze()
+        second.wait_until_worker(WorkerState.RUNNING, seconds=12.0)
+        second.wait_for_states({"plant": State.CONNECTED}, seconds=5.0)
+        worker.child.thaw()
+        assert worker.child.wait(10.0) == 1
+        assert states(engine) == {"plant": State.CONNECTED}
+        assert retained(mosquitto.port, STATUS) == {"plant/backend/status": b"online"}
