@@ -32,8 +32,10 @@ def _before_flush(session: Session, _context: object, _instances: object) -> Non
     changed = [*session.new, *session.deleted, *filter(session.is_modified, session.dirty)]
     wishes = [row for row in changed if isinstance(row, Connection | Subscription | Command)]
     for row in wishes:
-        if isinstance(row, Subscription) and row.connection is not None:
-            _touch(session, row.connection)
+        # A subscription that was taken off its record has none; the record itself is in the list.
+        record = row.connection if isinstance(row, Subscription) else row
+        if isinstance(record, Connection):
+            _touch(session, record)
     if wishes:
         bump(session)
 
