@@ -110,9 +110,8 @@ def _connections(options: argparse.Namespace, _rest: list[str]) -> int:
     python = virtual_environment.ensure("demo")
     home = surroundings.home_directory(options.home)
     # The program runs in the checkout; the file was named from where the user stands.
-    files = [] if options.file in (None, "-") else [str(Path(options.file).absolute())]
-    if options.file == "-":
-        files = ["/dev/stdin" if options.action == "import" else "/dev/stdout"]
+    here = options.file in (None, "-")
+    files = [options.file or "-"] if here else [str(Path(options.file).absolute())]
     arguments = ["-m", "webapp", "connections", options.action, *files]
     return _hand_over(python, arguments, surroundings.environment(home))
 

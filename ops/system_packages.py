@@ -60,7 +60,7 @@ def provide() -> None:
 
 
 def _install(packages: list[SystemPackage]) -> None:
-    with _no_service_starts():
+    with no_service_starts(POLICY):
         _apt("update", "-qq")
         names = [package.name for package in packages]
         _apt("install", "-qq", "-y", "--no-install-recommends", *names)
@@ -82,17 +82,17 @@ def _apt(*arguments: str) -> None:
 
 
 @contextlib.contextmanager
-def _no_service_starts() -> Iterator[None]:
-    """Forbid service starts for the time of an installation, unless a policy exists already."""
-    if POLICY.exists():
+def no_service_starts(policy: Path) -> Iterator[None]:
+    """Forbid service starts for the time of an installation, unless `policy` exists already."""
+    if policy.exists():
         yield
         return
-    POLICY.write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
+    policy.write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
     try:
-        POLICY.chmod(0o755)
+        policy.chmod(0o755)
         yield
     finally:
-        POLICY.unlink(missing_ok=True)
+        policy.unlink(missing_ok=True)
 
 
 def _say(sentence: str) -> None:

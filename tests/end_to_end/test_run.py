@@ -1,0 +1,109 @@
+"""`manage.py run`: what a newcomer sees, and what stops it from starting."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.product import Product, children_of, exists
+from tests.support.process import HOST, wait_until
+
+
+def test_the_first_run_leads_to_pass_with_the_sample_connected(product: Product) -> None:
+    run = product.start()
+    run.wait_for_output("Hawser is ready", 30)
+    product.wait_for_connected(1, 15)
+    status, body = product.health()
+    assert (status, body["status"]) == (200, "pass")
+    assert [item["name"] for item in body["connections"]] == ["demo"]
+    password = (product.home / "admin-password").read_text(encoding="utf-8").strip()
+    assert run.output().count(password) == 1
+
+
+def test_nobody_else_can_read_what_the_first_run_keeps(product: Product) -> None:
+    product.start().wait_for_output("Hawser is ready", 30)
+    assert stat.S_IMODE(product.home.stat().st_mode) == 0o700
+    secrets = ["admin-password", "demo-broker-password", "encryption-keys", "secret-key"]
+    modes = {name: stat.S_IMODE((product.home / name).stat().st_mode) for name in secrets}
+    assert modes == dict.fromkeys(secrets, 0o600)
+    sockets = [path for path in product.home.iterdir() if path.is_socket()]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in sockets] in ([], [0o700])
+
+
+def test_a_second_run_answers_in_under_five_seconds_and_keeps_quiet(product: Product) -> None:
+    product.start("--no-demo").wait_for_output("Hawser is ready", 30)
+    assert product.stop() == 0
+    password = (product.home / "admin-password").read_text(encoding="utf-8").strip()
+    began = time.monotonic()
+    run = product.start("--no-demo")
+    wait_until(lambda: product.health()[0] == 200, 20, run.output)
+    assert time.monotonic() - began < 5
+    assert password not in run.output()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_everything_with_status_0(product: Product, number: signal.Signals) -> None:
+    run = product.start()
+    product.wait_for_connected(1, 30)
+    children = children_of(run.pid)
+    assert len(children) >= 3
+    began = time.monotonic()
+    assert product.stop(number) == 0
+    assert time.monotonic() - began < 10
+    assert not [pid for pid in children if exists(pid)]
+
+
+def test_a_taken_port_is_one_sentence(product: Product) -> None:
+    with socket.create_server((HOST, product.port)):
+        run = product.start()
+        assert run.wait() == 1
+    assert run.output().startswith(f"manage.py: Port {product.port} on {HOST} cannot be used")
+    assert run.output().count("\n") == 1
+    assert not list(product.home.iterdir())
+
+
+def test_a_taken_port_of_the_demo_broker_is_one_sentence(product: Product) -> None:
+    with socket.create_server((HOST, product.broker_port)):
+        run = product.start()
+        assert run.wait() == 1
+    assert "HAWSER_DEMO_BROKER_PORT" in run.output()
+    assert run.output().count("\n") == 1
+
+
+def test_a_second_run_from_the_same_directory_says_that_it_runs(product: Product) -> None:
+    first = product.start("--no-demo")
+    first.wait_for_output("Hawser is ready", 30)
+    second = product.manage("run", "--port", str(product.broker_port))
+    assert second.returncode == 1
+    assert f"already runs from {product.home}" in second.stderr
+    assert first.running
+
+
+def test_commands_for_a_product_that_does_not_run_say_so(product: Product) -> None:
+    done = product.manage("supervisorctl", "status")
+    assert done.returncode == 1
+    assert "Hawser is not running" in done.stderr
+
+
+def test_a_deep_data_directory_works(tmp_path: Path) -> None:
+    deep = Product(tmp_path / ("d" * 90))
+    (tmp_path / ("d" * 90)).mkdir()
+    deep.start("--no-demo").wait_for_output("Hawser is ready", 30)
+    try:
+        assert deep.pid_of("mqttworker") > 0
+    finally:
+        assert deep.stop() == 0
+
+
+def test_lines_of_every_program_survive_in_a_log_file(product: Product) -> None:
+    run = product.start("--no-demo")
+    run.wait_for_output("Hawser is ready", 30)
+    assert product.stop() == 0
+    words = ["First account", "spawned: 'mqttworker'", '"event": "running"', "stopped: mqttworker"]
+    assert [word for word in words if word not in run.output()] == []
+    assert "\x00" not in run.output()
