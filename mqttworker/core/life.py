@@ -211,7 +211,8 @@ def _lost(life: Life, event: Lost, now: float, draw: float) -> Result:
 
 
 def _reconnect(life: Life, event: Reconnect, now: float, _draw: float) -> Result:
-    if life.state is State.STOPPING:
+    if life.state in {State.STOPPING, State.CONFIG_ERROR}:
+        # A record that cannot be used has nothing to open; it waits for its edit.
         return life, ()
     fresh = replace(life, failures=0, cooldowns=0, refusals=0, evidence=(), connected_at=None)
     due = max(now, life.tried_at + backoff.MIN_CONNECT_GAP)
