@@ -7,6 +7,8 @@ because a slow reader must not hold up the health endpoint.
 import os
 from pathlib import Path
 
+import gunicorn.http.wsgi
+
 bind = os.environ.get("HAWSER_BIND", "127.0.0.1:8000")
 worker_class = "gthread"
 workers = 1
@@ -24,3 +26,6 @@ accesslog = None
 errorlog = "-"
 # Only as many proxies as HAWSER_TRUSTED_PROXIES says are believed (see webapp/app.py).
 forwarded_allow_ips = "127.0.0.1"
+
+# The Server header: which software and version answers is nobody's business.
+gunicorn.http.wsgi.SERVER = "hawser"

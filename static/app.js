@@ -8,15 +8,16 @@
 
   // --- times: <time datetime="..."> shows how long ago, its title the local time
 
-  const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
-  const relative = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "short" });
+  const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
   // The browser's clock may be wrong; every answer tells the server's.
   let clockOffsetMs = 0;
 
   function ago(moment) {
     const seconds = (moment - (Date.now() + clockOffsetMs)) / 1000;
     const [unit, size] = UNITS.find(([, s]) => Math.abs(seconds) >= s) || UNITS[3];
-    return relative.format(Math.trunc(seconds / size), unit);
+    const number = Math.trunc(Math.abs(seconds) / size);
+    if (!number) return "now";
+    return seconds > 0 ? `in ${number} ${unit}` : `${number} ${unit} ago`;
   }
 
   function showTimes(root = document) {
@@ -108,7 +109,7 @@
     });
     schedule();
   }
-  showTimes();
+  tick();
   setInterval(tick, 1000);
 
   // --- confirmations: these buttons do nothing without this script, so nothing is

@@ -19,7 +19,8 @@ def main(arguments: list[str] | None = None) -> int:
     from webapp import portability, setup
 
     if options.command == "setup":
-        setup.run(_sample(options))
+        sample = _sample(options)
+        setup.run(setup.Sample(*sample) if sample else None)
         return 0
     if options.action == "import":
         return portability.import_file(options.file)
@@ -43,15 +44,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _sample(options: argparse.Namespace) -> object:
-    from webapp.setup import Sample
-
+def _sample(options: argparse.Namespace) -> tuple[str, int, str, Path] | None:
     if not options.sample:
         return None
     host, _, port = options.sample.rpartition(":")
     if not host or not port.isdigit() or options.sample_password_file is None:
         sys.exit("hawser: --sample needs HOST:PORT, and --sample-password-file beside it")
-    return Sample(host, int(port), options.sample_user, options.sample_password_file)
+    return host, int(port), options.sample_user, options.sample_password_file
 
 
 if __name__ == "__main__":

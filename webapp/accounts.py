@@ -34,24 +34,25 @@ EDITORS = frozenset({"admin", "operator"})
 GENERATED_PASSWORD_BYTES = 18
 
 
-class Role(Base, RoleMixin):  # type: ignore[misc]
+class Role(Base, RoleMixin):
     """A named set of rights."""
 
     __table__ = people.role
 
 
-class User(Base, UserMixin):  # type: ignore[misc]
+class User(Base, UserMixin):
     """An account."""
 
     __table__ = people.user
     roles = relationship(Role, secondary=people.role_user, lazy="joined")
 
 
-class _Addresses(MailUtil):  # type: ignore[misc]
+class _Addresses(MailUtil):
     """Takes addresses as they are: no mail is ever sent, and on-site domains are fine."""
 
     def normalize(self, email: str) -> str:
-        return email.strip().lower()
+        # PostgreSQL takes no NUL; no address holds one.
+        return email.replace("\x00", "").strip().lower()
 
     def validate(self, email: str) -> str:
         return self.normalize(email)
@@ -78,7 +79,7 @@ datastore = SQLAlchemyUserDatastore(db, User, Role)
 def configure(app: Flask, settings: WebSettings) -> None:
     """Set up login, logout and change of password."""
     app.config.update(
-        SECURITY_PASSWORD_HASH="argon2",
+        SECURITY_PASSWORD_HASH="argon2",  # noqa: S106 - a scheme
         SECURITY_PASSWORD_SCHEMES=["argon2"],
         # Required by the library; argon2 salts by itself, so it only has to be stable.
         SECURITY_PASSWORD_SALT=settings.secret_key.get_secret_value(),
@@ -125,7 +126,7 @@ def ensure_roles() -> None:
     """Make the roles that are missing."""
     for name, description in ROLES.items():
         datastore.find_or_create_role(name, description=description)
-    datastore.commit()
+    db.session.commit()
 
 
 def any_user() -> bool:
@@ -137,7 +138,7 @@ def any_user() -> bool:
 def create(address: str, password: str, role: str) -> Any:
     """Make an account with one role."""
     user = datastore.create_user(email=address, password=_hash_password(password), roles=[role])
-    datastore.commit()
+    db.session.commit()
     return user
 
 

@@ -18,7 +18,6 @@ from wtforms import (
     HiddenField,
     IntegerField,
     PasswordField,
-    SelectField,
     StringField,
     TextAreaField,
 )
@@ -36,11 +35,30 @@ _TEMPLATE = "{site}, {hostname}, {name} and {id} are filled in."
 _SUBSCRIPTION_PROBLEM = re.compile(r"subscriptions\[(\d+)\]\.(\w+)")
 
 
+class ChoiceField(Field):
+    """One of a few values; what is none of their kind becomes None, for the rules to refuse."""
+
+    def __init__(self, label: str, choices: list[tuple[Any, str]], **options: Any) -> None:
+        super().__init__(label, **options)
+        self.choices = choices
+        self.kind = type(choices[0][0])
+
+    def process_data(self, value: Any) -> None:
+        try:
+            self.data = None if value is None else self.kind(value)
+        except ValueError:
+            self.data = None
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        if valuelist:
+            self.process_data(valuelist[0])
+
+
 class SubscriptionForm(Form):
     """One row of the subscriptions table."""
 
     topic_filter = StringField("Topic Filter")
-    qos = SelectField("QoS", choices=QOS, coerce=int, default=1)
+    qos = ChoiceField("QoS", QOS, default=1)
     is_enabled = BooleanField("Active", default=True)
 
 
@@ -91,14 +109,14 @@ class ConnectionForm(Form):
         description="The Will Message: the broker publishes it when this client dies. Also "
         "published on a clean stop.",
     )
-    status_qos = SelectField("QoS", choices=QOS, coerce=int)
+    status_qos = ChoiceField("QoS", QOS)
     status_retain = BooleanField(
         "Retain", description="Late subscribers get the last status at once."
     )
 
     subscriptions = FieldList(FormField(SubscriptionForm))
 
-    protocol = SelectField("MQTT version", choices=PROTOCOLS)
+    protocol = ChoiceField("MQTT version", PROTOCOLS)
     keepalive_s = IntegerField(
         "Keep Alive (s)",
         description="Others learn of a dead network after about 1.5 times this, plus up to 6 s, "
@@ -146,7 +164,7 @@ REQUIRED = frozenset({"name", "site", "host", "port", "client_id", "status_topic
 
 def build(formdata: Any, record: Mapping[str, Any]) -> ConnectionForm:
     """Return the form as sent, or filled from `record`; secrets are never filled in."""
-    shown = {field: record.get(field) for field in records.PLAIN_FIELDS}
+    shown: Any = {field: record.get(field) for field in records.PLAIN_FIELDS}
     shown["is_enabled"] = bool(record.get("is_enabled"))
     form = ConnectionForm(
         formdata,
@@ -198,9 +216,9 @@ def mark(form: ConnectionForm, problems: Mapping[str, str]) -> None:
             _set_errors(entries[int(match[1])].form[match[2]], sentence)
         else:
             _set_errors(form[key], sentence)
-    for field in records.SECRETS:
-        if form[field].data and not form[field].errors:
-            _set_errors(form[field], "Nothing is saved yet: enter this once more.")
+    for secret in records.SECRETS:
+        if form[secret].data and not form[secret].errors:
+            _set_errors(form[secret], "Nothing is saved yet: enter this once more.")
 
 
 def _filled(form: ConnectionForm) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from flask import Flask, jsonify, make_response, render_template, request
+from flask import Flask, current_app, jsonify, make_response, request
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
@@ -62,7 +62,8 @@ def _unexpected(error: Exception) -> Any:
 def _answer(status: int, message: str) -> tuple[Any, int]:
     if request.path.startswith("/api/"):
         return jsonify(status=status, error=message), status
-    page = render_template(
-        "error.html", status=status, message=message, title=texts.ERROR_TITLES.get(status, "Error")
+    # Not render_template: its context processors ask the database who is signed in.
+    page = current_app.jinja_env.get_template("error.html").render(
+        status=status, message=message, title=texts.ERROR_TITLES.get(status, "Error")
     )
     return make_response(page), status

@@ -47,4 +47,4 @@ def icon(state: str) -> str:
 
 def plain_time(moment: datetime | None) -> Any:
     """Return a time as it is written where no script makes it relative."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if moment else "–"
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if moment else texts.NOTHING

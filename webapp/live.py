@@ -19,7 +19,6 @@ from webapp.overview import Item, Picture
 
 #: Rows that the dashboard shows at most.
 WORST = 50
-_RANK: dict[str, int] = {state: place for place, state in enumerate(texts.WORST_FIRST)}
 
 
 def picture(ids: Iterable[int] | None = None) -> Picture:
@@ -29,14 +28,9 @@ def picture(ids: Iterable[int] | None = None) -> Picture:
         return overview.read(transaction, accounts.settings_of_app(), *where)
 
 
-def rank(state: str) -> int:
-    """Return how early `state` comes in a list that shows the worst first."""
-    return _RANK.get(state, 0)
-
-
 def worst(items: Iterable[Item]) -> list[Item]:
     """Return the connections that need a look first, worst first; disabled ones last."""
-    return sorted(items, key=lambda item: (rank(item.state), item.name.lower()))[:WORST]
+    return sorted(items, key=lambda item: (texts.rank(item.state), item.name.lower()))[:WORST]
 
 
 def dashboard_parts(found: Picture) -> dict[str, Markup]:
@@ -76,7 +70,8 @@ def answer(found: Picture, parts: Mapping[str, str]) -> Response:
     response.headers["Cache-Control"] = "no-cache"
     if found.worker and found.worker.beat_at:
         response.headers["Hawser-Heartbeat-Age"] = f"{found.worker.age_s:.1f}"
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 def banner(found: Picture) -> Markup:

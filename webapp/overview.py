@@ -203,7 +203,7 @@ _WORKER_COLUMNS = (
 )
 
 
-def _worker(row: Row[Any], now: datetime, stale_after: float) -> Worker:
+def _worker(row: Any, now: datetime, stale_after: float) -> Worker:
     age = (now - row.beat_at).total_seconds() if row.beat_at else float("inf")
     values = {name: getattr(row, name) for name in _WORKER_COLUMNS}
     return Worker(
@@ -313,7 +313,7 @@ def _filled(row: Row[Any], field: str, hostname: str) -> str:
     """Return a template filled in, or as it is if it cannot be."""
     template = str(getattr(row, field))
     try:
-        return rules.render(template, rules.names_of(row._mapping, hostname))
+        return rules.render(template, rules.names_of(dict(row._mapping), hostname))
     except rules.TemplateError:
         return template
 

@@ -282,7 +282,7 @@ def _check_clashes(transaction: Transaction, plans: Sequence[Plan], hostname: st
     ).all()
     owners: dict[tuple[str, int, str], str] = {}
     for other in others:
-        if other.id not in touched and (key := records.identity(other._mapping, hostname)):
+        if other.id not in touched and (key := records.identity(dict(other._mapping), hostname)):
             owners[key] = other.name
     for plan in plans:
         if plan.problems:

@@ -143,7 +143,7 @@ def check_against_others(
         found["name"] = texts.NAME_TAKEN
     mine = rules.identity({**values, "id": own_id}, hostname)
     for other in others:
-        if identity(other._mapping, hostname) == mine:
+        if identity(dict(other._mapping), hostname) == mine:
             found["client_id"] = texts.same_client_id(other.name, mine[2])
             break
     return found

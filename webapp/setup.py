@@ -17,7 +17,7 @@ from database.models import Connection
 from database.settings import PREFIX, Settings, load
 from webapp import accounts, home, records, store
 from webapp.app import create_app
-from webapp.settings import WebSettings
+from webapp.settings import ADMIN_PASSWORD_FILE, WebSettings
 
 #: Beside the data: the sample was offered once.
 SAMPLE_MARKER = "sample-offered"
@@ -87,7 +87,7 @@ def _ensure_admin(settings: WebSettings, say: Callable[[str], object]) -> None:
         sys.exit(f"hawser: {error}")
     say(f"First account: {settings.admin_email}")
     if password:
-        kept = settings.home / accounts.ADMIN_PASSWORD_FILE
+        kept = settings.home / ADMIN_PASSWORD_FILE
         say(f"Password: {password}  (shown once; kept in {kept} until you change it)")
 
 

@@ -38,7 +38,7 @@ def configure(app: Flask, settings: WebSettings) -> None:
         statement_timeout_s=STATEMENT_TIMEOUT,
     )
     db.init_app(app)
-    config_version.follow(db.session.session_factory)
+    config_version.follow(db.session.session_factory)  # type: ignore[arg-type]
     with app.app_context():
         apply_durability(db.engine)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from database.words import ConnectionState as S
 
 PRODUCT = "Hawser"
+#: Stands where there is nothing to show.
+NOTHING = "\N{EN DASH}"
 
 #: How each state is shown: (word, icon, tone). Word and icon always, never colour alone.
 STATES: dict[str, tuple[str, str, str]] = {
@@ -18,7 +20,7 @@ STATES: dict[str, tuple[str, str, str]] = {
     S.REFUSED: ("refused", "✕", "bad"),
     S.CONFIG_ERROR: ("config error", "!", "bad"),
     S.UNKNOWN: ("unknown", "?", "off"),
-    S.DISABLED: ("disabled", "–", "off"),
+    S.DISABLED: ("disabled", NOTHING, "off"),
 }
 #: Worst first, as the dashboard sorts.
 WORST_FIRST = (
@@ -84,6 +86,11 @@ def sentence(text: str) -> str:
 def count(number: int, noun: str) -> str:
     """`1 connection`, `2 connections`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def rank(state: str) -> int:
+    """Return how early `state` comes where the worst is shown first."""
+    return WORST_FIRST.index(state) if state in WORST_FIRST else 0
 
 
 def state_word(state: str) -> str:

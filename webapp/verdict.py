@@ -70,8 +70,9 @@ def _fine(enabled: int, starting: int) -> str:
 
 def _list(items: Sequence[Item], enabled: int, what: str) -> str:
     verb = "is" if len(items) == 1 else "are"
+    worst = sorted(items, key=lambda item: texts.rank(item.state))[:NAMED]
     named = "; ".join(
-        f"{item.name} ({texts.state_word(item.state)}, {item.summary})" for item in items[:NAMED]
+        f"{item.name} ({texts.state_word(item.state)}, {item.summary})" for item in worst
     )
     more = f"; and {len(items) - NAMED:,} more" if len(items) > NAMED else ""
     total = texts.count(enabled, "enabled connection")

@@ -32,11 +32,10 @@ CHIPS: dict[str, tuple[str, Callable[[Item], bool]]] = {
 }
 #: How each column sorts.
 SORT_KEYS: dict[str, Callable[[Item], Any]] = {
-    "state": lambda item: (live.rank(item.state), item.name.lower()),
+    "state": lambda item: (texts.rank(item.state), item.name.lower()),
     "name": lambda item: item.name.lower(),
     "site": lambda item: item.site.lower(),
-    "broker": lambda item: (str(item.host), str(item.port)),
-    "client_id": lambda item: item.client_id,
+    "broker": lambda item: (str(item.host), str(item.port), item.client_id),
     "since": lambda item: item.since.timestamp() if item.since else 0.0,
 }
 
@@ -44,8 +43,8 @@ SORT_KEYS: dict[str, Callable[[Item], Any]] = {
 class ConnectionView(BaseModelView):  # type: ignore[misc]
     """List, new, edit, details, delete; enable and disable one or many."""
 
-    column_list = ("state", "name", "site", "broker", "client_id", "reason", "since")
-    column_labels = {"client_id": "Client id"}  # noqa: RUF012 - the library's own style
+    column_list = ("state", "name", "site", "broker", "reason", "since")
+    column_labels = {"broker": "Broker, client id"}  # noqa: RUF012 - the library's own style
     page_size = 50
     can_set_page_size = True
     page_size_options = (20, 50, 100, 200)
@@ -196,11 +195,11 @@ class ConnectionView(BaseModelView):  # type: ignore[misc]
 
     def _after_save(self) -> str:
         if "_add_another" in request.form:
-            return self.get_url(".create_view", url=self._back())  # type: ignore[no-any-return]
+            return str(self.get_url(".create_view", url=self._back()))
         return self._back()
 
     def _back(self) -> str:
-        return get_redirect_target() or self.get_url(".index_view")
+        return str(get_redirect_target() or self.get_url(".index_view"))
 
     def _switch(self, ids: list[str], *, enabled: bool) -> None:
         numbers = [number for number in map(records.identifier, ids) if number]

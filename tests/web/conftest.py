@@ -1,0 +1,132 @@
+"""The application on a real database, and visitors with and without an account."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+from werkzeug.test import TestResponse
+
+from tests.conftest import ENCRYPTION_KEY, HOSTNAME
+from webapp import accounts
+from webapp.app import create_app
+from webapp.settings import WebSettings
+from webapp.store import db
+
+SECRET_KEY = "k" * 40
+_TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
+
+
+class Visitor:
+    """Somebody at a browser: keeps cookies and sends the token of the page."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.client.get(path, **options)
+
+    def post(self, path: str, data: dict[str, Any] | None = None, **options: Any) -> TestResponse:
+        return self.client.post(path, data={"csrf_token": self.token(), **(data or {})}, **options)
+
+    def token(self) -> str:
+        for page in ("/admin/workers/", "/login"):
+            if found := _TOKEN.search(self.client.get(page).text):
+                return found[1]
+        raise AssertionError("no page with a token")
+
+    def sign_in(self, email: str, password: str, **fields: str) -> TestResponse:
+        return self.post("/login", {"email": email, "password": password, **fields})
+
+
+@pytest.fixture
+def make_settings(home: Path, database_url: str) -> Callable[..., WebSettings]:
+    """A function that returns settings, each with the given differences."""
+
+    def make(**values: Any) -> WebSettings:
+        defaults: dict[str, Any] = {
+            "home": home,
+            "database_url": database_url,
+            "encryption_keys": ENCRYPTION_KEY,
+            "secret_key": SECRET_KEY,
+            "hostname": HOSTNAME,
+        }
+        return WebSettings(**(defaults | values))
+
+    return make
+
+
+@pytest.fixture
+def make_app(make_settings: Callable[..., WebSettings]) -> Iterator[Callable[..., Flask]]:
+    """A function that returns applications; their engines are closed at the end."""
+    made: list[Flask] = []
+
+    def make(**values: Any) -> Flask:
+        made.append(create_app(make_settings(**values)))
+        return made[-1]
+
+    yield make
+    for app in made:
+        with app.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def anonymous(app: Flask) -> Visitor:
+    """A visitor without an account."""
+    return Visitor(app.test_client())
+
+
+def signed_in(app: Flask, role: str) -> Visitor:
+    """Return a visitor with a session of a new account; no password is hashed for it."""
+    with app.app_context():
+        accounts.ensure_roles()
+        user = accounts.datastore.create_user(
+            email=f"{role}-{uuid.uuid4().hex}@hawser.example", password=None, roles=[role]
+        )
+        db.session.commit()
+        key = user.fs_uniquifier
+    client = app.test_client()
+    with client.session_transaction() as session:
+        session["_user_id"] = key
+        session["_fresh"] = True
+    return Visitor(client)
+
+
+@pytest.fixture
+def operator(app: Flask) -> Visitor:
+    """A visitor who may edit."""
+    return signed_in(app, "operator")
+
+
+@pytest.fixture
+def viewer(app: Flask) -> Visitor:
+    """A visitor who may read."""
+    return signed_in(app, "viewer")
+
+
+@pytest.fixture
+def unreachable_app(make_app: Callable[..., Flask]) -> Flask:
+    """An application whose database cannot be opened."""
+    return make_app(database_url="sqlite:////nonexistent/directory/hawser.db")
+
+
+@pytest.fixture
+def worker(engine: Engine) -> Engine:
+    """A fresh heartbeat; returns the engine to write more rows with."""
+    from tests.web import rows
+
+    rows.heartbeat(engine)
+    return engine

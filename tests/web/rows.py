@@ -1,0 +1,84 @@
+"""Rows as the worker and plain SQL would write them, for tests of the web alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Engine, insert, text
+
+from database.clock import database_now
+from database.models import Connection, ConnectionEvent, ConnectionStatus, WorkerHeartbeat
+from database.words import Certainty, ConnectionState, Origin, WorkerState
+
+BOOT = "boot-1"
+
+
+def heartbeat(engine: Engine, *, age: float = 0.5, **values: Any) -> None:
+    """Write the heartbeat of a worker that beat `age` seconds ago."""
+    row: dict[str, Any] = {
+        "worker_id": "worker-1",
+        "hostname": "secret-machine",
+        "pid": 4711,
+        "boot_id": BOOT,
+        "version": "0.1.0",
+        "state": WorkerState.RUNNING,
+        "hub_lag_ms": 3,
+        "rss_bytes": 48_000_000,
+        "started_at": database_now(-3600.0),
+        "beat_at": database_now(-age),
+    }
+    with engine.begin() as transaction:
+        transaction.execute(insert(WorkerHeartbeat).values(**(row | values)))
+
+
+def record(engine: Engine, name: str = "plant-1", **values: Any) -> int:
+    """Insert a connection and return its id."""
+    row = {"name": name, "site": f"site-{name}", "host": "broker.example"} | values
+    with engine.begin() as transaction:
+        result = transaction.execute(insert(Connection.__table__).values(**row))  # type: ignore[arg-type]
+        key: Any = result.inserted_primary_key
+        return int(key[0])
+
+
+def status(
+    engine: Engine,
+    connection_id: int,
+    state: ConnectionState = ConnectionState.CONNECTED,
+    *,
+    for_seconds: float = 600.0,
+    **values: Any,
+) -> None:
+    """Write the state of a connection, entered `for_seconds` ago."""
+    row: dict[str, Any] = {
+        "connection_id": connection_id,
+        "boot_id": BOOT,
+        "state": state,
+        "reason_code": "success",
+        "origin": Origin.BROKER,
+        "certainty": Certainty.CERTAIN,
+        "since": database_now(-for_seconds),
+        "attempt": 0,
+        "applied_revision": 1,
+    }
+    with engine.begin() as transaction:
+        transaction.execute(insert(ConnectionStatus).values(**(row | values)))
+
+
+def event(engine: Engine, connection_id: int, state: ConnectionState, **values: Any) -> None:
+    """Write one transition of a connection."""
+    row: dict[str, Any] = {
+        "connection_id": connection_id,
+        "at": database_now(),
+        "state": state,
+        "reason_code": "success",
+        "origin": Origin.BROKER,
+        "certainty": Certainty.CERTAIN,
+    }
+    with engine.begin() as transaction:
+        transaction.execute(insert(ConnectionEvent).values(**(row | values)))
+
+
+def sql(engine: Engine, statement: str, **values: Any) -> None:
+    """Run plain SQL, as somebody with a database shell would."""
+    with engine.begin() as transaction:
+        transaction.execute(text(statement), values)
