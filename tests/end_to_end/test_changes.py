@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from tests.end_to_end.conftest import FLEET, HOSTNAME, Fleet, records
+from tests.end_to_end.conftest import FLEET, Fleet, records
+from tests.end_to_end.product import HOSTNAME
 from tests.support.process import wait_until
 
 #: HAWSER_MONITOR_INTERVAL of these tests is 2 s; a row changed by plain SQL waits for that.

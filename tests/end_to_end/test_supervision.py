@@ -72,6 +72,6 @@ def test_a_frozen_worker_turns_health_to_fail(fleet: Fleet) -> None:
         os.kill(worker, signal.SIGCONT)
 
 
-def test_ctrl_c_leaves_every_status_topic_offline(fleet: Fleet) -> None:
-    assert fleet.product.stop(signal.SIGINT) == 0
-    fleet.observer.wait_for_latest(fleet.all_say(b"offline"), 1)
+def test_ctrl_c_leaves_every_status_topic_offline(own_fleet: Fleet) -> None:
+    assert own_fleet.product.stop(signal.SIGINT) == 0
+    own_fleet.observer.wait_for_latest(own_fleet.all_say(b"offline"), 1)
