@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
+from collections.abc import Callable
 from typing import Any
 
 from database import reasons
@@ -12,17 +12,19 @@ from mqttworker.adapters.dial import dial
 from mqttworker.adapters.failures import Phase, error_cause, lost_cause, timeout_cause
 from mqttworker.adapters.gmqtt_client import BrokerClient, PacketReader
 from mqttworker.adapters.hub_loop import HubLoop
-from mqttworker.adapters.tls import ContextCache
+from mqttworker.adapters.tls import ContextCache, UnusableTLSError
 from mqttworker.core import packets
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.events import Closed, Failed, Lost, Opened
-from mqttworker.core.spec import ConnectionSpec, TLSSettings
+from mqttworker.core.spec import ConnectionSpec, SubscriptionSpec, TLSSettings
 from mqttworker.ports.transport import InboundMessage, Receive, Report
 
 #: Topic Filters in one SUBSCRIBE; some brokers take no more.
 FILTERS_PER_SUBSCRIBE = 8
 #: SUBACK codes from here on refuse (5, section 3.9.3).
 SUBACK_FAILURE = 0x80
+#: How long a broker may take to open its door to a knock, seconds.
+KNOCK_TIMEOUT = 0.5
 
 
 class SessionEndedError(Exception):
@@ -51,9 +53,24 @@ class BrokerTransport:
         self._hub_loop.call(session.begin)
         return session
 
+    def knock(self, spec: ConnectionSpec, answer: Callable[[bool], object]) -> None:
+        """Call `answer` with whether the broker's port takes TCP connections now."""
+        self._hub_loop.call(lambda: asyncio.ensure_future(_knock(spec, answer)))
+
     def keep_only(self, wanted: set[TLSSettings]) -> None:
         """Forget the TLS contexts that no record uses any more."""
         self._contexts.keep_only(wanted)
+
+
+async def _knock(spec: ConnectionSpec, answer: Callable[[bool], object]) -> None:
+    try:
+        async with asyncio.timeout(KNOCK_TIMEOUT):
+            transport = await dial(spec, None, asyncio.Protocol, lambda _phase: None)
+    except (OSError, UnicodeError):
+        answer(False)
+    else:
+        transport.abort()
+        answer(True)
 
 
 class BrokerSession:
@@ -83,7 +100,10 @@ class BrokerSession:
         self._answer: asyncio.Future[Any] | None = None
         #: Why the try or the farewell cannot go on, found out while nobody waited.
         self._ended: Cause | None = None
-        self._granted: dict[int, tuple[int, ...]] = {}
+        #: Topic Filters of each SUBSCRIBE that waits for its SUBACK, by Packet Identifier.
+        self._unanswered: dict[int, tuple[SubscriptionSpec, ...]] = {}
+        #: SUBACK codes of the Topic Filters that the broker refused.
+        self._refused: dict[str, int] = {}
 
     # --- called by the service, on any greenlet
 
@@ -118,10 +138,10 @@ class BrokerSession:
             self._fail(ended.why)
         except TimeoutError:
             self._fail(timeout_cause(self._phase, deadline))
-        except (ssl.SSLError, OSError, UnicodeError) as error:
+        except UnusableTLSError as error:
+            self._fail(cause("config_error", field=error.field, problem=error.problem))
+        except Exception as error:  # noqa: BLE001 - a try that ends without a report is stuck
             self._fail(error_cause(error, self._phase))
-        except ValueError as error:
-            self._fail(cause("config_error", field="tls_ca_pem", problem=f"{error}."))
         else:
             self._up(opened)
         finally:
@@ -158,19 +178,12 @@ class BrokerSession:
         if not subscriptions:
             return Opened(self._protocol)
         assert self._client is not None
-        self._enter(Phase.SUBACK)
-        batches = {}
         for start in range(0, len(subscriptions), FILTERS_PER_SUBSCRIBE):
             batch = subscriptions[start : start + FILTERS_PER_SUBSCRIBE]
-            batches[self._client.subscribe_to(batch)] = batch
-        while self._granted.keys() < batches.keys():
+            self._unanswered[self._client.subscribe_to(batch)] = batch
+        while self._unanswered:
             await self._wait()
-        codes = {
-            s.topic_filter: code
-            for mid, batch in batches.items()
-            for s, code in zip(batch, self._granted[mid], strict=False)
-        }
-        refused = {name: code for name, code in codes.items() if code >= SUBACK_FAILURE}
+        refused = self._refused
         return Opened(self._protocol, tuple(refused), min(refused.values(), default=None))
 
     async def _wait(self) -> None:
@@ -198,6 +211,9 @@ class BrokerSession:
         if self._spec.status_topic:
             self._client.publish_status(self._spec, self._spec.online_payload)
         self._report(opened)
+        if self._ended is not None:
+            # The broker hung up together with its last answer.
+            self._end(self._ended)
 
     def _fail(self, why: Cause) -> None:
         if self._phase is not Phase.OVER:
@@ -224,7 +240,9 @@ class BrokerSession:
         elif (why := _connack_cause(body, self._protocol)) is not None:
             self._end(why)
         elif self._client is not None:
-            self._client.take(first, body)
+            self._client.accept(first, body)
+            # At once: more packets may follow in the same bytes.
+            self._enter(Phase.SUBACK)
             self._wake()
 
     def _on_data_error(self, error: Exception) -> None:
@@ -237,7 +255,13 @@ class BrokerSession:
     def _on_subscribe(
         self, _client: object, mid: int, granted: tuple[int, ...], _properties: object
     ) -> None:
-        self._granted[mid] = granted
+        batch = self._unanswered.pop(mid, ())
+        if len(batch) != len(granted) or not batch:
+            msg = f"a SUBACK for {len(granted)} Topic Filters that does not fit its SUBSCRIBE"
+            raise packets.MalformedPacketError(msg)
+        for subscription, code in zip(batch, granted, strict=True):
+            if code >= SUBACK_FAILURE:
+                self._refused[subscription.topic_filter] = code
         self._wake()
 
     async def _on_message(

@@ -56,6 +56,8 @@ class Lost:
     why: Cause
     #: No other connection to the same broker was lost at the same time.
     alone: bool = True
+    #: The broker took a TCP connection right afterwards: it was not the broker that ended.
+    door_open: bool = True
 
 
 @dataclass(frozen=True, slots=True)

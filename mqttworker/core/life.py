@@ -182,6 +182,9 @@ def _opened(life: Life, event: Opened, now: float, _draw: float) -> Result:
 def _failed(life: Life, event: Failed, now: float, draw: float) -> Result:
     if life.state is not State.CONNECTING:
         return life, ()
+    if event.why.code == "session_taken_over":
+        # connecting -> cooldown: the broker named the rival before it answered the SUBSCRIBE.
+        return _cool_down(life, event.why, now), ()
     # A try that failed speaks against a rival: whoever took us over keeps the broker up.
     return _fail(replace(life, evidence=()), event.why, now, draw)
 
@@ -199,7 +202,7 @@ def _lost(life: Life, event: Lost, now: float, draw: float) -> Result:
     if event.why.code == "session_taken_over":
         # connected -> cooldown: the broker named the rival.
         return _cool_down(life, event.why, now), ()
-    if event.why.code not in SILENT_CLOSES or not event.alone:
+    if not is_suspicious(event):
         return _fail(replace(life, evidence=()), event.why, now, draw)
     life = replace(life, evidence=takeover.remember(life.evidence, session))
     in_dispute = life.cooldowns > 0 and session.is_short
@@ -248,6 +251,12 @@ _ARROWS: dict[type[Any], Callable[..., Result]] = {
     Stop: _stop,
     Closed: _closed,
 }
+
+
+def is_suspicious(event: Lost) -> bool:
+    """Whether the loss looks like the work of a rival with our client id."""
+    return event.why.code in SILENT_CLOSES and event.alone and event.door_open
+
 
 # --- shared pieces ---------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 #: Longest Remaining Length field, bytes.
 MAX_LENGTH_BYTES = 4
+#: Packet Identifiers are 1 to this.
+MAX_PACKET_ID = 65_535
 
 CONNACK = 0x20
 PUBLISH = 0x30

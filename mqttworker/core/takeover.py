@@ -3,6 +3,7 @@
 Most brokers close a client that was taken over without a word (mosquitto before 2.1,
 every broker for MQTT 3.1.1). The sign is a series of sessions that the broker closed
 soon after it had accepted them, on this connection alone, while its listener stayed up.
+A broker that restarts takes its listener down before it closes its clients.
 """
 
 from __future__ import annotations

@@ -57,3 +57,6 @@ class Transport(Protocol):
         self, spec: ConnectionSpec, protocol: str, report: Report, receive: Receive
     ) -> Session:
         """Begin to connect. Reports Opened or Failed once, Lost at most once later."""
+
+    def knock(self, spec: ConnectionSpec, answer: Callable[[bool], object]) -> None:
+        """Call `answer` with whether the broker's port takes TCP connections now."""

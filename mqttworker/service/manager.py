@@ -9,12 +9,13 @@ from functools import partial
 
 import gevent
 import structlog
+from gevent.event import AsyncResult
 from gevent.queue import Empty, SimpleQueue
 
 from database.words import WAITING_STATES, ConnectionState
 from mqttworker.core import events
 from mqttworker.core.cause import Cause, cause, completed
-from mqttworker.core.life import Life, step
+from mqttworker.core.life import Life, is_suspicious, step
 from mqttworker.core.spec import ConnectionSpec, Record
 from mqttworker.ports.journal import Status, Traffic, Transition
 from mqttworker.ports.transport import InboundMessage, Session
@@ -185,7 +186,15 @@ class MQTTConnectionManager:
             return event
         now = self._context.clock.now()
         alone = self._context.losses.is_alone(spec.broker, spec.connection_id, now)
-        return replace(event, alone=alone)
+        event = replace(event, alone=alone)
+        if not is_suspicious(event):
+            return event
+        return replace(event, door_open=self._is_door_open(spec))
+
+    def _is_door_open(self, spec: ConnectionSpec) -> bool:
+        answer: AsyncResult[bool] = AsyncResult()
+        self._context.transport.knock(spec, answer.set)
+        return bool(answer.get())
 
     def _handle(self, event: events.Event) -> None:
         before = self._life

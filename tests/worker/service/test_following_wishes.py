@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from database.words import ConnectionState as State
-from database.words import WorkerState
 from tests.conftest import HOSTNAME
 from tests.support.mosquitto import Mosquitto
 from tests.support.observer import Observer, retained

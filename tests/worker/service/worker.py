@@ -90,7 +90,7 @@ def add(engine: Engine, name: str, port: int, *filters: str, **columns: Any) -> 
 def change(engine: Engine, name: str, *, bump: bool = True, **columns: Any) -> None:
     """Change columns of a record, as the web does, or like plain SQL without `bump`."""
     with Session(engine) as session:
-        session.query(Connection).where(Connection.name == name).update(columns)
+        session.query(Connection).where(Connection.name == name).update(columns)  # type: ignore[arg-type]
         if bump:
             _bump(session)
         session.commit()
@@ -108,7 +108,8 @@ def states(engine: Engine, boot_id: str | None = None) -> dict[str, ConnectionSt
     if boot_id is not None:
         query = query.where(ConnectionStatus.boot_id == boot_id)
     with engine.connect() as transaction:
-        return {name: state for name, state in transaction.execute(query)}
+        rows = transaction.execute(query).all()
+    return {row.name: row.state for row in rows}
 
 
 def status(engine: Engine, name: str) -> Any:

@@ -1,0 +1,53 @@
+"""A second client with our client id is told from a broker that restarts."""
+
+from __future__ import annotations
+
+import signal
+from functools import partial
+
+from sqlalchemy import Engine
+
+from database.reasons import explain
+from database.words import ConnectionState as State
+from tests.conftest import HOSTNAME
+from tests.support.mosquitto import Mosquitto
+from tests.support.observer import Observer
+from tests.worker.service.worker import WorkerProcess, add, events, states, status
+
+
+def test_a_rival_that_keeps_coming_back_is_named_and_left_alone(
+    engine: Engine, mosquitto: Mosquitto, worker: WorkerProcess
+) -> None:
+    add(engine, "plant", mosquitto.port)
+    add(engine, "other", mosquitto.port)
+    worker.start()
+    worker.wait_for_states({"plant": State.CONNECTED, "other": State.CONNECTED})
+    with Observer(mosquitto.port, ("x",), client_id=f"plant_{HOSTNAME}") as rival:
+        worker.wait_for_states({"plant": State.COOLDOWN}, seconds=40.0)
+        takeovers = len(rival.lost_at)
+    assert takeovers <= 3
+    row = status(engine, "plant")
+    assert row.reason_code == "duplicate_client_id"
+    assert f"plant_{HOSTNAME}" in explain(row.reason_code, row.detail)
+    assert (row.next_attempt_at - row.since).total_seconds() >= 59
+    assert states(engine)["other"] is State.CONNECTED
+
+
+def test_a_broker_that_restarts_again_and_again_is_not_taken_for_a_rival(
+    engine: Engine, mosquitto: Mosquitto, worker: WorkerProcess
+) -> None:
+    connection_id = add(engine, "plant", mosquitto.port)
+    worker.start()
+    worker.wait_for_states({"plant": State.CONNECTED})
+
+    sessions = 1
+
+    def came_back(wanted: int) -> bool:
+        return events(engine, connection_id).count((State.CONNECTED, "success")) == wanted
+
+    for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
+        mosquitto.stop() if number is signal.SIGTERM else mosquitto.kill()
+        mosquitto.start()
+        worker.child.wait_for(partial(came_back, sessions + 1), 30.0, "the connection to be back")
+        sessions += 1
+    assert State.COOLDOWN not in {state for state, _ in events(engine, connection_id)}
