@@ -112,6 +112,15 @@ class KeptConnection(MQTTConnection):  # type: ignore[misc]
 
     on_dead: Callable[[float], None]
 
+    def hold(self) -> None:
+        """Neither ping nor judge: until its CONNACK a broker owes nothing else."""
+        self._keep_connection_callback.cancel()
+
+    def keep(self) -> None:
+        """Begin to ping and to judge, with the Keep Alive that the CONNACK may have set."""
+        self._keep_connection_callback.cancel()
+        self._keep_connection()
+
     def _keep_connection(self) -> None:
         if self.is_closing() or not self._keepalive:
             return
@@ -171,6 +180,9 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
     async def reconnect(self, delay: bool = False) -> None:
         """Do nothing: reconnecting is decided in `core.life` alone."""
 
+    async def disconnect(self, reason_code: int = 0, **_properties: Any) -> None:
+        """Do nothing: gmqtt calls this for a CONNACK that it cannot read; see `accept`."""
+
     # --- the connection
 
     @property
@@ -185,6 +197,7 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
             transport, reader, self._clean_session, self._keepalive, self._package_handler
         )
         self._connection.on_dead = on_dead
+        self._connection.hold()
         await self._connection.auth(
             self._client_id,
             self._username,
@@ -192,6 +205,18 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
             will_message=self._will_message,
             **self._connect_properties,
         )
+
+    def accept(self, first: int, body: bytes) -> None:
+        """Let gmqtt read the CONNACK that accepts us. Raises what `take` raises."""
+        self.take(first, body)
+        handler = self._package_handler
+        if handler.has_error:
+            msg = "the CONNACK holds an unknown property"
+            raise packets.MalformedPacketError(msg)
+        # gmqtt takes the broker's Receive Maximum for the number of Packet Identifiers
+        # and would run out of them while subscribing; we publish two messages at most.
+        handler.id_generator._max = packets.MAX_PACKET_ID
+        self._connection.keep()
 
     def take(self, first: int, body: bytes) -> None:
         """Let gmqtt read one packet. Raises whatever it makes of malformed ones."""

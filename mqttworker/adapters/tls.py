@@ -22,9 +22,22 @@ def shrink_buffers() -> None:
         sslproto.SSLProtocol.max_size = TLS_READ_BUFFER
 
 
+class UnusableTLSError(ValueError):
+    """OpenSSL cannot use the PEM text in `field`; `problem` says why in one sentence."""
+
+    def __init__(self, field: str, error: Exception) -> None:
+        self.field = field
+        self.problem = f"OpenSSL cannot use it ({getattr(error, 'reason', None) or error})."
+        super().__init__(field, self.problem)
+
+
 def make_context(settings: TLSSettings) -> ssl.SSLContext:
-    """Return a client context. Raises ssl.SSLError and ValueError for unusable PEM text."""
-    context = ssl.create_default_context(cadata=settings.ca_pem or None)
+    """Return a client context. Raises UnusableTLSError."""
+    try:
+        context = ssl.create_default_context(cadata=settings.ca_pem or None)
+    except (ssl.SSLError, ValueError) as error:
+        field = "tls_ca_pem"
+        raise UnusableTLSError(field, error) from error
     if not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -40,7 +53,11 @@ def _load_client_certificate(context: ssl.SSLContext, settings: TLSSettings) -> 
         file.write(f"{settings.client_cert_pem}\n{settings.client_key_pem or ''}\n")
         file.flush()
         # Without a password function a locked key would ask on the terminal.
-        context.load_cert_chain(file.name, password=lambda: "")
+        try:
+            context.load_cert_chain(file.name, password=lambda: "")
+        except (ssl.SSLError, ValueError) as error:
+            field = "tls_client_key_pem"
+            raise UnusableTLSError(field, error) from error
 
 
 class ContextCache:
