@@ -77,6 +77,12 @@ def test_connecting_to_backoff_when_the_port_refuses() -> None:
     assert walk.life.due_at == walk.life.tried_at + 1.0
 
 
+def test_connecting_to_cooldown_when_the_broker_names_a_rival() -> None:
+    walk = lives.connecting().on(events.Failed(cause("session_taken_over")), after=0.1)
+    assert (walk.state, walk.commands) == (State.COOLDOWN, ())
+    assert walk.wait == pytest.approx(60.0)
+
+
 def test_backoff_to_connecting_when_due() -> None:
     walk = lives.in_backoff().due()
     assert (walk.state, walk.commands) == (State.CONNECTING, (events.Open("5"),))
