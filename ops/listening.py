@@ -7,12 +7,17 @@ from pathlib import Path
 
 from ops.errors import CommandError
 
+MAX_PORT = 65535
+
 
 def require_free(bind: str, cure: str) -> None:
     """Return if `bind` (host:port) can be listened on. Raises CommandError, ending with `cure`."""
     host, port = _split(bind)
     if port is None:
         return
+    if not 1 <= port <= MAX_PORT:
+        msg = f"There is no port {port}: {cure}."
+        raise CommandError(msg)
     try:
         family, kind, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -21,9 +26,8 @@ def require_free(bind: str, cure: str) -> None:
             # As servers do: a port whose last connections are still fading away is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-    except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no such port"
-        msg = f"Port {port} on {host} cannot be used ({reason}): {cure}."
+    except OSError as error:
+        msg = f"Port {port} on {host} cannot be used ({error.strerror}): {cure}."
         raise CommandError(msg) from None
 
 

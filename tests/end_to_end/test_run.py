@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ops import surroundings
 from tests.end_to_end.product import Product, children_of, exists
 from tests.support.process import HOST, wait_until
 
@@ -98,6 +99,7 @@ def test_a_deep_data_directory_works(tmp_path: Path) -> None:
         assert deep.pid_of("mqttworker") > 0
     finally:
         assert deep.stop() == 0
+        surroundings.supervisor_socket(deep.home).parent.rmdir()
 
 
 def test_lines_of_every_program_survive_in_a_log_file(product: Product) -> None:
