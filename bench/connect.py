@@ -16,17 +16,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench import proc
 from bench.broker_log import BrokerLog
-from bench.connect_report import Sample, as_json, as_text
+from bench.connect_report import Sample, as_json, as_text, problems
 from bench.contestants import Contestant, all_contestants
 from bench.mosquitto import Mosquitto, executable
 from bench.processes import Child, allow_many_files
 
-#: Seconds that a process gets to settle before its memory is measured.
-SETTLE = 2.0
 #: Seconds allowed for all connects: this and so many connections a second.
 CONNECT_TIMEOUT, SLOWEST_RATE = 30.0, 100
 EXIT_TIMEOUT = 60.0  # seconds
@@ -36,87 +35,117 @@ LAG_INTERVAL = 0.5
 SPARE_FILES = 200
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured, and for how long."""
+
+    connections: int
+    runs: int
+    #: Seconds that a process gets to settle before its memory is measured.
+    settle: float
+    #: Seconds over which the CPU of an idle process is averaged.
+    idle: float
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `connect` can be told."""
-    parser.add_argument("--connections", type=int, default=1000, metavar="N")
-    parser.add_argument("--runs", type=int, default=3, metavar="R", help="medians of R runs")
-    parser.add_argument("--idle", type=float, default=10.0, metavar="SECONDS")
-    parser.add_argument("--only", metavar="NAMES", help="contestants, separated by commas")
-    parser.add_argument("--json", action="store_true", help="print every sample as JSON")
+    add = parser.add_argument
+    add("--connections", type=_positive, default=1000, metavar="N")
+    add("--runs", type=_positive, default=3, metavar="R", help="print medians of R runs")
+    add("--idle", type=float, default=10.0, metavar="SECONDS", help="how long CPU is averaged")
+    add("--settle", type=float, default=2.0, metavar="SECONDS", help="wait before measuring")
+    add("--only", metavar="NAMES", help="contestants, separated by commas")
+    add("--json", action="store_true", help="print every sample as JSON")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        msg = f"{text} is not a whole number from 1 up"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; return 0 if every contestant connected all and ended well."""
-    if executable() is None:
-        sys.stderr.write("bench: mosquitto is not installed (Debian: mosquitto)\n")
+    plan = Plan(arguments.connections, arguments.runs, arguments.settle, arguments.idle)
+    try:
+        _check(plan)
+        taking_part, notes = _choose(plan.connections, arguments.only)
+    except BenchError as error:
+        sys.stderr.write(f"bench: {error}\n")
         return 1
-    count = arguments.connections
-    if allow_many_files() < count + SPARE_FILES:
-        sys.stderr.write(f"bench: {count} connections need a higher limit of open files\n")
-        return 1
-    taking_part, notes = _choose(count, arguments.only)
-    samples, failures = _measure_all(taking_part, count, arguments.runs, arguments.idle)
+    samples, failures = _measure_all(taking_part, plan)
+    failures += [problem for sample in samples for problem in problems(sample)]
     notes += failures
     if arguments.json:
         print(json.dumps(as_json(samples, notes), indent=2))
     else:
-        print(as_text(samples, notes, count, arguments.runs))
+        print(as_text(samples, notes, plan.connections, plan.runs))
     return 1 if failures else 0
 
 
+class BenchError(Exception):
+    """The benchmark cannot be run as asked; the message says why."""
+
+
+def _check(plan: Plan) -> None:
+    if executable() is None:
+        msg = "mosquitto is not installed (Debian: mosquitto)"
+        raise BenchError(msg)
+    if (limit := allow_many_files()) < plan.connections + SPARE_FILES:
+        msg = f"{plan.connections} connections need more open files than the {limit} allowed"
+        raise BenchError(msg)
+
+
 def _choose(count: int, only: str | None) -> tuple[list[Contestant], list[str]]:
-    """Return who takes part, and why the others do not."""
-    wanted = only.split(",") if only else None
-    taking_part, notes = [], []
-    for contestant in all_contestants(count):
-        if wanted is not None and contestant.name not in wanted:
-            continue
-        if reason := contestant.why_not(count):
-            notes.append(f"{contestant.name}: {reason}")
-        else:
-            taking_part.append(contestant)
-    return taking_part, notes
+    """Return who takes part, and why the others do not. Raises BenchError."""
+    everybody = {contestant.name: contestant for contestant in all_contestants(count)}
+    wanted = only.split(",") if only else list(everybody)
+    if unknown := set(wanted) - set(everybody):
+        msg = f"there is no {', '.join(sorted(unknown))}; there are {', '.join(everybody)}"
+        raise BenchError(msg)
+    reasons = {name: everybody[name].why_not(count) for name in wanted}
+    notes = [f"{name}: {reason}" for name, reason in reasons.items() if reason]
+    return [everybody[name] for name in wanted if not reasons[name]], notes
 
 
-def _measure_all(
-    contestants: list[Contestant], count: int, runs: int, idle: float
-) -> tuple[list[Sample], list[str]]:
-    """Measure everybody `runs` times, in another order each time."""
-    samples, failures = [], []
-    empty = {contestant.name: _rss_without_connections(contestant) for contestant in contestants}
-    for number in range(runs):
-        shift = number % len(contestants)
+def _measure_all(contestants: list[Contestant], plan: Plan) -> tuple[list[Sample], list[str]]:
+    """Measure everybody in every run, in another order each time; also say what failed."""
+    samples: list[Sample] = []
+    failures: list[str] = []
+    empty: dict[str, int] = {}
+    for number in range(plan.runs):
+        shift = number % max(1, len(contestants))
         for contestant in contestants[shift:] + contestants[:shift]:
-            _say(f"run {number + 1} of {runs}: {contestant.name}")
+            name = contestant.name
+            _say(f"run {number + 1} of {plan.runs}: {name}")
             try:
-                samples.append(_measure(contestant, count, idle, empty[contestant.name]))
+                if name not in empty:
+                    empty[name] = _rss_without_connections(contestant, plan.settle)
+                samples.append(_measure(contestant, plan, empty[name]))
             except (TimeoutError, ChildProcessError) as error:
-                failures.append(f"{contestant.name}, run {number + 1}: {error}")
+                failures.append(f"{name}, run {number + 1}: {error}")
     return samples, failures
 
 
-def _rss_without_connections(contestant: Contestant) -> int:
+def _rss_without_connections(contestant: Contestant, settle: float) -> int:
     with _started(contestant, 0) as (child, _log):
         contestant.wait_until_idle(child)
-        time.sleep(SETTLE)
+        time.sleep(settle)
         return proc.rss_kb(child.pid)
 
 
-def _measure(contestant: Contestant, count: int, idle: float, empty_kb: int) -> Sample:
+def _measure(contestant: Contestant, plan: Plan, empty_kb: int) -> Sample:
+    count = plan.connections
     with _started(contestant, count) as (child, log), _HubLag(contestant) as lag:
         log.follow(count, CONNECT_TIMEOUT + count / SLOWEST_RATE, lambda: child.running)
         connected_at = time.monotonic()
-        time.sleep(SETTLE)
-        cpu = proc.cpu_percent(child.pid, idle)
+        time.sleep(plan.settle)
+        cpu = proc.cpu_percent(child.pid, plan.idle)
         rss = proc.rss_kb(child.pid)
         log.read()
         lost = log.ended
-        descriptor = os.pidfd_open(child.pid)
-        try:
-            child.send_signal(signal.SIGTERM)
-            stop_s = proc.seconds_until_exit(descriptor, EXIT_TIMEOUT)
-        finally:
-            os.close(descriptor)
+        stop_s = _stop(child)
         return Sample(
             contestant=contestant.name,
             connections=count,
@@ -130,6 +159,16 @@ def _measure(contestant: Contestant, count: int, idle: float, empty_kb: int) -> 
             repeated_connects=log.connects - count,
             hub_lag_ms=lag.longest,
         )
+
+
+def _stop(child: Child) -> float:
+    """Send SIGTERM and return how many seconds the process took to end."""
+    descriptor = os.pidfd_open(child.pid)
+    try:
+        child.send_signal(signal.SIGTERM)
+        return proc.seconds_until_exit(descriptor, EXIT_TIMEOUT)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

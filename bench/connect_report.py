@@ -45,6 +45,16 @@ ROWS = [
 ]
 
 
+def problems(sample: Sample) -> list[str]:
+    """Say what makes a sample worthless: it measured a contestant that failed."""
+    found = []
+    if sample.exit_status != 0:
+        found.append(f"{sample.contestant} ended with {sample.exit_status}")
+    if sample.lost or sample.repeated_connects:
+        found.append(f"{sample.contestant} lost connections while it was measured")
+    return found
+
+
 def as_text(samples: list[Sample], notes: list[str], connections: int, runs: int) -> str:
     """Return the medians as a table."""
     title = (
