@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from flask import Flask, current_app, jsonify, make_response, request
 from flask_wtf.csrf import CSRFError
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
@@ -26,9 +27,9 @@ def configure(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
-def database_problem(error: SQLAlchemyError) -> str:
+def database_problem(error: SQLAlchemyError, engine: Engine | None = None) -> str:
     """Say in one sentence what is wrong with the database; no address, no SQL."""
-    problem = migrate.problem(store.engine())
+    problem = migrate.problem(engine or store.engine())
     return problem or f"the database refused a request ({type(error).__name__})"
 
 

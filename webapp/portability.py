@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import insert, select
+from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from database import rules
 from database.models import Connection, Subscription
-from database.settings import load
+from database.session import make_engine
+from database.settings import Settings, load
 from webapp import columns, errors, records, store, texts
-from webapp.app import create_app
-from webapp.settings import WebSettings
 
 SUBSCRIPTION_FIELDS = ("topic_filter", "qos", "is_enabled")
 #: Errors that are written before the rest is only counted.
@@ -83,28 +83,28 @@ class RejectedError(Exception):
 
 def import_file(path: str) -> int:
     """Apply a file; return the exit status."""
-    settings = load(WebSettings)
-    try:
-        items = parse(_read(path))
-        with create_app(settings).app_context(), store.writing() as transaction:
-            created, changed, same = apply(transaction, items, settings.hostname)
-    except RejectedError as error:
-        return _complain(error.lines)
-    except SQLAlchemyError as error:
-        with create_app(settings).app_context():
-            return _complain([errors.database_problem(error)])
+    settings = load(Settings)
+    with _engine(settings) as engine:
+        try:
+            items = parse(_read(path))
+            with store.writing(engine) as transaction:
+                created, changed, same = apply(transaction, items, settings.hostname)
+        except RejectedError as error:
+            return _complain(error.lines)
+        except SQLAlchemyError as error:
+            return _complain([errors.database_problem(error, engine)])
     sys.stdout.write(f"{created} created, {changed} changed, {same} already so.\n")
     return 0
 
 
 def export_file(path: str) -> int:
     """Write all connections without secrets to `path`, `-` for stdout; return the exit status."""
-    with create_app(load(WebSettings)).app_context():
+    with _engine(load(Settings)) as engine:
         try:
-            with store.reading() as transaction:
+            with store.reading(engine) as transaction:
                 text = json.dumps(export(transaction), ensure_ascii=False, indent=2) + "\n"
         except SQLAlchemyError as error:
-            return _complain([errors.database_problem(error)])
+            return _complain([errors.database_problem(error, engine)])
     try:
         if path == "-":
             sys.stdout.write(text)
@@ -113,6 +113,15 @@ def export_file(path: str) -> int:
     except OSError as error:
         return _complain([f"{path}: {error.strerror}"])
     return 0
+
+
+@contextmanager
+def _engine(settings: Settings) -> Iterator[Engine]:
+    engine = make_engine(settings.database_url.get_secret_value())
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _complain(lines: Sequence[str]) -> int:

@@ -43,12 +43,16 @@ def run(sample: Sample | None = None, say: Callable[[str], object] = print) -> N
     settings = load(WebSettings)
     app = create_app(settings)
     with app.app_context():
-        _wait_for_database(store.engine(), say)
-        migrate.upgrade(store.engine())
-        accounts.ensure_roles()
-        _ensure_admin(settings, say)
-        if sample is not None:
-            _offer_sample(settings, sample, say)
+        try:
+            _wait_for_database(store.engine(), say)
+            migrate.upgrade(store.engine())
+            accounts.ensure_roles()
+            _ensure_admin(settings, say)
+            if sample is not None:
+                _offer_sample(settings, sample, say)
+        finally:
+            store.db.session.remove()
+            store.engine().dispose()
 
 
 def _prepare_home() -> None:

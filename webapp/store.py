@@ -50,15 +50,15 @@ def engine() -> Engine:
 
 
 @contextmanager
-def reading() -> Iterator[Transaction]:
+def reading(on: Engine | None = None) -> Iterator[Transaction]:
     """One read transaction: every statement in it sees the same moment on SQLite."""
-    with engine().connect() as transaction:
+    with (on or engine()).connect() as transaction:
         yield transaction
 
 
 @contextmanager
-def writing() -> Iterator[Transaction]:
+def writing(on: Engine | None = None) -> Iterator[Transaction]:
     """One write transaction on wishes; the worker is told with its commit."""
-    with immediate(engine()).begin() as transaction:
+    with immediate(on or engine()).begin() as transaction:
         yield transaction
         transaction.execute(update(ConfigVersion).values(version=ConfigVersion.version + 1))

@@ -40,7 +40,8 @@ class Visitor:
         for page in ("/admin/workers/", "/login"):
             if found := _TOKEN.search(self.client.get(page).text):
                 return found[1]
-        raise AssertionError("no page with a token")
+        msg = "no page with a token"
+        raise AssertionError(msg)
 
     def sign_in(self, email: str, password: str, **fields: str) -> TestResponse:
         return self.post("/login", {"email": email, "password": password, **fields})

@@ -167,7 +167,7 @@ def test_a_record_is_deleted_with_its_subscriptions(operator: Visitor, engine: E
 
 
 @pytest.mark.parametrize("path", ["edit/", "details/"])
-@pytest.mark.parametrize("number", ["999", "abc", "-1", "", "9" * 30, "١"])
+@pytest.mark.parametrize("number", ["999", "abc", "-1", "", "9" * 30, "\u0661"])
 def test_a_record_that_does_not_exist_is_404(operator: Visitor, path: str, number: str) -> None:
     assert operator.get(f"{LIST}{path}?id={number}").status_code == 404
 
