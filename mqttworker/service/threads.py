@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import gevent
 
@@ -13,5 +13,17 @@ T = TypeVar("T")
 
 def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Return `function(...)`, run in the hub's thread pool while other greenlets go on."""
-    result: T = gevent.get_hub().threadpool.apply(function, args, kwargs)
-    return result
+    result, error = gevent.get_hub().threadpool.apply(_attempt, (function, args, kwargs))
+    if error is not None:
+        raise error
+    return result  # type: ignore[no-any-return]
+
+
+def _attempt(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, BaseException | None]:
+    """Carry an error over as a value: the pool would print the traceback of a raised one."""
+    try:
+        return function(*args, **kwargs), None
+    except BaseException as error:  # noqa: BLE001 - raised again by the caller
+        return None, error
