@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
-from ops import listening
+from ops import listening, livez
 
 #: Give up after this many seconds; the logs say then what is wrong.
 PATIENCE = 60.0
@@ -37,15 +35,7 @@ def _wait_and_tell(supervisor_socket: Path, bind: str) -> None:
     while time.monotonic() < deadline and not listening.answers(supervisor_socket):
         time.sleep(INTERVAL)
     while time.monotonic() < deadline and listening.answers(supervisor_socket):
-        if _is_alive(address):
+        if livez.is_alive(bind):
             os.write(1, f"Hawser is ready: {address}\n".encode())
             return
         time.sleep(INTERVAL)
-
-
-def _is_alive(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}livez", timeout=2.0) as answer:  # noqa: S310 - http
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError, ValueError):
-        return False

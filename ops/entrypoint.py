@@ -1,0 +1,24 @@
+"""`python -m ops.entrypoint COMMAND ...`: prepare what a container may lack, become COMMAND.
+
+supervisord refuses to start where it cannot raise the limit of open files, and its programs
+do not start where standard output cannot be opened by name; container engines differ in both.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+from ops import output, surroundings
+
+
+def main(command: list[str]) -> NoReturn:
+    """Replace this process, so that COMMAND is the container's main process."""
+    os.environ["HAWSER_MINFDS"] = str(surroundings.open_files())
+    output.make_reopenable()
+    os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
