@@ -205,7 +205,10 @@ class _HubLag:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._over.wait(LAG_INTERVAL):
+        over = False
+        while not over:
+            # One more look after the end: the last heartbeat tells of the stop.
+            over = self._over.wait(LAG_INTERVAL)
             lag = self._contestant.hub_lag_ms()
             if lag is not None:
                 self.longest = max(lag, self.longest or 0.0)
