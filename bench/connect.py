@@ -137,15 +137,16 @@ def _rss_without_connections(contestant: Contestant, settle: float) -> int:
 
 def _measure(contestant: Contestant, plan: Plan, empty_kb: int) -> Sample:
     count = plan.connections
-    with _started(contestant, count) as (child, log), _HubLag(contestant) as lag:
-        log.follow(count, CONNECT_TIMEOUT + count / SLOWEST_RATE, lambda: child.running)
-        connected_at = time.monotonic()
-        time.sleep(plan.settle)
-        cpu = proc.cpu_percent(child.pid, plan.idle)
-        rss = proc.rss_kb(child.pid)
-        log.read()
-        lost = log.ended
-        stop_s = _stop(child)
+    with _started(contestant, count) as (child, log):
+        with _HubLag(contestant) as lag:
+            log.follow(count, CONNECT_TIMEOUT + count / SLOWEST_RATE, lambda: child.running)
+            connected_at = time.monotonic()
+            time.sleep(plan.settle)
+            cpu = proc.cpu_percent(child.pid, plan.idle)
+            rss = proc.rss_kb(child.pid)
+            log.read()
+            lost = log.ended
+            stop_s = _stop(child)
         return Sample(
             contestant=contestant.name,
             connections=count,
