@@ -1,0 +1,125 @@
+"""Real gunicorn and a real browser; every page is watched for errors and foreign requests."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from sqlalchemy import Engine
+
+from database.session import make_engine
+from tests.support.process import HOST, Child, accepts, free_port
+from tests.web import rows
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = Path("/usr/bin/chromium")
+EMAIL, PASSWORD = "ann@hawser.example", "correct horse battery"
+
+
+@dataclass
+class Site:
+    """A running web server and what a browser complained about on its pages."""
+
+    url: str
+    engine: Engine
+    complaints: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        page.on("console", self._note_console)
+        page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
+        page.on("request", lambda request: self._note_request(request.url))
+
+    def _note_console(self, message: object) -> None:
+        if getattr(message, "type", "") in ("error", "warning"):
+            self.complaints.append(f"console: {getattr(message, 'text', '')}")
+
+    def _note_request(self, url: str) -> None:
+        if urlsplit(url).netloc != urlsplit(self.url).netloc and not url.startswith("data:"):
+            self.complaints.append(f"foreign request: {url}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip("chromium is not installed (Debian: chromium)")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
+        )
+        # Three polls of a page, on a machine that is busy with other tests.
+        expect.set_options(timeout=15_000)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def site(sqlite_url: str, home: Path, keys: str, tmp_path: Path) -> Iterator[Site]:
+    """The web server over a database with one account and a running worker's heartbeat."""
+    port = free_port()
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HAWSER_HOME": str(home),
+        "HAWSER_DATABASE_URL": sqlite_url,
+        "HAWSER_BIND": f"{HOST}:{port}",
+        "HAWSER_ADMIN_EMAIL": EMAIL,
+        "HAWSER_ADMIN_PASSWORD": PASSWORD,
+        "HAWSER_ENCRYPTION_KEYS": keys,
+        # A heartbeat of the fixture must last for the whole test.
+        "HAWSER_HEARTBEAT_STALE_AFTER": "600",
+    }
+    with Child(
+        [sys.executable, "-m", "webapp", "setup"],
+        tmp_path / "setup.log",
+        env=environment,
+        cwd=ROOT,
+    ) as setup:
+        assert setup.wait() == 0, setup.output()
+    engine = make_engine(sqlite_url)
+    rows.heartbeat(engine)
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+    with Child(command, tmp_path / "web.log", env=environment, cwd=ROOT) as web:
+        web.wait_for(lambda: accepts(port), 20, "the web server to listen")
+        found = Site(f"http://{HOST}:{port}", engine)
+        yield found
+        assert "Traceback" not in web.output(), web.output()
+    engine.dispose()
+    assert found.complaints == []
+
+
+@pytest.fixture
+def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
+    """A function that opens a page in a window of its own, signed in unless told otherwise."""
+    contexts: list[BrowserContext] = []
+
+    def open_(path: str = "/admin/", *, signed_in: bool = True, **options: object) -> Page:
+        contexts.append(browser.new_context(base_url=site.url, **options))  # type: ignore[arg-type]
+        page = contexts[-1].new_page()
+        site.watch(page)
+        page.goto(path)
+        if signed_in:
+            sign_in(page)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+def sign_in(page: Page) -> None:
+    """Fill in the login form."""
+    page.get_by_label("E-mail address").fill(EMAIL)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.locator("#menu").wait_for(state="attached")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs chromium."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)

@@ -1,0 +1,80 @@
+"""Every page: usable without sight of colours, at phone width, light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from database.words import ConnectionState
+from tests.browser.conftest import Site
+from tests.web import rows
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def number(site: Site) -> int:
+    """One connection in each state with an event; returns the id of the first."""
+    ids = []
+    for state in ConnectionState:
+        ids.append(rows.record(site.engine, f"plant-{state}"))
+        rows.status(site.engine, ids[-1], state, reason_code="peer_closed")
+        rows.event(site.engine, ids[-1], state)
+    rows.record(site.engine, "a-name-without-any-space-" * 7)
+    return ids[0]
+
+
+def serious(page: Page) -> list[str]:
+    """Return what axe finds serious or critical."""
+    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    return [
+        f"{page.url}: {violation['id']}: {node['html'][:160]}"
+        for violation in found
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+def paths(number: int) -> list[str]:
+    return [
+        "/admin/",
+        "/admin/connections/",
+        "/admin/connections/?search=nothing-like-it",
+        "/admin/connections/new/",
+        f"/admin/connections/edit/?id={number}",
+        f"/admin/connections/details/?id={number}",
+        "/admin/events/",
+        "/admin/messages/",
+        "/admin/workers/",
+        "/change",
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_pages_have_no_serious_barrier_and_fit_the_window(
+    open_page: Open, number: int, scheme: str, width: int
+) -> None:
+    page = open_page(color_scheme=scheme, viewport={"width": width, "height": 900})
+    problems = []
+    for path in paths(number):
+        page.goto(path)
+        problems += serious(page)
+        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        if overflow > 0:
+            problems.append(f"{path}: {overflow} px too wide")
+    assert problems == []
+
+
+def test_the_login_and_a_refused_form_have_no_serious_barrier(open_page: Open) -> None:
+    login = open_page("/login", signed_in=False)
+    problems = serious(login)
+    page = open_page("/admin/connections/new/")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("Enter the broker's host name").wait_for()
+    problems += serious(page)
+    assert problems == []
