@@ -20,8 +20,7 @@ FORBIDDEN = {
     + "-url|--find"
     + "-links|--trusted"
     + "-host",
-    "a home directory": r"(?<![\w.])/(home|root|Users)/" + r"\w",
-    "this checkout": re.escape(str(ROOT)) + r"(?![\w-])",
+    "a directory of one machine": r"(?<![\w.])/(home|root|Users|work)/" + r"\w",
     "a conflict": r"(?m)^(<{7}|>{7}) ",
 }
 
