@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import select
 import socket
 import ssl
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from mqttworker.core.spec import ConnectionSpec
 
 #: How long TLS may say goodbye before the socket is dropped, seconds.
 TLS_SHUTDOWN_TIMEOUT = 1.0
+#: Turns of the loop that reading may take; one reads, the others see that all was read.
+READ_TURNS = 5
 
 
 async def dial(
@@ -67,7 +70,23 @@ async def _connect(
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_connection(connected, address, spec.port, **tls)
     enter(Phase.CONNACK)
+    if context:
+        await _hear_out(transport)
     return transport
+
+
+async def _hear_out(transport: asyncio.Transport) -> None:
+    """Let the loop read what the broker has already said before anything is written.
+
+    With TLS 1.3 a broker judges our certificate after the handshake. Its alert names
+    the reason; a write into a socket that it has reset would lose that.
+    """
+    said = select.poll()
+    said.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    for _ in range(READ_TURNS):
+        if transport.is_closing() or not said.poll(0):
+            return
+        await asyncio.sleep(0)
 
 
 async def _resolve(host: str, port: int) -> list[str]:

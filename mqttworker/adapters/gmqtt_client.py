@@ -167,7 +167,7 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
             spec.client_id.encode(),
             clean_session=spec.clean_session,
             optimistic_acknowledgement=False,
-            will_message=_status_message(spec, spec.offline_payload),
+            will_message=_status_message(spec, spec.offline_payload) if spec.status_topic else None,
             **_connect_properties(spec, version, max_packet_bytes),
         )
         self._connection_state.protocol_version = version
@@ -190,9 +190,10 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         """Whether the socket stands."""
         return self._connection is not None and not self._connection.is_closing()
 
-    async def start(self, transport: asyncio.Transport, on_dead: Callable[[float], None]) -> None:
-        """Send CONNECT over `transport`, whose protocol is a PacketReader."""
-        reader = transport.get_protocol()
+    async def start(
+        self, transport: asyncio.Transport, reader: PacketReader, on_dead: Callable[[float], None]
+    ) -> None:
+        """Send CONNECT over `transport`, whose protocol is `reader`."""
         self._connection = KeptConnection(
             transport, reader, self._clean_session, self._keepalive, self._package_handler
         )

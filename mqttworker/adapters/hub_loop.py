@@ -15,8 +15,9 @@ import gevent
 from gevent import monkey
 from gevent.selectors import GeventSelector
 
-#: Threads for name look-ups; dead names must not starve the others.
-RESOLVER_THREADS = 32
+#: Most threads for name look-ups, made as they are needed. A resolver that hangs keeps
+#: one a name for up to 30 s, and dead names must not starve the others.
+RESOLVER_THREADS = 512
 
 
 class HubLoop:

@@ -160,16 +160,20 @@ class BrokerSession:
         self._client = client
 
         def make_reader() -> PacketReader:
-            return PacketReader(
+            reader = PacketReader(
                 client,
                 self._max_packet_bytes,
                 self._on_data_error,
                 self._on_packet,
                 self._on_closed,
             )
+            readers.append(reader)
+            return reader
 
+        # One for each address that was tried; a socket that closed has forgotten its own.
+        readers: list[PacketReader] = []
         transport = await dial(self._spec, context, make_reader, self._enter)
-        await client.start(transport, self._on_dead)
+        await client.start(transport, readers[-1], self._on_dead)
         await self._wait()
 
     async def _subscribe(self) -> Opened:

@@ -1,0 +1,132 @@
+"""Messages arrive byte for byte, in order, and are acknowledged once they were taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from mqttworker.core.spec import SubscriptionSpec
+from mqttworker.ports.transport import InboundMessage
+from tests.support import packets
+from tests.support.packets import PacketType
+from tests.support.scripted_broker import ScriptedBroker
+from tests.support.scripted_session import Session
+from tests.worker.contract.conftest import OpenTry
+from tests.worker.contract.sessions import Try, in_thread, spec_for
+
+VERSIONS = pytest.mark.parametrize(("protocol", "version"), [("5", 5), ("3.1.1", 4)])
+ANYTHING = (SubscriptionSpec("#", 2),)
+
+
+@pytest.fixture
+def listening(scripted_broker: ScriptedBroker, open_try: OpenTry, protocol: str) -> Try:
+    """A session that has subscribed to everything."""
+    attempt = open_try(spec_for(scripted_broker.port, subscriptions=ANYTHING), protocol)
+    attempt.opened()
+    return attempt
+
+
+@pytest.fixture
+def session(scripted_broker: ScriptedBroker, listening: Try) -> Session:
+    """The broker's side of it."""
+    assert listening
+    return scripted_broker.sessions[0]
+
+
+@VERSIONS
+@pytest.mark.parametrize(
+    "payload", [b"", b"\x00", b"\xff\xfe\x80", bytes(range(256)) * 1000], ids=len
+)
+def test_a_payload_arrives_byte_for_byte(
+    listening: Try, session: Session, version: int, payload: bytes
+) -> None:
+    session.send(packets.publish(version, "a/ü", payload, retain=True))
+    listening.wait(lambda: listening.messages)
+    assert listening.messages == [InboundMessage("a/ü", payload, 0, True, False)]
+
+
+@VERSIONS
+def test_messages_stay_in_order_however_they_are_cut(
+    listening: Try, session: Session, version: int
+) -> None:
+    stream = b"".join(
+        packets.publish(version, "a", str(number).encode(), qos=number % 2, packet_id=number + 1)
+        for number in range(200)
+    )
+
+    def send_in_pieces() -> None:
+        for start in range(0, len(stream), 7):
+            session.send(stream[start : start + 7])
+
+    in_thread(send_in_pieces)
+    listening.wait(lambda: len(listening.messages) == 200)
+    assert [int(message.payload) for message in listening.messages] == list(range(200))
+
+
+@VERSIONS
+@pytest.mark.parametrize(("qos", "answer"), [(1, PacketType.PUBACK), (2, PacketType.PUBREC)])
+def test_a_message_is_acknowledged_after_it_was_taken(
+    scripted_broker: ScriptedBroker,
+    listening: Try,
+    session: Session,
+    version: int,
+    qos: int,
+    answer: PacketType,
+) -> None:
+    acknowledged_before: list[object] = []
+    listening.on_message = lambda _message: acknowledged_before.extend(session.acknowledged)
+    session.publish("a", b"1", qos=qos, packet_id=9)
+    in_thread(scripted_broker.wait, lambda: session.acknowledged)
+    assert session.acknowledged == [(answer, 9)]
+    assert session.version == version
+    assert [message.qos for message in listening.messages] == [qos]
+    assert acknowledged_before == []
+
+
+@VERSIONS
+def test_a_hundred_messages_in_flight_are_all_acknowledged(
+    scripted_broker: ScriptedBroker, listening: Try, session: Session, version: int
+) -> None:
+    burst = [
+        packets.publish(version, "a", b"x", qos=1, packet_id=number) for number in range(1, 101)
+    ]
+    session.send(b"".join(burst))
+    in_thread(scripted_broker.wait, lambda: len(session.acknowledged) == 100)
+    assert sorted(identifier for _, identifier in session.acknowledged) == list(range(1, 101))
+    assert len(listening.messages) == 100
+
+
+@VERSIONS
+def test_a_topic_that_is_not_utf_8_is_told_apart(
+    listening: Try, session: Session, version: int
+) -> None:
+    properties = b"\0" if version == 5 else b""
+    session.send(packets.packet(PacketType.PUBLISH, b"\0\2\xff\xfe" + properties + b"raw"))
+    session.send(packets.publish(version, "fine", b"next"))
+    listening.wait(lambda: len(listening.messages) == 2)
+    assert [(m.topic, m.payload) for m in listening.messages] == [(None, b"raw"), ("fine", b"next")]
+    assert len(listening.events) == 1
+
+
+@pytest.mark.parametrize(("protocol", "version"), [("5", 5)])
+def test_properties_of_mqtt_5_do_not_disturb_the_payload(
+    listening: Try, session: Session, version: int
+) -> None:
+    assert version == 5
+    # Content Type, Response Topic, User Property, Message Expiry Interval.
+    properties = (
+        b"\x03" + packets.text("text/plain") + b"\x08" + packets.text("reply")
+        + b"\x26" + packets.text("k") + packets.text("v") + b"\x02\0\0\0\x3c"
+    )  # fmt: skip
+    body = packets.text("a") + packets.remaining_length(len(properties)) + properties + b"body"
+    session.send(packets.packet(PacketType.PUBLISH, body))
+    listening.wait(lambda: listening.messages)
+    assert listening.messages[0].payload == b"body"
+
+
+@VERSIONS
+def test_a_repeated_message_says_so(listening: Try, session: Session, version: int) -> None:
+    plain = bytearray(packets.publish(version, "a", b"1", qos=1, packet_id=4))
+    plain[0] |= 0x08
+    session.send(bytes(plain))
+    listening.wait(lambda: listening.messages)
+    assert listening.messages[0].dup is True
