@@ -1,15 +1,34 @@
 """gunicorn: one process with eight threads, no control socket, logs on stdout.
 
 One process, because SQLite takes one writer at a time and the pages are light; threads,
-because a slow reader must not hold up the health endpoint.
+because a slow reader must not hold up the health endpoint. The settings are read here
+first: a wrong one ends the server with one sentence before it forks anything.
 """
 
-import os
 from pathlib import Path
+from typing import Any
 
+import gunicorn.glogging
 import gunicorn.http.wsgi
 
-bind = os.environ.get("HAWSER_BIND", "127.0.0.1:8000")
+from database import logs
+from database.settings import load
+from webapp.settings import WebSettings
+
+_settings = load(WebSettings)
+logs.configure(_settings.log_level, _settings.log_format)
+
+
+class Logger(gunicorn.glogging.Logger):  # type: ignore[misc]
+    """Sends gunicorn's own lines the way of all others."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers[:] = []
+        self.error_log.propagate = True
+
+
+bind = _settings.bind
 worker_class = "gthread"
 workers = 1
 threads = 8
@@ -22,8 +41,8 @@ keepalive = 5
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
 preload_app = False
+logger_class = Logger
 accesslog = None
-errorlog = "-"
 # Only as many proxies as HAWSER_TRUSTED_PROXIES says are believed (see webapp/app.py).
 forwarded_allow_ips = "127.0.0.1"
 

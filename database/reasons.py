@@ -71,7 +71,7 @@ REASONS: dict[str, Reason] = {
         _W,
     ),
     "worker_stopped": Reason(
-        "The worker is stopped, so nothing is connected on its behalf.",
+        "The worker is stopped: nothing keeps this connection up.",
         "worker stopped",
         "Start it: python3 manage.py supervisorctl start mqttworker.",
         _W,

@@ -7,6 +7,7 @@ there is no registration and no recovery by e-mail.
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,9 @@ ROLES = {
     "viewer": "Reads.",
 }
 EDITORS = frozenset({"admin", "operator"})
-#: Characters of a generated password: 18 random bytes.
+#: How long "stay signed in" lasts.
+REMEMBER_FOR = timedelta(days=30)
+#: Random bytes of a generated password.
 GENERATED_PASSWORD_BYTES = 18
 
 
@@ -93,6 +96,7 @@ def configure(app: Flask, settings: WebSettings) -> None:
         SECURITY_POST_CHANGE_VIEW="/admin/",
         SECURITY_RETURN_GENERIC_RESPONSES=True,
         SECURITY_EMAIL_VALIDATOR_ARGS={"check_deliverability": False},
+        REMEMBER_COOKIE_DURATION=REMEMBER_FOR,
         REMEMBER_COOKIE_HTTPONLY=True,
         REMEMBER_COOKIE_SAMESITE="Lax",
         REMEMBER_COOKIE_SECURE=settings.secure_cookies,

@@ -18,7 +18,8 @@ from database import migrate
 from database.models import Connection
 from database.version import VERSION
 from webapp import accounts, errors, overview, store, texts, verdict
-from webapp.overview import Item, Picture, Worker
+from webapp.overview import Item, Picture
+from webapp.workers import Worker
 
 log = structlog.get_logger(__name__)
 blueprint = Blueprint("health", __name__)

@@ -21,43 +21,16 @@ from sqlalchemy import Connection as Transaction
 
 from database import reasons, rules
 from database.clock import database_now
-from database.models import Connection, ConnectionEvent, ConnectionStatus, WorkerHeartbeat
+from database.models import Connection, ConnectionEvent, ConnectionStatus
 from database.words import UP_STATES, ConnectionState, WorkerState
-from webapp import columns
+from webapp import columns, workers
 from webapp.settings import WebSettings
+from webapp.workers import Worker
 
 #: Seconds for which an enabled connection may be down before anybody is told.
 GRACE_S = 10.0
-#: Workers in these states look after connections.
-ACTIVE_WORKERS = frozenset({WorkerState.STARTING, WorkerState.RUNNING, WorkerState.STOPPING})
 #: Events that start the grace anew beside the loss of a session.
 FRESH_STARTS = ("enabled", "worker_start", "config_changed", "operator_reconnect")
-
-
-@dataclass(slots=True)
-class Worker:
-    """A worker process as its last heartbeat shows it."""
-
-    worker_id: str
-    hostname: str
-    pid: int
-    boot_id: str
-    version: str
-    started_at: datetime | None
-    beat_at: datetime | None
-    state: str
-    hub_lag_ms: float
-    rss_bytes: int
-    connections: int
-    connected: int
-    #: Seconds since the last beat by the database's clock.
-    age_s: float
-    stale: bool
-
-    @property
-    def active(self) -> bool:
-        """Whether the states of this worker are facts of now."""
-        return not self.stale and self.state in ACTIVE_WORKERS
 
 
 @dataclass(slots=True)
@@ -146,73 +119,14 @@ class Picture:
 
 def read(transaction: Transaction, settings: WebSettings, *where: ColumnElement[bool]) -> Picture:
     """Return the picture of the connections that `where` selects, all without it."""
-    now, found = _workers(transaction, settings)
-    worker = choose(found)
+    now, found = workers.read(transaction, settings)
+    worker = workers.choose(found)
     rows = transaction.execute(_statement().where(*where))
     items = [_item(row, worker, settings.hostname) for row in rows]
     picture = Picture(now, worker, found, items)
     if any(_doubtful(item) for item in picture.enabled):
         picture.lately_up = _lately_up(transaction)
     return picture
-
-
-def workers(transaction: Transaction, settings: WebSettings) -> list[Worker]:
-    """Return every worker that has reported."""
-    return _workers(transaction, settings)[1]
-
-
-def choose(found: Sequence[Worker]) -> Worker | None:
-    """Return the worker that runs the connections, else the one heard of last."""
-
-    def rank(worker: Worker) -> tuple[bool, bool, float]:
-        running = worker.state == WorkerState.RUNNING and not worker.stale
-        return (running, worker.active, -worker.age_s)
-
-    return max(found, key=rank, default=None)
-
-
-def _workers(transaction: Transaction, settings: WebSettings) -> tuple[datetime, list[Worker]]:
-    table = WorkerHeartbeat
-    rows = transaction.execute(
-        select(
-            *(columns.raw(getattr(table, name)) for name in _WORKER_COLUMNS),
-            columns.time(table.started_at),
-            columns.time(table.beat_at),
-            columns.time(database_now().label("now")),
-        )
-    ).all()
-    if not rows:
-        moment = columns.moment(transaction.scalar(select(columns.time(database_now().label("n")))))
-        assert moment is not None
-        return moment, []
-    now: datetime = rows[0].now
-    return now, [_worker(row, now, settings.heartbeat_stale_after) for row in rows]
-
-
-_WORKER_COLUMNS = (
-    "worker_id",
-    "hostname",
-    "pid",
-    "boot_id",
-    "version",
-    "state",
-    "hub_lag_ms",
-    "rss_bytes",
-    "connections",
-    "connected",
-)
-
-
-def _worker(row: Any, now: datetime, stale_after: float) -> Worker:
-    age = (now - row.beat_at).total_seconds() if row.beat_at else float("inf")
-    values = {name: getattr(row, name) for name in _WORKER_COLUMNS}
-    return Worker(
-        **values,
-        started_at=row.started_at,
-        beat_at=row.beat_at,
-        age_s=max(0.0, age),
-        stale=age > stale_after,
-    )
 
 
 def _statement() -> Any:

@@ -12,10 +12,9 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import CursorResult, delete, insert, select, update
 
-from database import rules
 from database.encryption import UndecryptableError
 from database.models import Connection, Subscription
-from webapp import columns, texts
+from webapp import columns
 
 Values = dict[str, Any]
 SECRETS = ("password", "tls_client_key_pem")
@@ -30,6 +29,7 @@ FIELDS = tuple(
     column.key for column in Connection.__table__.columns if column.key not in OWN_COLUMNS
 )
 PLAIN_FIELDS = tuple(field for field in FIELDS if field not in SECRETS)
+SUBSCRIPTION_FIELDS = ("topic_filter", "qos", "is_enabled")
 MAX_ID = 2**63 - 1
 #: Ids in one statement.
 CHUNK = 500
@@ -88,6 +88,34 @@ def subscriptions(transaction: Transaction, record_id: int) -> list[Values]:
     return [dict(row._mapping) for row in rows]
 
 
+def all_subscriptions(transaction: Transaction) -> list[tuple[int, Values]]:
+    """Return (connection id, subscription) of all records."""
+    rows = transaction.execute(
+        select(
+            Subscription.connection_id,
+            *(columns.raw(getattr(Subscription, key)) for key in SUBSCRIPTION_FIELDS),
+        ).order_by(Subscription.id)
+    )
+    return [
+        (
+            row.connection_id,
+            {
+                "topic_filter": row.topic_filter,
+                "qos": row.qos,
+                "is_enabled": bool(row.is_enabled),
+            },
+        )
+        for row in rows
+    ]
+
+
+def read_flags(record: Values) -> None:
+    """Turn the flags of a raw record into booleans, as far as they are flags."""
+    for flag in FLAGS:
+        if record[flag] in (0, 1):
+            record[flag] = bool(record[flag])
+
+
 def secret(transaction: Transaction, record_id: int, field: str) -> str | None:
     """Return a stored secret, None if there is none or no key opens it."""
     column = Connection.__table__.columns[field]
@@ -108,56 +136,6 @@ def normalised(values: Mapping[str, Any]) -> Values:
         if result.get(field) == "":
             result[field] = None
     return result
-
-
-def check(
-    values: Mapping[str, Any], wanted: Sequence[Mapping[str, Any]], hostname: str
-) -> dict[str, str]:
-    """Return `{field: sentence}` for what is wrong with a record by itself."""
-    found = rules.problems(values, wanted, hostname=hostname)
-    if not isinstance(values.get("notes"), str):
-        found["notes"] = "Enter text."
-    elif "\x00" in values["notes"]:
-        found["notes"] = "Remove the NUL characters."
-    for index, item in enumerate(wanted):
-        if problem := rules.check_flag(item.get("is_enabled", True)):
-            found[f"subscriptions[{index}].is_enabled"] = problem
-    return found
-
-
-def check_against_others(
-    transaction: Transaction, values: Mapping[str, Any], hostname: str, own_id: int | None
-) -> dict[str, str]:
-    """Return what clashes with other records: the name, or the client id on one broker.
-
-    Call it only for values that `check` found nothing wrong with.
-    """
-    found: dict[str, str] = {}
-    others = transaction.execute(
-        select(*(columns.raw(getattr(Connection, key)) for key in _IDENTITY)).where(
-            (Connection.port == values["port"]) | (Connection.name == values["name"]),
-            Connection.id != (own_id or 0),
-        )
-    ).all()
-    if any(other.name == values["name"] for other in others):
-        found["name"] = texts.NAME_TAKEN
-    mine = rules.identity({**values, "id": own_id}, hostname)
-    for other in others:
-        if identity(dict(other._mapping), hostname) == mine:
-            found["client_id"] = texts.same_client_id(other.name, mine[2])
-            break
-    return found
-
-
-_IDENTITY = ("id", "name", "site", "host", "port", "client_id")
-
-
-def identity(record: Mapping[str, Any], hostname: str) -> tuple[str, int, str] | None:
-    """Return what no two records may share, None for a record that has no such thing."""
-    try:
-        return rules.identity(record, hostname)
-    except (rules.TemplateError, TypeError, ValueError):
-        return None
 
 
 def create(transaction: Transaction, values: Mapping[str, Any], wanted: Sequence[Values]) -> int:

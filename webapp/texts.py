@@ -48,6 +48,7 @@ HTTP_ERRORS = {
     401: "Sign in first.",
     403: "Your account may read, not change. Ask an administrator for the role operator.",
     404: "There is no such page.",
+    413: "This is more than Hawser takes at once (4 MiB).",
     405: "This address does not take that kind of request.",
 }
 ERROR_TITLES = {
@@ -55,6 +56,7 @@ ERROR_TITLES = {
     401: "Sign in",
     403: "Not allowed",
     404: "Not found",
+    413: "Too much",
     500: "Something went wrong",
     503: "Not ready",
 }

@@ -12,7 +12,8 @@ from typing import Literal
 
 from database.words import ConnectionState, WorkerState
 from webapp import texts
-from webapp.overview import Item, Picture, Worker
+from webapp.overview import Item, Picture
+from webapp.workers import Worker
 
 Status = Literal["pass", "warn", "fail"]
 #: Connections that a sentence names before it only counts.

@@ -57,3 +57,17 @@ def test_what_was_entered_is_still_there_after_a_refusal(operator: Visitor) -> N
     answer = operator.post(NEW, form(port="70000", host="my.broker") | filters("keep/this"))
     for value in ("my.broker", "70000", "keep/this"):
         assert f'value="{value}"' in answer.text
+
+
+def test_a_taken_name_is_told_together_with_the_other_mistakes(
+    operator: Visitor, engine: Engine
+) -> None:
+    operator.post(NEW, form())
+    found = errors(operator.post(NEW, form(port="0")))
+    assert {"name", "port"} <= found.keys()
+
+
+def test_more_than_the_limit_is_413(operator: Visitor) -> None:
+    answer = operator.post(NEW, form(notes="x" * (5 * 1024 * 1024)))
+    assert answer.status_code == 413
+    assert "4 MiB" in answer.text

@@ -15,7 +15,7 @@ from database.session import immediate
 from tests.conftest import ENCRYPTION_KEY, HOSTNAME
 from tests.web import rows
 from tests.web.conftest import SECRET_KEY
-from webapp import portability
+from webapp import importing, portability
 
 SECRET = "canary-imported-password"
 Import = Callable[[Any], int]
@@ -222,5 +222,5 @@ def test_thousands_of_records_are_imported_within_seconds(engine: Engine) -> Non
     ]
     started = time.monotonic()
     with immediate(engine).begin() as transaction:
-        assert portability.apply(transaction, items, HOSTNAME) == (2000, 0, 0)
+        assert importing.apply(transaction, items, HOSTNAME) == (2000, 0, 0)
     assert time.monotonic() - started < 4.0

@@ -149,3 +149,23 @@ def test_a_wrong_setting_is_one_sentence_that_names_it(
 def test_a_new_key_is_printed_without_any_settings(home: Path) -> None:
     done = run(home, "new-key")
     assert len(done.stdout.strip()) == 44
+
+
+def test_the_web_server_ends_with_one_sentence_at_a_wrong_setting(home: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
+        check=False,
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "HAWSER_HOME": str(home),
+            "HAWSER_ENCRYPTION_KEYS": ENCRYPTION_KEY,
+            "HAWSER_SECRET_KEY": "short",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("hawser: HAWSER_SECRET_KEY needs at least 32")
+    assert len(done.stderr.splitlines()) == 1

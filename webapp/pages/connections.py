@@ -10,12 +10,10 @@ from flask_admin import expose
 from flask_admin.actions import action
 from flask_admin.helpers import get_redirect_target
 from flask_admin.model import BaseModelView
-from sqlalchemy import Connection as Transaction
-from sqlalchemy.exc import IntegrityError
 from wtforms import Form
 
 from database.models import Connection
-from webapp import accounts, connection_form, live, records, store, texts
+from webapp import accounts, connection_form, live, records, saving, store, texts
 from webapp.connection_form import ConnectionForm
 from webapp.overview import Item
 from webapp.pages.facts import events
@@ -120,7 +118,7 @@ class ConnectionView(BaseModelView):  # type: ignore[misc]
         if not accounts.may_edit():
             abort(403)
         form = connection_form.build(request.form or None, records.defaults())
-        if request.method == "POST" and (name := _save(form, None)):
+        if request.method == "POST" and (name := saving.save(form, None)):
             flash(f"Connection “{name}” was created.", "success")
             return redirect(self._after_save())
         return self._form_page(form, None)
@@ -131,7 +129,7 @@ class ConnectionView(BaseModelView):  # type: ignore[misc]
             abort(403)
         record = self._asked_for()
         form = connection_form.build(request.form or None, record)
-        if request.method == "POST" and (name := _save(form, record)):
+        if request.method == "POST" and (name := saving.save(form, record)):
             flash(f"Connection “{name}” was saved.", "success")
             return redirect(self._after_save())
         return self._form_page(form, record)
@@ -222,67 +220,6 @@ class ConnectionView(BaseModelView):  # type: ignore[misc]
             flash(f"Deleted: {_named(names)}.", "success")
         else:
             flash(texts.RECORD_GONE, "warning")
-
-
-class _RefusedError(Exception):
-    """Ends a transaction that must not be committed; holds what was wrong."""
-
-    def __init__(self, problems: dict[str, str]) -> None:
-        super().__init__()
-        self.problems = problems
-
-
-def _refuse(problems: dict[str, str]) -> None:
-    if problems:
-        raise _RefusedError(problems)
-
-
-def _save(form: ConnectionForm, record: records.Values | None) -> str | None:
-    """Save the form and return the name, or mark what is wrong in it and return None."""
-    hostname = accounts.settings_of_app().hostname
-    values, wanted = connection_form.values(form), connection_form.wanted(form)
-    secrets = records.normalised(connection_form.secrets(form))
-    record_id = record["id"] if record else None
-    try:
-        with store.writing() as transaction:
-            whole = {**values, **_secrets_after(transaction, record, secrets), "id": record_id}
-            _refuse(records.check(whole, wanted, hostname))
-            _refuse(records.check_against_others(transaction, whole, hostname, record_id))
-            _store(transaction, form, record, {**values, **secrets}, wanted)
-    except _RefusedError as refusal:
-        connection_form.mark(form, refusal.problems)
-        return None
-    except IntegrityError:
-        # Somebody took the name between our look and our commit.
-        connection_form.mark(form, {"name": texts.NAME_TAKEN})
-        return None
-    return str(values["name"])
-
-
-def _store(
-    transaction: Transaction,
-    form: ConnectionForm,
-    record: records.Values | None,
-    values: records.Values,
-    wanted: list[records.Values],
-) -> None:
-    if record is None:
-        records.create(transaction, values, wanted)
-        return
-    seen = record["revision"] if form.revision.data == str(record["revision"]) else None
-    if seen is None or not records.change(transaction, record["id"], values, wanted, seen):
-        raise _RefusedError({"revision": texts.CONFLICT})
-
-
-def _secrets_after(
-    transaction: Transaction, record: records.Values | None, changes: records.Values
-) -> records.Values:
-    """Return the secrets as they would be after the save, for the checks only."""
-    stored = {
-        field: records.secret(transaction, record["id"], field) if record else None
-        for field in records.SECRETS
-    }
-    return stored | changes
 
 
 def _matches(item: Item, search: str | None) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import Select, select
 from wtforms import Form
 
 from database.models import Connection, ConnectionEvent, Message, WorkerHeartbeat
-from webapp import accounts, columns, overview, records, store
+from webapp import accounts, columns, records, store, workers
 
 #: Characters of a payload or topic that a list shows.
 PREVIEW_CHARACTERS = 200
@@ -134,8 +134,8 @@ class WorkerView(ReadOnlyView):
 
     def get_list(self, page: int, *_args: Any, **_kwargs: Any) -> tuple[None, list[Any]]:
         with store.reading() as transaction:
-            workers = overview.workers(transaction, accounts.settings_of_app())
-        newest_first = sorted(workers, key=lambda worker: worker.age_s)
+            _, found = workers.read(transaction, accounts.settings_of_app())
+        newest_first = sorted(found, key=lambda worker: worker.age_s)
         return None, newest_first[: self.page_size] if page <= 0 else []
 
     def get_pk_value(self, model: Any) -> Any:
