@@ -27,7 +27,7 @@ def hub_loop() -> Iterator[HubLoop]:
     yield made
     left = tasks_left(made)
     # What was dropped must be closed by now, or the collector says so and the test fails.
-    gc.collect()
+    gc.collect(1)
     settle(made)
     made.stop()
     assert greenlet.dead

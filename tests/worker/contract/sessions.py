@@ -16,6 +16,7 @@ from mqttworker.core.cause import Cause
 from mqttworker.core.events import Closed, Event, Failed, Lost, Opened
 from mqttworker.core.spec import ConnectionSpec
 from mqttworker.ports.transport import InboundMessage, Session, Transport
+from tests.support.scripted_broker import ScriptedBroker
 
 #: Longest wait for something that must happen, seconds.
 PATIENCE = 10.0
@@ -121,3 +122,10 @@ def tasks_left(hub_loop: HubLoop) -> set[asyncio.Task[Any]]:
     """Return the tasks that the loop still has."""
     settle(hub_loop)
     return asyncio.all_tasks(hub_loop.loop)
+
+
+def no_socket_left(broker: ScriptedBroker) -> None:
+    """Check that one socket was opened and that it is closed, or will be in a moment."""
+    in_thread(broker.wait, lambda: broker.sessions and not broker.open_now)
+    assert broker.most_open == 1
+    assert len(broker.sessions) == 1

@@ -8,7 +8,7 @@ from mqttworker.adapters.gmqtt_client import BrokerClient
 from tests.support.packets import V5, V311, Connect, Will
 from tests.support.scripted_broker import ScriptedBroker
 from tests.worker.contract.conftest import MAX_PACKET, OpenTry
-from tests.worker.contract.sessions import Try, spec_for
+from tests.worker.contract.sessions import Try, in_thread, spec_for
 
 BOTH = pytest.mark.parametrize(("protocol", "version"), [("5", V5), ("3.1.1", V311)])
 SESSION_EXPIRY, MAXIMUM_PACKET_SIZE = 0x11, 0x27
@@ -77,6 +77,7 @@ def test_names_beyond_ascii_arrive_whole(
     assert said.client_id == spec.client_id
     assert said.will == Will(spec.status_topic, spec.offline_payload.encode(), qos=1, retain=True)
     attempt.close()
+    in_thread(scripted_broker.wait, lambda: not scripted_broker.open_now)
     first, last = scripted_broker.sessions[0].publishes
     assert (first.topic, first.payload) == (spec.status_topic, spec.online_payload.encode())
     assert (last.topic, last.payload) == (spec.status_topic, spec.offline_payload.encode())
@@ -91,6 +92,7 @@ def test_the_will_has_the_qos_and_retain_of_the_record(
     said = _connect(scripted_broker, attempt)
     assert said.will == Will(spec.status_topic, b"offline", qos, retain)
     assert attempt.close() < 1.0
+    in_thread(scripted_broker.wait, lambda: not scripted_broker.open_now)
     sent = scripted_broker.sessions[0].publishes
     assert [(item.payload, item.qos, item.retain) for item in sent] == [
         (b"online", qos, retain),
@@ -130,5 +132,6 @@ def test_every_try_has_a_client_of_its_own(
         open_try(spec).opened()
     assert len({id(client) for client in made}) == 5
     # A client that is used again loses a Packet Identifier with each session.
-    first_ids = [session.publishes[0].packet_id for session in scripted_broker.sessions[:4]]
-    assert first_ids == [1, 1, 1, 1]
+    in_thread(scripted_broker.wait, lambda: all(s.publishes for s in scripted_broker.sessions))
+    first_ids = [session.publishes[0].packet_id for session in scripted_broker.sessions]
+    assert first_ids == [1] * 5

@@ -20,7 +20,9 @@ ANYTHING = (SubscriptionSpec("#", 2),)
 @pytest.fixture
 def listening(scripted_broker: ScriptedBroker, open_try: OpenTry, protocol: str) -> Try:
     """A session that has subscribed to everything."""
-    attempt = open_try(spec_for(scripted_broker.port, subscriptions=ANYTHING), protocol)
+    # Without a status topic the broker acknowledges nothing while a test sends.
+    spec = spec_for(scripted_broker.port, subscriptions=ANYTHING, status_topic="")
+    attempt = open_try(spec, protocol)
     attempt.opened()
     return attempt
 
