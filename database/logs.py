@@ -20,7 +20,11 @@ def configure(level: str, form: Literal["auto", "json", "console"]) -> None:
     """Send every log line of this process to stdout, standard library's included."""
     console = form == "console" or (form == "auto" and sys.stdout.isatty())
     structlog.configure(
-        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,

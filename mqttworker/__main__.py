@@ -20,6 +20,8 @@ def main() -> int:
     logs.configure(settings.log_level, settings.log_format)
     process.raise_file_limit()
     tls.shrink_buffers()
+    process.favour_the_hub()
+    process.settle_memory()
     service = MQTTService(settings)
     on_stop_signal(service.ask_to_stop)
     return service.run()

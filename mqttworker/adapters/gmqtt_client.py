@@ -31,7 +31,8 @@ DEAD_AFTER, DEAD_SLACK = 1.5, 1.0  # Keep Alives, seconds
 
 # gmqtt reports every lost connection with a traceback, and payloads at DEBUG; the
 # service logs one line a transition instead.
-logging.getLogger("gmqtt").setLevel(logging.CRITICAL + 1)
+_logger = logging.getLogger("gmqtt")
+_logger.setLevel(logging.CRITICAL + 1)
 
 
 class PacketReader(MQTTProtocol):  # type: ignore[misc]
@@ -167,6 +168,7 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
             spec.client_id.encode(),
             clean_session=spec.clean_session,
             optimistic_acknowledgement=False,
+            logger=_logger,
             will_message=_status_message(spec, spec.offline_payload) if spec.status_topic else None,
             **_connect_properties(spec, version, max_packet_bytes),
         )
@@ -195,7 +197,7 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
     ) -> None:
         """Send CONNECT over `transport`, whose protocol is `reader`."""
         self._connection = KeptConnection(
-            transport, reader, self._clean_session, self._keepalive, self._package_handler
+            transport, reader, self._clean_session, self._keepalive, self._package_handler, _logger
         )
         self._connection.on_dead = on_dead
         self._connection.hold()

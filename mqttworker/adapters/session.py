@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,8 @@ from mqttworker.ports.transport import InboundMessage, Receive, Report
 FILTERS_PER_SUBSCRIBE = 8
 #: SUBACK codes from here on refuse (5, section 3.9.3).
 SUBACK_FAILURE = 0x80
+#: Tries begun in one turn of the loop.
+STARTS_PER_TURN = 100
 #: How long a broker may take to open its door to a knock, seconds.
 KNOCK_TIMEOUT = 0.5
 
@@ -42,6 +45,7 @@ class BrokerTransport:
         self._hub_loop = hub_loop
         self._max_packet_bytes = max_packet_bytes
         self._contexts = ContextCache()
+        self._starting: deque[BrokerSession] = deque()
 
     def open(
         self, spec: ConnectionSpec, protocol: str, report: Report, receive: Receive
@@ -50,8 +54,17 @@ class BrokerTransport:
         session = BrokerSession(
             self._hub_loop, self._contexts, spec, protocol, self._max_packet_bytes, report, receive
         )
-        self._hub_loop.call(session.begin)
+        self._starting.append(session)
+        if len(self._starting) == 1:
+            self._hub_loop.call(self._start_some)
         return session
+
+    def _start_some(self) -> None:
+        """Begin a few tries a turn of the loop, so that a thousand of them stall nobody."""
+        for _ in range(min(STARTS_PER_TURN, len(self._starting))):
+            self._starting.popleft().begin()
+        if self._starting:
+            asyncio.get_running_loop().call_soon(self._start_some)
 
     def knock(self, spec: ConnectionSpec, answer: Callable[[bool], object]) -> None:
         """Call `answer` with whether the broker's port takes TCP connections now."""

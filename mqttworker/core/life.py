@@ -61,6 +61,7 @@ CONNECT_SLACK = 3.0
 CLOSE_TIMEOUT = 5.0
 
 ENABLED = cause("enabled")
+SUCCESS = cause("success")
 
 Result = tuple["Life", tuple[Command, ...]]
 
@@ -131,7 +132,7 @@ def _start(life: Life, event: Start, now: float, _draw: float) -> Result:
     life = _enter(life, State.PENDING, event.why, now)
     if event.flaw is not None:
         # pending -> config_error: waits for an edit
-        return replace(_enter(life, State.CONFIG_ERROR, event.flaw, now), due_at=None), ()
+        return _enter(life, State.CONFIG_ERROR, event.flaw, now, due_at=None), ()
     earliest = life.tried_at + backoff.MIN_CONNECT_GAP
     if now < earliest:
         # pending: the record was edited right after a try
@@ -166,7 +167,6 @@ def _postponed(life: Life, event: Postponed, _now: float, _draw: float) -> Resul
 def _opened(life: Life, event: Opened, now: float, _draw: float) -> Result:
     if life.state is not State.CONNECTING:
         return life, ()
-    up = replace(life, connected_at=now, due_at=None)
     if event.refused_filters:
         # connecting -> degraded
         why = cause(
@@ -174,9 +174,9 @@ def _opened(life: Life, event: Opened, now: float, _draw: float) -> Result:
             raw_code=event.raw_code,
             filters=", ".join(event.refused_filters),
         )
-        return _enter(up, State.DEGRADED, why, now), ()
+        return _enter(life, State.DEGRADED, why, now, connected_at=now, due_at=None), ()
     # connecting -> connected
-    return _enter(up, State.CONNECTED, cause("success"), now), ()
+    return _enter(life, State.CONNECTED, SUCCESS, now, connected_at=now, due_at=None), ()
 
 
 def _failed(life: Life, event: Failed, now: float, draw: float) -> Result:
@@ -219,7 +219,7 @@ def _reconnect(life: Life, event: Reconnect, now: float, _draw: float) -> Result
         return life, ()
     fresh = replace(life, failures=0, cooldowns=0, refusals=0, evidence=(), connected_at=None)
     due = max(now, life.tried_at + backoff.MIN_CONNECT_GAP)
-    waiting = replace(_enter(fresh, State.BACKOFF, event.why, now), due_at=due)
+    waiting = _enter(fresh, State.BACKOFF, event.why, now, due_at=due)
     return waiting, (Abort(),)
 
 
@@ -261,8 +261,8 @@ def is_suspicious(event: Lost) -> bool:
 # --- shared pieces ---------------------------------------------------------------------
 
 
-def _enter(life: Life, state: State, why: Cause, now: float) -> Life:
-    return replace(life, state=state, why=why, since=now)
+def _enter(life: Life, state: State, why: Cause, now: float, **changes: Any) -> Life:
+    return replace(life, state=state, why=why, since=now, **changes)
 
 
 def _over(life: Life, now: float) -> Life:
@@ -275,8 +275,11 @@ def _over(life: Life, now: float) -> Life:
 
 def _open(life: Life, now: float) -> Result:
     """Begin a try. The reason stays: it says why there is a try at all."""
-    opening = replace(
-        _enter(life, State.CONNECTING, life.why, now),
+    opening = _enter(
+        life,
+        State.CONNECTING,
+        life.why,
+        now,
         attempt=life.attempt + 1,
         tried_at=now,
         due_at=now + life.connect_timeout + CONNECT_SLACK,
@@ -288,7 +291,7 @@ def _fail(life: Life, why: Cause, now: float, draw: float) -> Result:
     """Choose the state that follows a failure, and the moment of the next try."""
     if why.code in FLAWS:
         # connecting -> config_error: waits for an edit
-        return replace(_enter(life, State.CONFIG_ERROR, why, now), due_at=None), ()
+        return _enter(life, State.CONFIG_ERROR, why, now, due_at=None), ()
     if life.wanted_protocol == Protocol.AUTO and why.code in VERSION_REFUSALS:
         return _try_other_version(life, why, now, draw)
     if why.code in REFUSALS:
@@ -318,7 +321,7 @@ def _cool_down(life: Life, why: Cause, now: float) -> Life:
 
 def _wait(life: Life, state: State, why: Cause, now: float, delay: float) -> Life:
     due = max(now + delay, life.tried_at + backoff.MIN_CONNECT_GAP)
-    return replace(_enter(life, state, why, now), due_at=due, connected_at=None)
+    return _enter(life, state, why, now, due_at=due, connected_at=None)
 
 
 def _duplicate(life: Life) -> Cause:

@@ -1,9 +1,15 @@
-"""Writes states and events in batches, so that a thousand changes are one commit."""
+"""Writes states and events in batches: a thousand changes are one commit.
+
+Each change of state is also one line in the log, written with the batch, so that a
+burst of connects is not slowed down by talking about it.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
+from typing import Protocol
 
 import gevent
 import structlog
@@ -11,14 +17,18 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from sqlalchemy.exc import SQLAlchemyError
 
+from database.words import ConnectionState
+from mqttworker.core.spec import Record
 from mqttworker.ports.journal import Status, Transition
 from mqttworker.ports.store import Facts, LeaseLostError
 from mqttworker.service.threads import in_thread
 
 log = structlog.get_logger(__name__)
 
-#: Changes are gathered for this long before they are written, seconds.
-GATHER = 0.2
+#: Changes are gathered until none came for GATHER seconds, at most MAX_GATHER.
+GATHER, MAX_GATHER = 0.1, 1.0
+#: So many changes in GATHER seconds are a burst that is let pass.
+BURST = 20
 #: Wait before another try when the database does not take them, seconds.
 RETRY = 1.0
 #: Events kept while the database is away; the oldest go first.
@@ -27,30 +37,44 @@ MAX_WAITING_EVENTS = 100_000
 SLICE = 2_000
 
 
+class Subject(Protocol):
+    """Whose state is written down: a connection manager."""
+
+    record: Record
+
+    def status(self) -> Status:
+        """Return the state as it is now."""
+
+
 class Journal:
     """Takes notes at once and writes them from a greenlet of its own."""
 
     def __init__(self, facts: Facts, on_lease_lost: Callable[[], object]) -> None:
         self._facts = facts
         self._on_lease_lost = on_lease_lost
-        self._statuses: dict[int, Status] = {}
+        #: Whose state changed since it was last written.
+        self._changed: dict[int, Subject] = {}
         self._transitions: deque[Transition] = deque(maxlen=MAX_WAITING_EVENTS)
+        self._untold: deque[tuple[str, Transition]] = deque(maxlen=MAX_WAITING_EVENTS)
         self._noted = Event()
+        self._notes = 0
         self._is_failing = False
         self._writing = BoundedSemaphore()
 
-    def note(self, status: Status, transition: Transition | None = None) -> None:
+    def note(self, subject: Subject, transition: Transition | None = None) -> None:
         """Remember a change; only the last state of a connection is written, every event is."""
-        self._statuses[status.connection_id] = status
+        self._changed[subject.record.connection_id] = subject
         if transition is not None:
             self._transitions.append(transition)
+            self._untold.append((subject.record.name, transition))
+        self._notes += 1
         self._noted.set()
 
     def run(self) -> None:
         """Write what was noted, for ever."""
         while True:
             self._noted.wait()
-            gevent.sleep(GATHER)
+            self._gather()
             if not self.flush():
                 gevent.sleep(RETRY)
 
@@ -61,36 +85,59 @@ class Journal:
         written: bool = gevent.spawn(self._flush).get()
         return written
 
-    def _flush(self) -> bool:
-        with self._writing:
-            return self._write_all()
+    def _gather(self) -> None:
+        """Let a burst pass: writing it in pieces would cost more, and slow the burst."""
+        for _ in range(int(MAX_GATHER / GATHER)):
+            before = self._notes
+            gevent.sleep(GATHER)
+            if self._notes - before < BURST:
+                return
 
-    def _write_all(self) -> bool:
-        while self._statuses or self._transitions:
-            statuses = [self._statuses[key] for key in list(self._statuses)[:SLICE]]
-            transitions = list(self._transitions)[:SLICE]
-            try:
-                in_thread(self._facts.write, statuses, transitions)
-            except SQLAlchemyError as error:
-                self._report_failure(error)
-                return False
-            except LeaseLostError:
-                self._on_lease_lost()
-                return False
-            self._drop_written(statuses, len(transitions))
-        self._noted.clear()
-        self._is_failing = False
+    def _flush(self) -> bool:
+        self._tell()
+        with self._writing:
+            while self._changed or self._transitions:
+                if not self._write_slice():
+                    return False
+            self._noted.clear()
+            self._is_failing = False
+            return True
+
+    def _write_slice(self) -> bool:
+        """Write some of what is waiting; what the database does not take waits on."""
+        subjects = dict(islice(self._changed.items(), SLICE))
+        transitions = list(islice(self._transitions, SLICE))
+        for connection_id in subjects:
+            del self._changed[connection_id]
+        statuses = [subject.status() for subject in subjects.values()]
+        try:
+            in_thread(self._facts.write, statuses, transitions)
+        except (SQLAlchemyError, LeaseLostError) as error:
+            # Those that changed again meanwhile have their place already.
+            self._changed = {**subjects, **self._changed}
+            self._report_failure(error)
+            return False
+        for _ in range(min(len(transitions), len(self._transitions))):
+            self._transitions.popleft()
         return True
 
-    def _drop_written(self, statuses: list[Status], transitions: int) -> None:
-        for status in statuses:
-            # A newer state may have been noted while this one was being written.
-            if self._statuses.get(status.connection_id) is status:
-                del self._statuses[status.connection_id]
-        for _ in range(min(transitions, len(self._transitions))):
-            self._transitions.popleft()
-
-    def _report_failure(self, error: SQLAlchemyError) -> None:
-        if not self._is_failing:
+    def _report_failure(self, error: Exception) -> None:
+        if isinstance(error, LeaseLostError):
+            self._on_lease_lost()
+        elif not self._is_failing:
             log.error("states cannot be written, trying again", error=type(error).__name__)
         self._is_failing = True
+
+    def _tell(self) -> None:
+        """Write a line for each transition since the last time; tries only at DEBUG."""
+        while self._untold:
+            name, item = self._untold.popleft()
+            level = log.debug if item.state is ConnectionState.CONNECTING else log.info
+            level(
+                str(item.why),
+                connection=name,
+                connection_id=item.connection_id,
+                state=item.state.value,
+                reason=item.why.code,
+                at=item.at.isoformat(),
+            )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 
 import gevent
-import structlog
 from gevent.event import AsyncResult
 from gevent.queue import Empty, SimpleQueue
 
@@ -20,8 +19,6 @@ from mqttworker.core.spec import ConnectionSpec, Record
 from mqttworker.ports.journal import Status, Traffic, Transition
 from mqttworker.ports.transport import InboundMessage, Session
 from mqttworker.service.context import Context
-
-log = structlog.get_logger(__name__)
 
 #: How long `offline` may wait for its PUBACK, seconds. Without it the will says the same.
 CLOSE_GRACE = 0.6
@@ -59,7 +56,7 @@ class MQTTConnectionManager:
         self.messages_in = 0
         self.bytes_in = 0
         self.greenlet: gevent.Greenlet[..., None] | None = None
-        self._last_message_at: float | None = None
+        self._last_message_at: datetime | None = None
         self._context = context
         self._on_over = on_over
         self._next_record: Record | None = None
@@ -124,11 +121,10 @@ class MQTTConnectionManager:
 
     def traffic(self) -> Traffic:
         """Return what came in since the worker started."""
-        last = self._last_message_at
         return Traffic(
             messages_in=self.messages_in,
             bytes_in=self.bytes_in,
-            last_message_at=datetime.fromtimestamp(last, UTC) if last else None,
+            last_message_at=self._last_message_at,
         )
 
     # --- the greenlet
@@ -237,22 +233,21 @@ class MQTTConnectionManager:
     def _receive(self, message: InboundMessage) -> None:
         self.messages_in += 1
         self.bytes_in += len(message.payload)
-        self._last_message_at = self._context.clock.wall().timestamp()
+        self._last_message_at = self._context.clock.wall()
 
     # --- what is written down
 
     def _note(self, previous: ConnectionState | None) -> None:
-        life = self._life
-        why = completed(life.why, _known(self.record.spec))
-        now = self._context.clock.wall()
-        if previous is None:
-            transition = None
-        else:
-            transition = Transition(self.record.connection_id, now, life.state, previous, why)
-            self._log(why)
-        self._context.journal.note(self._status(why), transition)
+        transition = None
+        if previous is not None:
+            why = completed(self._life.why, _known(self.record.spec))
+            now = self._context.clock.wall()
+            transition = Transition(self.record.connection_id, now, self._life.state, previous, why)
+        self._context.journal.note(self, transition)
 
-    def _status(self, why: Cause) -> Status:
+    def status(self) -> Status:
+        """Return the whole state as it is now, to be written down."""
+        why = completed(self._life.why, _known(self.record.spec))
         life, spec, clock = self._life, self.record.spec, self._context.clock
         return Status(
             connection_id=self.record.connection_id,
@@ -267,17 +262,6 @@ class MQTTConnectionManager:
             protocol_negotiated=self._protocol_negotiated,
             applied_revision=self.record.revision,
             traffic=self.traffic(),
-        )
-
-    def _log(self, why: Cause) -> None:
-        life = self._life
-        level = log.debug if life.state is ConnectionState.CONNECTING else log.info
-        level(
-            str(why),
-            connection=self.record.name,
-            connection_id=self.record.connection_id,
-            state=life.state.value,
-            reason=why.code,
         )
 
 
