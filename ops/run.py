@@ -22,6 +22,11 @@ from ops.surroundings import (
 )
 
 DEFAULT_BIND = "127.0.0.1:8000"
+#: Ends with a sentence and status 2 at a wrong setting. The set-up checks those of the web.
+CHECK_WORKER = (
+    "from database.settings import load; from mqttworker.settings import WorkerSettings; "
+    "load(WorkerSettings)"
+)
 
 
 @dataclass(frozen=True)
@@ -82,16 +87,20 @@ def _demo_port() -> int:
 
 
 def _set_up(wanted: Wanted, python: Path) -> int:
-    """Run the web's own set-up in the foreground; return its exit status."""
-    command = [str(python), "-m", "webapp", "setup"]
+    """Run the web's own set-up in the foreground; return the first exit status that is not 0."""
+    setup = ["-m", "webapp", "setup"]
     if wanted.with_broker:
         password_file = login.prepare(wanted.home)
-        command += ["--sample", f"{login.HOST}:{login.port()}", "--sample-user", login.USER]
-        command += ["--sample-password-file", str(password_file)]
+        setup += ["--sample", f"{login.HOST}:{login.port()}", "--sample-user", login.USER]
+        setup += ["--sample-password-file", str(password_file)]
     # Without this a SIGTERM would leave the child behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    done = subprocess.run(command, cwd=ROOT, env=environment(wanted.home), check=False)
-    return done.returncode
+    values = environment(wanted.home) | {"HAWSER_BIND": wanted.bind}
+    for arguments in (setup, ["-c", CHECK_WORKER]):
+        done = subprocess.run([str(python), *arguments], cwd=ROOT, env=values, check=False)
+        if done.returncode != 0:
+            return done.returncode
+    return 0
 
 
 def _greet(wanted: Wanted) -> None:

@@ -76,6 +76,15 @@ def test_a_taken_port_of_the_demo_broker_is_one_sentence(product: Product) -> No
     assert run.output().count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["HAWSER_SHUTDOWN_TIMEOUT", "HAWSER_HEALTH_ANONYMOUS"])
+def test_a_wrong_setting_is_one_sentence(tmp_path: Path, name: str) -> None:
+    run = Product(tmp_path, **{name: "soon"}).start("--no-demo")
+    assert run.wait(30) == 2
+    last = run.output().splitlines()[-1]
+    assert last.startswith(f"hawser: {name}")
+    assert "Traceback" not in run.output()
+
+
 def test_a_second_run_from_the_same_directory_says_that_it_runs(product: Product) -> None:
     first = product.start("--no-demo")
     first.wait_for_output("Hawser is ready", 30)
