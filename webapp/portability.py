@@ -48,7 +48,10 @@ def export_file(path: str) -> int:
     with _engine(load(Settings)) as engine:
         try:
             with store.reading(engine) as transaction:
-                text = json.dumps(export(transaction), ensure_ascii=False, indent=2) + "\n"
+                text = (
+                    json.dumps(export(transaction), ensure_ascii=False, indent=2, default=str)
+                    + "\n"
+                )
         except SQLAlchemyError as error:
             return _complain([errors.database_problem(error, engine)])
     try:

@@ -196,7 +196,7 @@ def remove(transaction: Transaction, ids: Iterable[int]) -> int:
 def names(transaction: Transaction, ids: Iterable[int]) -> dict[int, str]:
     """Return the names of the records among `ids` that exist."""
     return {
-        row.id: row.name
+        row.id: str(row.name)
         for chunk in _chunks(ids)
         for row in transaction.execute(
             select(Connection.id, columns.raw(Connection.name)).where(Connection.id.in_(chunk))

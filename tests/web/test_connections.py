@@ -226,6 +226,7 @@ def test_garbage_written_by_sql_never_breaks_a_page(operator: Visitor, worker: E
         "insert into subscription (connection_id, topic_filter, qos) values (:n, 'a/#/b', 9)",
         n=number,
     )
+    rows.record(worker, "second", client_id="x" * 70_000, is_enabled=False)
     pages = (
         LIST,
         LIST + "?search=zzz",
@@ -240,5 +241,8 @@ def test_garbage_written_by_sql_never_breaks_a_page(operator: Visitor, worker: E
         assert operator.get(page).status_code == 200, page
     assert operator.get("/api/v1/mqtt/health/").status_code == 503
     assert edit(operator, number, password="x", username="u").status_code == 302
-    assert operator.post(LIST + "delete/", {"id": number}).status_code == 302
+    ids = re.findall(r'name="rowid" value="(\d+)" aria', operator.get(LIST).text)
+    assert len(ids) == 2
+    answer = operator.post(LIST + "action/", {"action": "delete", "rowid": ids})
+    assert answer.status_code == 302
     assert one(worker, "select count(*) from connection") == 0

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 
+from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from tests.web import rows
 from tests.web.conftest import Visitor
 from tests.web.forms import LIST, NEW, filters, form
+from webapp import accounts
 
 #: The pages share one database over all examples on purpose: leftovers are part of the test.
 hostile = settings(
-    max_examples=30,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -31,6 +32,9 @@ WORDS = st.one_of(
             "{",
             "{site}",
             "%",
+            "/admin/\r\nX: y",
+            "//evil.example/",
+            "/\\evil.example",
             "' or 1=1 --",
             "\u0663",
             "a/#/b",
@@ -68,14 +72,24 @@ def test_no_query_makes_a_500(operator: Visitor, engine: Engine, name: str, valu
 def test_no_action_makes_a_500(
     operator: Visitor, engine: Engine, values: list[str], action: str
 ) -> None:
-    number = rows.record(engine, "kept") if not values else 0
     for name in ("enable", "disable", action):
         answer = operator.post(LIST + "action/", {"action": name, "rowid": values, "url": action})
         assert answer.status_code == 302
         assert "evil" not in answer.location
-    operator.post(LIST + "delete/", {"id": action})
-    if number:
-        assert operator.post(LIST + "delete/", {"id": str(number)}).status_code == 302
+    answer = operator.post(LIST + "delete/", {"id": action, "url": action})
+    assert answer.status_code == 302
+
+
+@hostile
+@given(target=WORDS)
+def test_no_target_makes_a_500_of_a_good_login(app: Flask, anonymous: Visitor, target: str) -> None:
+    with app.app_context():
+        accounts.ensure_roles()
+        if not accounts.any_user():
+            accounts.create("ann@hawser.example", "correct horse", "viewer")
+    answer = anonymous.sign_in("ann@hawser.example", "correct horse", next=target)
+    assert answer.status_code == 302 or "leads to another site" in answer.text
+    anonymous.post("/logout")
 
 
 @hostile

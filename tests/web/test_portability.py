@@ -123,6 +123,22 @@ def test_an_export_is_an_import(run_import: Import, engine: Engine, tmp_path: Pa
     assert json.loads(path.read_text()) == exported
 
 
+def test_garbage_written_by_sql_is_exported_as_it_is_and_can_be_corrected(
+    run_import: Import, engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows.record(engine, "bad")
+    rows.record(engine, "other")
+    rows.sql(engine, "update connection set client_id = '{nope', password = 'x' where name = 'bad'")
+    if engine.dialect.name == "sqlite":
+        rows.sql(engine, "update connection set port = 'abc', is_enabled = 7 where name = 'bad'")
+        rows.sql(engine, "update connection set name = x'ff00' where name = 'other'")
+    assert portability.export_file("-") == 0
+    assert "{nope" in capsys.readouterr().out
+    assert run_import([item("new")]) == 0
+    cure = {"name": "bad", "client_id": "c", "port": 1, "is_enabled": True}
+    assert run_import([cure]) == 0
+
+
 @pytest.mark.parametrize(
     ("bad", "words"),
     [

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import abort, flash, g, redirect, request
 from flask_admin import expose
-from flask_admin.actions import action
-from flask_admin.helpers import get_redirect_target
 from flask_admin.model import BaseModelView
 from wtforms import Form
 
@@ -18,6 +17,8 @@ from webapp.connection_form import ConnectionForm
 from webapp.overview import Item
 from webapp.pages.facts import events
 
+#: An address that a form may lead back to: on this site, and fit for a header.
+_OWN_PAGE = re.compile(r"/admin/[^\x00-\x20\x7f-\x9f\\]*")
 #: Events on the details page.
 LAST_EVENTS = 20
 
@@ -83,9 +84,6 @@ class ConnectionView(BaseModelView):  # type: ignore[misc]
             return None
         with store.reading() as transaction:
             return records.load(transaction, number)
-
-    def is_action_allowed(self, name: str) -> bool:
-        return accounts.may_edit()
 
     def get_list(
         self,
@@ -155,20 +153,18 @@ class ConnectionView(BaseModelView):  # type: ignore[misc]
         self._delete([number] if number else [])
         return redirect(self._back())
 
-    @action("enable", "Enable")
-    def enable(self, ids: list[str]) -> None:
-        """Enable the selected records."""
-        self._switch(ids, enabled=True)
-
-    @action("disable", "Disable")
-    def disable(self, ids: list[str]) -> None:
-        """Disable the selected records."""
-        self._switch(ids, enabled=False)
-
-    @action("delete", "Delete", "Delete the selected connections? This cannot be undone.")
-    def delete(self, ids: list[str]) -> None:
-        """Delete the selected records."""
-        self._delete([number for number in map(records.identifier, ids) if number])
+    @expose("/action/", methods=("POST",))
+    def action_view(self) -> Any:
+        """Enable, disable or delete the records in `rowid`."""
+        ids = [
+            number for number in map(records.identifier, request.form.getlist("rowid")) if number
+        ]
+        wish = request.form.get("action")
+        if wish in ("enable", "disable"):
+            self._switch(ids, enabled=wish == "enable")
+        elif wish == "delete":
+            self._delete(ids)
+        return redirect(self._back())
 
     # --- helpers
 
@@ -197,13 +193,14 @@ class ConnectionView(BaseModelView):  # type: ignore[misc]
         return self._back()
 
     def _back(self) -> str:
-        return str(get_redirect_target() or self.get_url(".index_view"))
+        """Return the page to go back to: one of ours, whatever was asked for."""
+        asked = request.values.get("url", "")
+        return asked if _OWN_PAGE.fullmatch(asked) else str(self.get_url(".index_view"))
 
-    def _switch(self, ids: list[str], *, enabled: bool) -> None:
-        numbers = [number for number in map(records.identifier, ids) if number]
+    def _switch(self, ids: list[int], *, enabled: bool) -> None:
         with store.writing() as transaction:
-            changed = records.enable(transaction, numbers, enabled)
-            names = sorted(records.names(transaction, numbers).values())
+            changed = records.enable(transaction, ids, enabled)
+            names = sorted(records.names(transaction, ids).values())
         word = "enabled" if enabled else "disabled"
         if not names:
             flash(texts.NOTHING_SELECTED, "warning")
