@@ -100,6 +100,18 @@ def test_a_network_that_went_away_is_noticed_in_time(
         assert time.monotonic() - stalled_at <= 2.5 + 0.3
 
 
+def test_a_line_with_two_seconds_round_trip_is_not_taken_for_dead(
+    scripted_broker: ScriptedBroker, open_try: OpenTry
+) -> None:
+    with FaultProxy(scripted_broker.port) as proxy:
+        proxy.latency = 1.0
+        attempt = open_try(spec_for(proxy.port, keepalive_s=2))
+        attempt.opened()
+        session = scripted_broker.sessions[0]
+        in_thread(scripted_broker.wait, lambda: session.pings >= 3)
+        assert [type(event) for event in attempt.events] == [Opened]
+
+
 def test_a_frozen_broker_with_unsent_data_is_noticed_in_time(open_try: OpenTry) -> None:
     with DeafBroker() as broker:
         # Far more than the socket buffers take: the rest waits in this process.

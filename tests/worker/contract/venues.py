@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,6 +40,9 @@ class Venue(Protocol):
     def wait_for(self, topic: str, payload: bytes) -> None:
         """Wait until this was published."""
 
+    def wait_for_count(self, topic: str, count: int) -> None:
+        """Wait until so many messages were published on a topic."""
+
     def payloads(self, topic: str) -> list[bytes]:
         """Return all that was published on a topic so far."""
 
@@ -63,9 +66,15 @@ class FakeVenue:
         self.broker.publish(topic, payload, qos, retain)
 
     def wait_for(self, topic: str, payload: bytes) -> None:
+        self._wait(lambda: payload in self.payloads(topic), f"{payload!r} on {topic}")
+
+    def wait_for_count(self, topic: str, count: int) -> None:
+        self._wait(lambda: len(self.payloads(topic)) >= count, f"{count} on {topic}")
+
+    def _wait(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + PATIENCE
-        while payload not in self.payloads(topic):
-            assert time.monotonic() < deadline, f"no {payload!r} on {topic}"
+        while not condition():
+            assert time.monotonic() < deadline, what
             gevent.sleep(0)
 
     def payloads(self, topic: str) -> list[bytes]:
@@ -105,6 +114,9 @@ class RealVenue:
 
     def wait_for(self, topic: str, payload: bytes) -> None:
         in_thread(self._onlooker.wait_for, topic, payload)
+
+    def wait_for_count(self, topic: str, count: int) -> None:
+        in_thread(self._onlooker.wait, lambda: len(self._onlooker.of(topic)) >= count)
 
     def payloads(self, topic: str) -> list[bytes]:
         return [message.payload for message in self._onlooker.of(topic)]
