@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from ops import virtual_environment
+from ops import pip
 from ops.surroundings import ROOT
 
 #: What each lock file is compiled from.
@@ -12,7 +12,8 @@ SOURCES = {
     "run": ["pyproject.toml"],
     "demo": ["pyproject.toml", "--extra", "demo"],
     "dev": ["pyproject.toml", "--extra", "demo", "--extra", "dev"],
-    "tools": ["requirements/tools.in"],
+    "virtualenv": ["requirements/virtualenv.in"],
+    "uv": ["requirements/uv.in"],
 }
 #: --no-emit-index-url keeps the place the packages came from out of the file.
 OPTIONS = [
@@ -27,10 +28,10 @@ OPTIONS = [
 
 def lock() -> int:
     """Compile every lock file anew; return uv's exit status."""
-    python = virtual_environment.ensure("dev")
+    uv = pip.install_tool("uv") / "bin" / "uv"
     for name, sources in SOURCES.items():
         target = ["-o", f"requirements/{name}.txt"]
-        command = [str(python), "-m", "uv", "pip", "compile", *OPTIONS, *sources, *target]
+        command = [str(uv), "pip", "compile", *OPTIONS, *sources, *target]
         status = subprocess.run(command, cwd=ROOT, check=False).returncode
         if status != 0:
             return status

@@ -8,17 +8,16 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from ops import pip
 from ops.errors import CommandError
 from ops.surroundings import ROOT
 
 #: The sets of requirements, each a file in requirements/; a later one holds all of an earlier.
 SETS = ("run", "demo", "dev")
-TOOLS = ROOT / ".tools"
 STAMP = "hawser-stamp.json"
 
 
@@ -71,19 +70,14 @@ def _holds(directory: Path, wanted: str) -> bool:
 
 
 def _stamp(name: str) -> dict[str, str]:
-    digest = hashlib.sha256(_lock_file(name).read_bytes()).hexdigest()
-    return {"set": name, "lock": digest}
-
-
-def _lock_file(name: str) -> Path:
-    return ROOT / "requirements" / f"{name}.txt"
+    return {"set": name, "lock": hashlib.sha256(pip.lock_file(name).read_bytes()).hexdigest()}
 
 
 @contextlib.contextmanager
 def _only_one() -> Iterator[None]:
     """Let one manage.py at a time change the virtual environment; the others wait."""
-    TOOLS.mkdir(exist_ok=True)
-    with (TOOLS / "lock").open("w") as lock:
+    pip.TOOLS.mkdir(exist_ok=True)
+    with (pip.TOOLS / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -94,27 +88,19 @@ def _only_one() -> Iterator[None]:
 
 def _fill(directory: Path, wanted: str) -> None:
     (directory / STAMP).unlink(missing_ok=True)
-    if not _has_pip(directory):
+    if not pip.is_there(python_of(directory)):
         _make(directory)
     _say(f"Installing requirements/{wanted}.txt into {directory.name} (once, a minute or two) ...")
-    _pip(
-        [str(python_of(directory)), "-m", "pip"],
-        ["--require-hashes", "-r", str(_lock_file(wanted))],
-    )
+    pip.install(python_of(directory), wanted)
     (directory / STAMP).write_text(json.dumps(_stamp(wanted)), encoding="utf-8")
-
-
-def _has_pip(directory: Path) -> bool:
-    python = python_of(directory)
-    return os.access(python, os.X_OK) and _quiet([str(python), "-m", "pip", "--version"]) is None
 
 
 def _make(directory: Path) -> None:
     """Make the virtual environment anew with venv, or with virtualenv where venv is crippled."""
     _say(f"Making {directory.name} ...")
     shutil.rmtree(directory, ignore_errors=True)
-    problem = _quiet([sys.executable, "-m", "venv", str(directory)])
-    if problem is None and _has_pip(directory):
+    problem = pip.quietly([sys.executable, "-m", "venv", str(directory)])
+    if problem is None and pip.is_there(python_of(directory)):
         return
     # Debian keeps ensurepip in a package of its own (python3-venv): venv then fails half-way.
     shutil.rmtree(directory, ignore_errors=True)
@@ -122,54 +108,18 @@ def _make(directory: Path) -> None:
 
 
 def _make_with_virtualenv(directory: Path) -> None:
-    if _quiet([sys.executable, "-m", "pip", "--version"]) is not None:
+    if not pip.is_there(sys.executable):
         msg = (
             "This Python can make no virtual environment: it has neither venv nor pip. "
             "On Debian, `apt-get install python3-venv` puts that right."
         )
         raise CommandError(msg)
-    target = TOOLS / "virtualenv"
-    # --target is exempt from the rule that keeps pip away from Debian's own packages.
-    _pip(
-        [sys.executable, "-m", "pip"],
-        ["--target", str(target), "--upgrade", "--require-hashes", "-r", str(_lock_file("tools"))],
-    )
-    problem = _quiet([sys.executable, "-m", "virtualenv", str(directory)], PYTHONPATH=str(target))
+    target = pip.install_tool("virtualenv")
+    command = [sys.executable, "-m", "virtualenv", str(directory)]
+    problem = pip.quietly(command, PYTHONPATH=str(target))
     if problem is not None:
         msg = f"virtualenv could not make {directory}:\n{problem}"
         raise CommandError(msg)
-
-
-def _pip(pip: list[str], arguments: list[str]) -> None:
-    problem = _quiet([*pip, "install", *arguments])
-    if problem is not None:
-        msg = f"pip could not install the packages. Its last words:\n{_end_of(problem)}"
-        raise CommandError(msg)
-
-
-def _end_of(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[-15:])
-
-
-def _quiet(command: list[str], **variables: str) -> str | None:
-    """Run `command`; return None if it succeeded, else what it wrote."""
-    done = subprocess.run(
-        command,
-        env=_clean_environment() | variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return None if done.returncode == 0 else done.stdout
-
-
-def _clean_environment() -> dict[str, str]:
-    """Return the environment without the switches that send pip's work somewhere else."""
-    away = {"PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIRE_VIRTUALENV"}
-    away |= {"PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__"}
-    kept = {name: value for name, value in os.environ.items() if name not in away}
-    return kept | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
 
 
 def _say(sentence: str) -> None:

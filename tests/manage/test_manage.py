@@ -83,7 +83,7 @@ def pins(name: str) -> set[tuple[str, str]]:
     return set(re.findall(r"^([a-z0-9._-]+)==([^ \\;\n]+)", text, flags=re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", ["run", "demo", "dev", "tools"])
+@pytest.mark.parametrize("name", ["run", "demo", "dev", "virtualenv", "uv"])
 def test_lock_files_hold_hashes_and_no_addresses(name: str) -> None:
     text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
     assert "://" not in text
