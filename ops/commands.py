@@ -67,6 +67,9 @@ def _add(
         name, help=words, description=words, add_help=not takes_more, allow_abbrev=False
     )
     parser.set_defaults(command=function, takes_more=takes_more, parser=parser)
+    if not takes_more:
+        # Behind the command it means the same; SUPPRESS keeps one given before it.
+        parser.add_argument("--home", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return parser
 
 
