@@ -24,14 +24,14 @@ SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", 
 
 @dataclass(frozen=True)
 class SystemPackage:
-    """A Debian package, a program that proves it is there, and its service if it has one."""
+    """A Debian package, a program or file that proves it is there, its service if it has one."""
 
     name: str
     program: str
     service: str | None = None
 
     def is_present(self) -> bool:
-        """Say whether the program is found, also in the directories of root."""
+        """Say whether the program or file is found, also in the directories of root."""
         if self.program.startswith("/"):
             return any(Path("/").glob(self.program[1:]))
         return shutil.which(self.program, path=SEARCH_PATH) is not None
@@ -42,6 +42,8 @@ PACKAGES = (
     SystemPackage("mosquitto-clients", "mosquitto_sub"),
     SystemPackage("postgresql", "/usr/lib/postgresql/*/bin/postgres", service="postgresql"),
     SystemPackage("chromium", "chromium"),
+    # What drives the browser is a Node.js that needs it; a minimal Debian has none.
+    SystemPackage("libatomic1", "/usr/lib/*/libatomic.so.1"),
 )
 
 

@@ -24,6 +24,8 @@ def checkout(tmp_path: Path) -> Path:
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "manage.py", copy)
     (copy / "requirements").mkdir()
+    # Where Python's own venv is crippled, virtualenv takes its place.
+    shutil.copy(ROOT / "requirements" / "virtualenv.txt", copy / "requirements")
     for name in ("run", "demo", "dev"):
         (copy / "requirements" / f"{name}.txt").write_text("# nothing\n", encoding="utf-8")
     (copy / "webapp.py").write_text("print('here is webapp')\n", encoding="utf-8")
