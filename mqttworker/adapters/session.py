@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from mqttworker.adapters.failures import Phase, error_cause, lost_cause, timeout
 from mqttworker.adapters.gmqtt_client import BrokerClient, PacketReader
 from mqttworker.adapters.hub_loop import HubLoop
 from mqttworker.adapters.tls import ContextCache, UnusableTLSError
+from mqttworker.adapters.turns import Turns
 from mqttworker.core import packets
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.events import Closed, Failed, Lost, Opened
@@ -24,8 +24,6 @@ from mqttworker.ports.transport import InboundMessage, Receive, Report
 FILTERS_PER_SUBSCRIBE = 8
 #: SUBACK codes from here on refuse (5, section 3.9.3).
 SUBACK_FAILURE = 0x80
-#: Tries begun in one turn of the loop.
-STARTS_PER_TURN = 100
 #: How long a broker may take to open its door to a knock, seconds.
 KNOCK_TIMEOUT = 0.5
 
@@ -45,26 +43,24 @@ class BrokerTransport:
         self._hub_loop = hub_loop
         self._max_packet_bytes = max_packet_bytes
         self._contexts = ContextCache()
-        self._starting: deque[BrokerSession] = deque()
+        self._turns = Turns(hub_loop)
 
     def open(
         self, spec: ConnectionSpec, protocol: str, report: Report, receive: Receive
     ) -> BrokerSession:
         """Begin to connect; see `ports.transport.Transport`."""
         session = BrokerSession(
-            self._hub_loop, self._contexts, spec, protocol, self._max_packet_bytes, report, receive
+            self._hub_loop,
+            self._turns,
+            self._contexts,
+            spec,
+            protocol,
+            self._max_packet_bytes,
+            report,
+            receive,
         )
-        self._starting.append(session)
-        if len(self._starting) == 1:
-            self._hub_loop.call(self._start_some)
+        self._turns.urgently(session.begin)
         return session
-
-    def _start_some(self) -> None:
-        """Begin a few tries a turn of the loop, so that a thousand of them stall nobody."""
-        for _ in range(min(STARTS_PER_TURN, len(self._starting))):
-            self._starting.popleft().begin()
-        if self._starting:
-            asyncio.get_running_loop().call_soon(self._start_some)
 
     def knock(self, spec: ConnectionSpec, answer: Callable[[bool], object]) -> None:
         """Call `answer` with whether the broker's port takes TCP connections now."""
@@ -92,6 +88,7 @@ class BrokerSession:
     def __init__(
         self,
         hub_loop: HubLoop,
+        turns: Turns,
         contexts: ContextCache,
         spec: ConnectionSpec,
         protocol: str,
@@ -100,6 +97,7 @@ class BrokerSession:
         receive: Receive,
     ) -> None:
         self._hub_loop = hub_loop
+        self._turns = turns
         self._contexts = contexts
         self._spec = spec
         self._protocol = protocol
@@ -225,12 +223,16 @@ class BrokerSession:
         if self._phase is Phase.OVER or self._client is None:
             return
         self._phase = Phase.UP
-        if self._spec.status_topic:
-            self._client.publish_status(self._spec, self._spec.online_payload)
+        self._turns.patiently(self._greet)
         self._report(opened)
         if self._ended is not None:
             # The broker hung up together with its last answer.
             self._end(self._ended)
+
+    def _greet(self) -> None:
+        """Publish `online`, unless the session has ended meanwhile."""
+        if self._phase is Phase.UP and self._client is not None and self._spec.status_topic:
+            self._client.publish_status(self._spec, self._spec.online_payload)
 
     def _fail(self, why: Cause) -> None:
         if self._phase is not Phase.OVER:

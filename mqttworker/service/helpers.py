@@ -30,14 +30,18 @@ class Helpers:
         self._greenlets.append(greenlet)
         self.watch(name, greenlet)
 
-    def every(self, name: str, interval: float, work: Callable[[], object]) -> None:
-        """Start a helper that does `work` every `interval` seconds, the first time at once.
+    def every(
+        self, name: str, interval: float, work: Callable[[], object], *, at_once: bool = True
+    ) -> None:
+        """Start a helper that does `work` every `interval` seconds, the first time `at_once`.
 
         A database that does not answer is waited for; anything else ends the helper.
         """
 
         def run() -> None:
             is_failing = False
+            if not at_once:
+                gevent.sleep(interval)
             while True:
                 is_failing = _attempt(name, work, is_failing)
                 gevent.sleep(interval)

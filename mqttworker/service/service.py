@@ -137,8 +137,11 @@ class MQTTService:
         self._helpers.spawn("monitor", self._monitor.monitor_connections)
         poll = self._settings.config_poll_interval
         self._helpers.every("configuration", poll, self._monitor.poll_config)
-        self._helpers.every("traffic", TRAFFIC_INTERVAL, self._housekeeping.write_traffic)
-        self._helpers.every("clean-up", CLEAN_INTERVAL, self._housekeeping.clean)
+        for name, interval, work in (
+            ("traffic", TRAFFIC_INTERVAL, self._housekeeping.write_traffic),
+            ("clean-up", CLEAN_INTERVAL, self._housekeeping.clean),
+        ):
+            self._helpers.every(name, interval, work, at_once=False)
         log.info("running")
         self._ending.wait()
 
