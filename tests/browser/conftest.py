@@ -43,7 +43,8 @@ class Site:
             self.complaints.append(f"foreign request: {url}")
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: an event loop of Playwright's would run in every later test's thread.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.skip("chromium is not installed (Debian: chromium)")
