@@ -146,11 +146,13 @@ def _measure(contestant: Contestant, plan: Plan, empty_kb: int) -> Sample:
             rss = proc.rss_kb(child.pid)
             log.read()
             lost = log.ended
+            own_connect_s = contestant.connect_s(child)
             stop_s = _stop(child)
         return Sample(
             contestant=contestant.name,
             connections=count,
-            connect_s=connected_at - log.first_opened_at,
+            connect_s=own_connect_s,
+            broker_connect_s=connected_at - log.first_opened_at,
             start_s=connected_at - child.started_at,
             rss_kb_per_connection=(rss - empty_kb) / count,
             cpu_idle_percent=cpu,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -17,7 +18,7 @@ from bench.processes import Child
 from bench.references.common import KEEPALIVE
 from bench.references.paho_threads import PER_PROCESS
 from database import encryption, migrate
-from database.models import Connection, WorkerHeartbeat
+from database.models import Connection, ConnectionEvent, ConnectionStatus, WorkerHeartbeat
 from database.session import make_engine
 from database.words import WorkerState
 
@@ -47,6 +48,14 @@ class Contestant(ABC):
         """Return the longest stall that the process reports now, None if it measures none."""
         return None
 
+    def connect_s(self, child: Child) -> float | None:
+        """Return the seconds from the first try to the last CONNACK, by the process's own clock.
+
+        None where it does not tell.
+        """
+        del child
+        return None
+
     def finish(self) -> None:  # noqa: B027 - most have nothing to give back
         """Give back what `start` opened besides the process."""
 
@@ -69,6 +78,10 @@ class Reference(Contestant):
         child.wait_for(
             lambda: child.output().count("ready") == self._processes, START_TIMEOUT, "ready"
         )
+
+    def connect_s(self, child: Child) -> float | None:
+        told = re.findall(r"^connected in (\S+) s$", child.output(), re.MULTILINE)
+        return float(told[0]) if len(told) == self._processes == 1 else None
 
 
 class Bridges(Contestant):
@@ -120,8 +133,10 @@ class Worker(Contestant):
 
     def __init__(self) -> None:
         self._engine: Engine | None = None
+        self._count = 0
 
     def start(self, directory: Path, port: int, count: int) -> Child:
+        self._count = count
         key = encryption.new_key()
         encryption.configure([key])
         url = f"sqlite:///{directory / 'hawser.db'}"
@@ -157,6 +172,21 @@ class Worker(Contestant):
         assert self._engine is not None
         with self._engine.connect() as transaction:
             return transaction.execute(select(func.max(WorkerHeartbeat.hub_lag_ms))).scalar()
+
+    def connect_s(self, child: Child) -> float | None:
+        child.wait_for(self._has_written, START_TIMEOUT, "the state of every connection")
+        assert self._engine is not None
+        first = select(func.min(ConnectionEvent.at))
+        last = select(func.max(ConnectionStatus.connected_since))
+        with self._engine.connect() as transaction:
+            began, ended = transaction.scalar(first), transaction.scalar(last)
+        return (ended - began).total_seconds() if began and ended else None
+
+    def _has_written(self) -> bool:
+        assert self._engine is not None
+        written = select(func.count(ConnectionStatus.connected_since))
+        with self._engine.connect() as transaction:
+            return transaction.scalar(written) == self._count
 
     def finish(self) -> None:
         if self._engine is not None:

@@ -18,6 +18,11 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def say_connected(seconds: float) -> None:
+    """Tell the benchmark how long it took from the first try to the last CONNACK."""
+    print(f"connected in {seconds:.4f} s", flush=True)
+
+
 def say_ready() -> None:
     """Tell the benchmark that all that this process wanted to do is done."""
     print("ready", flush=True)

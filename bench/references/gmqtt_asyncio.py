@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 
 import gmqtt
 
 from bench.ports import HOST
-from bench.references.common import KEEPALIVE, arguments, say_ready
+from bench.references.common import KEEPALIVE, arguments, say_connected, say_ready
 
 
 async def connect(index: int, port: int) -> gmqtt.Client:
@@ -24,7 +25,9 @@ async def main(port: int, count: int) -> None:
     """Connect, wait for SIGTERM, disconnect in parallel."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    began = time.monotonic()
     clients = await asyncio.gather(*(connect(index, port) for index in range(count)))
+    say_connected(time.monotonic() - began)
     say_ready()
     await stop.wait()
     await asyncio.gather(*(client.disconnect() for client in clients))

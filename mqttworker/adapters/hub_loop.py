@@ -1,7 +1,7 @@
 """One asyncio loop inside one greenlet of the main hub: greenlets and MQTT share a thread.
 
 Nothing is monkey-patched: with `patch_all`, asyncio's name look-ups hang on recent
-Pythons (gevent issue 2213). The selector lets the loop sleep as a greenlet does.
+Pythons (gevent issue 2213).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 
 import gevent
 from gevent import monkey
-from gevent.selectors import GeventSelector
+
+from mqttworker.adapters.hub_selector import HubSelector
 
 #: Most threads for name look-ups, made as they are needed. A resolver that hangs keeps
 #: one a name for up to 30 s, and dead names must not starve the others.
@@ -25,7 +26,7 @@ class HubLoop:
 
     def __init__(self) -> None:
         assert not monkey.is_module_patched("threading"), "the worker must not be patched"
-        self.loop = asyncio.SelectorEventLoop(GeventSelector())
+        self.loop = asyncio.SelectorEventLoop(HubSelector())
         self.loop.set_default_executor(ThreadPoolExecutor(RESOLVER_THREADS, "resolver"))
         self._greenlet: gevent.Greenlet[..., None] | None = None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 #: Longest turn of a database thread while the hub wants to run, seconds.
 SWITCH_INTERVAL = 0.0005
 #: Dead clients are cycles, so collections must go on, but not every 700 objects.
-GC_THRESHOLDS = (10_000, 20, 20)
+GC_THRESHOLDS = (50_000, 10, 10)
 
 _PAGE = resource.getpagesize()
 

@@ -10,8 +10,9 @@ from mqttworker.adapters.hub_loop import HubLoop
 
 Work = Callable[[], object]
 
-#: Pieces of work done in one turn; between two turns everything else has its chance.
-PER_TURN = 100
+#: Pieces of work done in one turn; between two turns everything else has its chance. More
+#: connects at once than a broker's listen backlog (often 100) would lose SYNs, and a second.
+PER_TURN = 64
 
 
 class Turns:

@@ -44,7 +44,6 @@ class Monitor:
         """Wake the monitor when a wish changed."""
         version = in_thread(self._wishes.config_version)
         if version != self._version:
-            self._version = version
             self._wake.set()
 
     # --- one sweep
@@ -53,6 +52,8 @@ class Monitor:
         """Reconcile once. Without the database, what runs goes on as it is."""
         self._check_all()
         try:
+            # In this order: a wish that comes in between is seen by the next poll.
+            self._version = in_thread(self._wishes.config_version)
             wanted = in_thread(self._wishes.load_records)
         except SQLAlchemyError as error:
             words = "connections cannot be read, going on with what is known"
