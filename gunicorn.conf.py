@@ -5,7 +5,7 @@ because a slow reader must not hold up the health endpoint. The settings are rea
 first: a wrong one ends the server with one sentence before it forks anything.
 """
 
-from pathlib import Path
+import os
 from typing import Any
 
 import gunicorn.glogging
@@ -38,7 +38,7 @@ timeout = 60
 graceful_timeout = 10
 keepalive = 5
 # Heartbeats of gunicorn's own: in memory, so that a slow disk is not taken for a hang.
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 control_socket_disable = True
 preload_app = False
 logger_class = Logger
