@@ -32,6 +32,9 @@ def home_directory(argument: str | None) -> Path:
     except OSError as error:
         msg = f"The data directory {home} cannot be made: {error.strerror}."
         raise CommandError(msg) from None
+    if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
+        msg = f"The data directory {home} may not be used by this user; --home DIR names another."
+        raise CommandError(msg)
     return home
 
 
