@@ -52,8 +52,10 @@ REFUSALS = frozenset(
 FLAWS = frozenset({"config_error", "secret_undecryptable", "same_client_id"})
 #: How a broker ends a session that was taken over, where it says nothing.
 SILENT_CLOSES = frozenset({"peer_closed", "connection_reset"})
-#: How brokers answer a version they do not speak.
-VERSION_REFUSALS = frozenset({"unsupported_protocol_version", "closed_before_connack"})
+#: How brokers answer a version they do not speak: in words, by hanging up, or not at all.
+VERSION_REFUSALS = frozenset(
+    {"unsupported_protocol_version", "closed_before_connack", "connack_timeout"}
+)
 
 #: Time on top of the record's own deadline before a try counts as stuck, seconds.
 CONNECT_SLACK = 3.0

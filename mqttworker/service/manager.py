@@ -32,6 +32,7 @@ class MQTTConnectionManager:
     """Owns the life of one connection, from the first try to the last DISCONNECT."""
 
     __slots__ = (
+        "_connected_since",
         "_context",
         "_generation",
         "_has_slot",
@@ -42,6 +43,7 @@ class MQTTConnectionManager:
         "_on_over",
         "_protocol_negotiated",
         "_session",
+        "_since",
         "_start_why",
         "bytes_in",
         "greenlet",
@@ -68,6 +70,8 @@ class MQTTConnectionManager:
         self._has_slot = False
         self._protocol_negotiated: str | None = None
         self._start_why = cause("enabled")
+        self._since = context.clock.wall()
+        self._connected_since: datetime | None = None
 
     # --- what others may ask
 
@@ -196,12 +200,21 @@ class MQTTConnectionManager:
         before = self._life
         now, draw = self._context.clock.now(), self._context.draw()
         self._life, commands = step(before, event, now, draw)
+        self._stamp(before)
         if isinstance(event, events.Opened):
             self._protocol_negotiated = event.protocol
         for command in commands:
             self._do(command)
         if self._life.state is not before.state or self._life.why is not before.why:
             self._note(before.state)
+
+    def _stamp(self, before: Life) -> None:
+        """Fix the wall-clock times of a change once, so that they never drift."""
+        life, clock = self._life, self._context.clock
+        if life.since != before.since:
+            self._since = clock.wall(life.since)
+        if life.connected_at != before.connected_at:
+            self._connected_since = clock.wall(life.connected_at) if life.is_up else None
 
     def _do(self, command: events.Command) -> None:
         if isinstance(command, events.Open):
@@ -253,9 +266,9 @@ class MQTTConnectionManager:
             connection_id=self.record.connection_id,
             state=life.state,
             why=why,
-            since=clock.wall(life.since),
+            since=self._since,
             attempt=life.attempt,
-            connected_since=clock.wall(life.connected_at) if life.connected_at else None,
+            connected_since=self._connected_since,
             next_attempt_at=clock.wall(life.next_attempt_at) if life.next_attempt_at else None,
             client_id=spec.client_id if spec else None,
             status_topic=spec.status_topic if spec else None,
