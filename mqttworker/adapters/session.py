@@ -1,12 +1,11 @@
-"""The transport: from DNS to SUBACK under one deadline, then the session, then its end."""
+"""One session: from DNS to SUBACK under one deadline, then its life, then its end."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from database import reasons
 from database.words import Protocol
 from mqttworker.adapters.dial import dial
 from mqttworker.adapters.failures import Phase, error_cause, lost_cause, timeout_cause
@@ -14,18 +13,16 @@ from mqttworker.adapters.gmqtt_client import BrokerClient, PacketReader
 from mqttworker.adapters.hub_loop import HubLoop
 from mqttworker.adapters.tls import ContextCache, UnusableTLSError
 from mqttworker.adapters.turns import Turns
-from mqttworker.core import packets
+from mqttworker.core import answers, packets
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.events import Closed, Failed, Lost, Opened
-from mqttworker.core.spec import ConnectionSpec, SubscriptionSpec, TLSSettings
+from mqttworker.core.spec import ConnectionSpec, SubscriptionSpec
 from mqttworker.ports.transport import InboundMessage, Receive, Report
 
 #: Topic Filters in one SUBSCRIBE; some brokers take no more.
 FILTERS_PER_SUBSCRIBE = 8
 #: SUBACK codes from here on refuse (5, section 3.9.3).
 SUBACK_FAILURE = 0x80
-#: How long a broker may take to open its door to a knock, seconds.
-KNOCK_TIMEOUT = 0.5
 
 
 class SessionEndedError(Exception):
@@ -36,50 +33,15 @@ class SessionEndedError(Exception):
         self.why = why
 
 
-class BrokerTransport:
-    """Makes sessions with real brokers, on the asyncio loop of the hub."""
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all sessions of a worker share."""
 
-    def __init__(self, hub_loop: HubLoop, *, max_packet_bytes: int) -> None:
-        self._hub_loop = hub_loop
-        self._max_packet_bytes = max_packet_bytes
-        self._contexts = ContextCache()
-        self._turns = Turns(hub_loop)
-
-    def open(
-        self, spec: ConnectionSpec, protocol: str, report: Report, receive: Receive
-    ) -> BrokerSession:
-        """Begin to connect; see `ports.transport.Transport`."""
-        session = BrokerSession(
-            self._hub_loop,
-            self._turns,
-            self._contexts,
-            spec,
-            protocol,
-            self._max_packet_bytes,
-            report,
-            receive,
-        )
-        self._turns.urgently(session.begin)
-        return session
-
-    def knock(self, spec: ConnectionSpec, answer: Callable[[bool], object]) -> None:
-        """Call `answer` with whether the broker's port takes TCP connections now."""
-        self._hub_loop.call(lambda: asyncio.ensure_future(_knock(spec, answer)))
-
-    def keep_only(self, wanted: set[TLSSettings]) -> None:
-        """Forget the TLS contexts that no record uses any more."""
-        self._contexts.keep_only(wanted)
-
-
-async def _knock(spec: ConnectionSpec, answer: Callable[[bool], object]) -> None:
-    try:
-        async with asyncio.timeout(KNOCK_TIMEOUT):
-            transport = await dial(spec, None, asyncio.Protocol, lambda _phase: None)
-    except (OSError, UnicodeError):
-        answer(False)
-    else:
-        transport.abort()
-        answer(True)
+    hub_loop: HubLoop
+    turns: Turns
+    contexts: ContextCache
+    #: Longest packet that is accepted, bytes.
+    max_packet_bytes: int
 
 
 class BrokerSession:
@@ -87,21 +49,15 @@ class BrokerSession:
 
     def __init__(
         self,
-        hub_loop: HubLoop,
-        turns: Turns,
-        contexts: ContextCache,
+        around: Surroundings,
         spec: ConnectionSpec,
         protocol: str,
-        max_packet_bytes: int,
         report: Report,
         receive: Receive,
     ) -> None:
-        self._hub_loop = hub_loop
-        self._turns = turns
-        self._contexts = contexts
+        self._around = around
         self._spec = spec
         self._protocol = protocol
-        self._max_packet_bytes = max_packet_bytes
         self._report = report
         self._receive = receive
         self._phase = Phase.DNS
@@ -125,12 +81,12 @@ class BrokerSession:
 
     def close(self, grace: float) -> None:
         """Publish `offline`, wait for its PUBACK, DISCONNECT; see the port."""
-        self._hub_loop.call(self._begin_close, grace)
+        self._around.hub_loop.call(self._begin_close, grace)
 
     def abort(self) -> None:
         """Drop the socket at once and report nothing more."""
         self._phase = Phase.OVER
-        self._hub_loop.call(self._drop)
+        self._around.hub_loop.call(self._drop)
 
     # --- the try
 
@@ -160,11 +116,11 @@ class BrokerSession:
 
     async def _connect(self) -> None:
         tls = self._spec.tls
-        context = await self._contexts.get(tls) if tls else None
+        context = await self._around.contexts.get(tls) if tls else None
         client = BrokerClient(
             self._spec,
             self._protocol,
-            max_packet_bytes=self._max_packet_bytes,
+            max_packet_bytes=self._around.max_packet_bytes,
             on_message=self._on_message,
             on_subscribe=self._on_subscribe,
         )
@@ -173,7 +129,7 @@ class BrokerSession:
         def make_reader() -> PacketReader:
             reader = PacketReader(
                 client,
-                self._max_packet_bytes,
+                self._around.max_packet_bytes,
                 self._on_data_error,
                 self._on_packet,
                 self._on_closed,
@@ -223,7 +179,7 @@ class BrokerSession:
         if self._phase is Phase.OVER or self._client is None:
             return
         self._phase = Phase.UP
-        self._turns.patiently(self._greet)
+        self._around.turns.patiently(self._greet)
         self._report(opened)
         if self._ended is not None:
             # The broker hung up together with its last answer.
@@ -247,7 +203,7 @@ class BrokerSession:
         if self._phase is Phase.CONNACK:
             self._on_connack(kind, first, body)
         elif kind == packets.DISCONNECT and self._protocol == Protocol.V5:
-            self._end(_disconnect_cause(body))
+            self._end(answers.disconnect_cause(body))
         elif kind in {packets.CONNACK, packets.DISCONNECT, packets.AUTH}:
             self._end(cause("protocol_error", error=f"unexpected packet {first:#04x}"))
         elif self._client is not None:
@@ -256,7 +212,7 @@ class BrokerSession:
     def _on_connack(self, kind: int, first: int, body: bytes) -> None:
         if kind != packets.CONNACK or len(body) < 2:
             self._end(cause("protocol_error", error=f"packet {first:#04x} instead of CONNACK"))
-        elif (why := _connack_cause(body, self._protocol)) is not None:
+        elif (why := answers.connack_cause(body, self._protocol)) is not None:
             self._end(why)
         elif self._client is not None:
             self._client.accept(first, body)
@@ -266,7 +222,7 @@ class BrokerSession:
 
     def _on_data_error(self, error: Exception) -> None:
         if isinstance(error, packets.PacketTooLargeError):
-            limit = self._max_packet_bytes
+            limit = self._around.max_packet_bytes
             self._end(cause("packet_too_large", bytes=error.size, limit=limit))
         else:
             self._end(cause("protocol_error", error=f"{type(error).__name__}: {error}"[:200]))
@@ -358,20 +314,3 @@ class BrokerSession:
             self._task.cancel()
         if self._client is not None:
             self._client.end()
-
-
-def _connack_cause(body: bytes, version: str) -> Cause | None:
-    """Return why a CONNACK refuses, None if it accepts (5, section 3.2.2.2; 3.1.1, table 3.1)."""
-    code = body[1]
-    if code == 0:
-        return None
-    # A broker that does not know MQTT 5 answers with the codes of 3.1.1.
-    old = version == Protocol.V311 or code in reasons.CONNACK_311
-    words = reasons.CONNACK_311 if old else reasons.REASON_CODES_5
-    return cause(words.get(code, "unspecified_error"), raw_code=code, protocol=version)
-
-
-def _disconnect_cause(body: bytes) -> Cause:
-    """Return why the broker says DISCONNECT (5, section 3.14.2.1)."""
-    code = body[0] if body else 0
-    return cause(reasons.REASON_CODES_5.get(code, "unspecified_error"), raw_code=code)

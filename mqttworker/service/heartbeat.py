@@ -15,7 +15,7 @@ from mqttworker.adapters import process
 from mqttworker.ports.journal import Beat
 from mqttworker.ports.store import Presence
 from mqttworker.service.manager import MQTTConnectionManager
-from mqttworker.service.threads import in_thread
+from mqttworker.service.threads import InOrder, in_thread
 
 #: Time between two looks at how late the hub is, seconds.
 LAG_INTERVAL = 0.25
@@ -48,6 +48,7 @@ class Heartbeat:
         self._managers = managers
         self._started_at = datetime.now(UTC)
         self._worst_lag = 0.0
+        self._in_order = InOrder()
         self.state = WorkerState.STARTING
 
     def enter(self, state: WorkerState) -> None:
@@ -56,7 +57,10 @@ class Heartbeat:
         self.beat()
 
     def beat(self) -> None:
-        """Write the row."""
+        """Write the row. Raises SQLAlchemyError."""
+        self._in_order.do(self._beat)
+
+    def _beat(self) -> None:
         managers = self._managers()
         lag, self._worst_lag = self._worst_lag, 0.0
         beat = Beat(

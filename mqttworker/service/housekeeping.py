@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mqttworker.adapters.session import BrokerTransport
+from mqttworker.adapters.broker_transport import BrokerTransport
 from mqttworker.ports.journal import Traffic
 from mqttworker.ports.store import Store
 from mqttworker.service.monitor import Monitor

@@ -14,14 +14,13 @@ from typing import Protocol
 import gevent
 import structlog
 from gevent.event import Event
-from gevent.lock import BoundedSemaphore
 from sqlalchemy.exc import SQLAlchemyError
 
 from database.words import ConnectionState
 from mqttworker.core.spec import Record
 from mqttworker.ports.journal import Status, Transition
 from mqttworker.ports.store import Facts, LeaseLostError
-from mqttworker.service.threads import in_thread
+from mqttworker.service.threads import InOrder, in_thread
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +58,7 @@ class Journal:
         self._noted = Event()
         self._notes = 0
         self._is_failing = False
-        self._writing = BoundedSemaphore()
+        self._in_order = InOrder()
 
     def note(self, subject: Subject, transition: Transition | None = None) -> None:
         """Remember a change; only the last state of a connection is written, every event is."""
@@ -80,10 +79,7 @@ class Journal:
 
     def flush(self) -> bool:
         """Write all that is waiting; return False if the database did not take it."""
-        # In a greenlet that nobody ends: rows that reached the database must be crossed
-        # off the list even when the caller is told to stop meanwhile.
-        written: bool = gevent.spawn(self._flush).get()
-        return written
+        return self._in_order.do(self._flush)
 
     def _gather(self) -> None:
         """Let a burst pass: writing it in pieces would cost more, and slow the burst."""
@@ -95,13 +91,12 @@ class Journal:
 
     def _flush(self) -> bool:
         self._tell()
-        with self._writing:
-            while self._changed or self._transitions:
-                if not self._write_slice():
-                    return False
-            self._noted.clear()
-            self._is_failing = False
-            return True
+        while self._changed or self._transitions:
+            if not self._write_slice():
+                return False
+        self._noted.clear()
+        self._is_failing = False
+        return True
 
     def _write_slice(self) -> bool:
         """Write some of what is waiting; what the database does not take waits on."""

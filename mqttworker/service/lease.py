@@ -12,7 +12,7 @@ from mqttworker.adapters.lockfile import LockFile
 from mqttworker.core.lease import Tenure
 from mqttworker.ports.store import Presence
 from mqttworker.service.context import Clock
-from mqttworker.service.threads import in_thread
+from mqttworker.service.threads import InOrder, in_thread
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +39,7 @@ class LeaseKeeper:
         self._clock = clock
         self._on_lost = on_lost
         self._tenure = Tenure(ttl=LEASE_TTL)
+        self._in_order = InOrder()
         #: Set while the lease is held.
         self.held = Event()
         self.is_standby = False
@@ -48,7 +49,10 @@ class LeaseKeeper:
         return self._tenure.may_connect(self._clock.now())
 
     def renew(self) -> None:
-        """Ask the database once. Called every LEASE_INTERVAL."""
+        """Ask the database once; called every LEASE_INTERVAL. Raises SQLAlchemyError."""
+        self._in_order.do(self._renew)
+
+    def _renew(self) -> None:
         asked_at = self._clock.now()
         token = self._lock.token if self._lock.acquire() else None
         try:
@@ -72,7 +76,7 @@ class LeaseKeeper:
 
     def release(self) -> None:
         """Give the lease up, so that a standby takes over at once."""
-        in_thread(self._presence.release_lease)
+        self._in_order.do(lambda: in_thread(self._presence.release_lease))
         self._lock.release()
 
     def _yield_if_needed(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 import gevent
 import structlog
@@ -11,9 +12,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from database.session import make_engine
 from database.words import WorkerState
+from mqttworker.adapters.broker_transport import BrokerTransport
 from mqttworker.adapters.hub_loop import HubLoop
 from mqttworker.adapters.lockfile import LockFile
-from mqttworker.adapters.session import BrokerTransport
 from mqttworker.core.cause import cause
 from mqttworker.core.limiter import ConnectLimiter
 from mqttworker.ports.store import Store
@@ -130,9 +131,10 @@ class MQTTService:
         self._wait_for_schema()
         self._helpers.spawn("hub watch", self._heartbeat.watch_hub)
         self._helpers.every("lease", LEASE_INTERVAL, self._lease.renew)
-        self._helpers.every("heartbeat", self._settings.heartbeat_interval, self._beat_when_waiting)
+        self._helpers.every("heartbeat", self._settings.heartbeat_interval, self._beat)
         self._lease.held.wait()
-        self._heartbeat.enter(WorkerState.RUNNING)
+        self._heartbeat.state = WorkerState.RUNNING
+        _tolerating_database(self._heartbeat.beat)
         self._helpers.spawn("journal", self._journal.run)
         self._helpers.spawn("monitor", self._monitor.monitor_connections)
         poll = self._settings.config_poll_interval
@@ -153,7 +155,7 @@ class MQTTService:
                 reported = problem
             gevent.sleep(SCHEMA_RETRY)
 
-    def _beat_when_waiting(self) -> None:
+    def _beat(self) -> None:
         if self._heartbeat.state is not WorkerState.RUNNING and self._lease.is_standby:
             self._heartbeat.state = WorkerState.STANDBY
         self._heartbeat.beat()
@@ -166,8 +168,7 @@ class MQTTService:
             manager.stop(cause("worker_shutdown"))
         greenlets = [manager.greenlet for manager in managers if manager.greenlet]
         gevent.joinall(greenlets, timeout=CLOSE_SHARE * self._settings.shutdown_timeout)
-        left = [manager for manager in managers if manager in self._monitor.managers.values()]
-        for manager in left:
+        for manager in self._monitor.managers.values():
             log.warning("did not close in time, dropped", connection=manager.record.name)
             manager.abort()
 
@@ -182,14 +183,14 @@ class MQTTService:
             self._lease.release()
         self._heartbeat.enter(WorkerState.STOPPED)
 
-    def _within_budget(self, started: float, work: object) -> None:
+    def _within_budget(self, started: float, work: Callable[[], object]) -> None:
         left = self._settings.shutdown_timeout - (self._clock.now() - started)
         greenlet = gevent.spawn(_tolerating_database, work)
         greenlet.join(timeout=max(0.1, left - 0.3))
 
 
-def _tolerating_database(work: object) -> None:
+def _tolerating_database(work: Callable[[], object]) -> None:
     try:
-        work()  # type: ignore[operator]
+        work()
     except SQLAlchemyError as error:
-        log.error("the last facts could not be written", error=type(error).__name__)
+        log.error("the database does not answer", error=type(error).__name__)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import gevent
+from gevent.lock import BoundedSemaphore
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,3 +28,25 @@ def _attempt(
         return function(*args, **kwargs), None
     except BaseException as error:  # noqa: BLE001 - raised again by the caller
         return None, error
+
+
+class InOrder:
+    """Does pieces of work one after the other, each to its end.
+
+    A caller that is told to stop leaves at once, but its work goes on: what was on its
+    way to the database must not arrive after what comes next, or be taken for lost.
+    """
+
+    def __init__(self) -> None:
+        self._turn = BoundedSemaphore()
+
+    def do(self, work: Callable[[], T]) -> T:
+        """Return `work()`, which may raise."""
+        result, error = gevent.spawn(_attempt, self._in_turn, (work,), {}).get()
+        if error is not None:
+            raise error
+        return result  # type: ignore[no-any-return]
+
+    def _in_turn(self, work: Callable[[], T]) -> T:
+        with self._turn:
+            return work()

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import gevent
 import pytest
 
+from mqttworker.adapters.broker_transport import BrokerTransport
 from mqttworker.adapters.hub_loop import HubLoop
-from mqttworker.adapters.session import BrokerTransport
 from mqttworker.core.spec import ConnectionSpec
 from tests.worker.contract.sessions import Try, settle, tasks_left
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from mqttworker.adapters import tls
-from mqttworker.adapters.session import BrokerTransport
+from mqttworker.adapters.broker_transport import BrokerTransport
 from mqttworker.adapters.tls import UnusableTLSError, make_context
 from mqttworker.core.spec import SubscriptionSpec, TLSSettings
 from tests.support import packets, scripts
@@ -192,7 +192,7 @@ def test_two_records_with_equal_settings_share_a_context(
 ) -> None:
     for _ in range(3):
         open_try(spec_for(_port(secure), tls=trusting)).opened()
-    assert list(transport._contexts._contexts) == [trusting]
+    assert list(transport._around.contexts._contexts) == [trusting]
 
 
 # --- memory -------------------------------------------------------------------------------

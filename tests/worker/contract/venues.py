@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 import gevent
 
+from mqttworker.adapters.broker_transport import BrokerTransport
 from mqttworker.adapters.fake_broker import FakeBroker
 from mqttworker.adapters.hub_loop import HubLoop
-from mqttworker.adapters.session import BrokerTransport
 from mqttworker.core.spec import ConnectionSpec
 from mqttworker.ports.transport import Transport
 from tests.support.observer import Observer

@@ -1,0 +1,24 @@
+"""What a broker's CONNACK and DISCONNECT say, in our words."""
+
+from __future__ import annotations
+
+from database import reasons
+from database.words import Protocol
+from mqttworker.core.cause import Cause, cause
+
+
+def connack_cause(body: bytes, version: str) -> Cause | None:
+    """Return why a CONNACK refuses, None if it accepts (5, section 3.2.2.2; 3.1.1, table 3.1)."""
+    code = body[1]
+    if code == 0:
+        return None
+    # A broker that does not know MQTT 5 answers with the codes of 3.1.1.
+    old = version == Protocol.V311 or code in reasons.CONNACK_311
+    words = reasons.CONNACK_311 if old else reasons.REASON_CODES_5
+    return cause(words.get(code, "unspecified_error"), raw_code=code, protocol=version)
+
+
+def disconnect_cause(body: bytes) -> Cause:
+    """Return why the broker says DISCONNECT (5, section 3.14.2.1)."""
+    code = body[0] if body else 0
+    return cause(reasons.REASON_CODES_5.get(code, "unspecified_error"), raw_code=code)
