@@ -15,6 +15,7 @@ from database.words import WorkerState
 from mqttworker.adapters.broker_transport import BrokerTransport
 from mqttworker.adapters.hub_loop import HubLoop
 from mqttworker.adapters.lockfile import LockFile
+from mqttworker.adapters.watchdog import PAT_INTERVAL, FreezeWatchdog
 from mqttworker.core.cause import cause
 from mqttworker.core.limiter import ConnectLimiter
 from mqttworker.ports.store import Store
@@ -75,6 +76,7 @@ class MQTTService:
             self._store.presence, identity, lambda: list(self._monitor.managers.values())
         )
         self._helpers = Helpers(self.fail)
+        self._watchdog = FreezeWatchdog()
         self._ending = Event()
         self._failure: str | None = None
 
@@ -101,6 +103,7 @@ class MQTTService:
     def start(self) -> None:
         """Wait for the schema and the lease, then run the connections."""
         self._helpers.watch("asyncio", self._hub_loop.start())
+        self._helpers.every("watchdog", PAT_INTERVAL, self._watchdog.pat)
         self._helpers.spawn("start-up", self._start_up)
 
     def stop(self) -> None:
@@ -111,6 +114,7 @@ class MQTTService:
         started = self._clock.now()
         was_running = self._heartbeat.state is WorkerState.RUNNING
         self._helpers.end()
+        self._watchdog.send_away()
         connections = len(self._monitor.managers)
         if self._failure:
             self._drop_connections()
