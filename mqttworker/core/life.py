@@ -196,7 +196,7 @@ def _lost(life: Life, event: Lost, now: float, draw: float) -> Result:
         return _over(life, now), ()
     if not life.is_up or life.connected_at is None:
         return life, ()
-    session = takeover.Session(life.connected_at, now)
+    session = takeover.Session(life.connected_at, now, event.alone)
     stable = now - life.connected_at >= backoff.STABLE_AFTER
     if stable:
         life = replace(life, attempt=0, failures=0, cooldowns=0, refusals=0)
@@ -257,7 +257,7 @@ _ARROWS: dict[type[Any], Callable[..., Result]] = {
 
 def is_suspicious(event: Lost) -> bool:
     """Whether the loss looks like the work of a rival with our client id."""
-    return event.why.code in SILENT_CLOSES and event.alone and event.door_open
+    return event.why.code in SILENT_CLOSES and event.door_open
 
 
 # --- shared pieces ---------------------------------------------------------------------

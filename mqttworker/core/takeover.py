@@ -2,15 +2,17 @@
 
 Most brokers close a client that was taken over without a word (mosquitto before 2.1,
 every broker for MQTT 3.1.1). The sign is a series of sessions that the broker closed
-soon after it had accepted them, on this connection alone, while its listener stayed up.
-A broker that restarts takes its listener down before it closes its clients.
+soon after it had accepted them, while its listener stayed up: a broker that restarts
+takes its listener down before it closes its clients. Sessions that were lost together
+with others of the same broker speak more of the broker, so they count half; a whole
+second instance of this worker, a cloned machine for example, is still found out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: So many closed sessions within WINDOW are a verdict ...
+#: So many closed sessions within WINDOW are a verdict, twice as many if lost with others ...
 SESSIONS = 3
 WINDOW = 120.0  # seconds
 #: ... when all but the first ended this soon after their CONNACK.
@@ -25,6 +27,13 @@ class Session:
 
     opened_at: float
     closed_at: float
+    #: No other connection to the same broker was lost at the same time.
+    alone: bool = True
+
+    @property
+    def weight(self) -> float:
+        """What it counts for a verdict."""
+        return 1.0 if self.alone else 0.5
 
     @property
     def is_short(self) -> bool:
@@ -48,7 +57,8 @@ def remember(evidence: tuple[Session, ...], session: Session) -> tuple[Session, 
 
 def is_duplicate(evidence: tuple[Session, ...]) -> bool:
     """Whether the evidence makes a verdict."""
-    return len(evidence) >= SESSIONS and all(s.is_short for s in evidence[1:])
+    enough = sum(session.weight for session in evidence) >= SESSIONS
+    return enough and all(session.is_short for session in evidence[1:])
 
 
 def earliest_retry(evidence: tuple[Session, ...]) -> float:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from mqttworker.core.limiter import ConnectLimiter, LossWatch
 from mqttworker.ports.transport import Transport
+from mqttworker.service.doors import Doors
 from mqttworker.service.journal import Journal
 
 
@@ -38,6 +39,7 @@ class Context:
     limiter: ConnectLimiter
     #: Whether sessions may be opened now (the lease).
     may_connect: Callable[[], bool]
+    doors: Doors
     losses: LossWatch = field(default_factory=LossWatch)
     clock: Clock = field(default_factory=Clock)
     draw: Callable[[], float] = random.random

@@ -8,7 +8,6 @@ from datetime import datetime
 from functools import partial
 
 import gevent
-from gevent.event import AsyncResult
 from gevent.queue import Empty, SimpleQueue
 
 from database.words import WAITING_STATES, ConnectionState
@@ -186,15 +185,9 @@ class MQTTConnectionManager:
             return event
         now = self._context.clock.now()
         alone = self._context.losses.is_alone(spec.broker, spec.connection_id, now)
-        event = replace(event, alone=alone)
         if not is_suspicious(event):
             return event
-        return replace(event, door_open=self._is_door_open(spec))
-
-    def _is_door_open(self, spec: ConnectionSpec) -> bool:
-        answer: AsyncResult[bool] = AsyncResult()
-        self._context.transport.knock(spec, answer.set)
-        return bool(answer.get())
+        return replace(event, alone=alone, door_open=self._context.doors.is_open(spec))
 
     def _handle(self, event: events.Event) -> None:
         before = self._life

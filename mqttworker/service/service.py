@@ -20,6 +20,7 @@ from mqttworker.core.cause import cause
 from mqttworker.core.limiter import ConnectLimiter
 from mqttworker.ports.store import Store
 from mqttworker.service.context import Clock, Context
+from mqttworker.service.doors import Doors
 from mqttworker.service.heartbeat import Heartbeat, Identity
 from mqttworker.service.helpers import Helpers
 from mqttworker.service.housekeeping import CLEAN_INTERVAL, TRAFFIC_INTERVAL, Housekeeping
@@ -68,6 +69,7 @@ class MQTTService:
             self._journal,
             ConnectLimiter(settings.connect_rate),
             self._lease.may_connect,
+            Doors(self._transport),
             clock=self._clock,
         )
         self._monitor = Monitor(self._store.wishes, context, settings.monitor_interval)

@@ -152,12 +152,23 @@ def test_a_restart_of_the_broker_behind_a_proxy_is_never_suspected() -> None:
     _is_never_suspected([(2.0, CLOSED), (0.01, events.Failed(cause("closed_before_connack")))])
 
 
-def test_losses_that_others_share_are_never_suspected() -> None:
-    _is_never_suspected([(2.0, SHARED)])
+def test_a_closed_door_is_never_suspected() -> None:
+    _is_never_suspected([(2.0, events.Lost(cause("peer_closed"), door_open=False))])
 
 
-def test_a_shared_loss_in_between_clears_the_suspicion() -> None:
-    _is_never_suspected([(2.0, CLOSED), (2.0, CLOSED), (2.0, SHARED)])
+def test_a_closed_door_in_between_clears_the_suspicion() -> None:
+    shut = events.Lost(cause("peer_closed"), door_open=False)
+    _is_never_suspected([(2.0, CLOSED), (2.0, CLOSED), (2.0, shut)])
+
+
+def test_losses_that_others_share_need_twice_the_evidence() -> None:
+    walk = lives.connecting()
+    for _ in range(5):
+        walk.on(events.Opened("5"), after=0.01).on(SHARED, after=1.0)
+        assert walk.state is State.BACKOFF
+        walk.due()
+    walk.on(events.Opened("5"), after=0.01).on(SHARED, after=1.0)
+    assert (walk.state, walk.life.why.code) == (State.COOLDOWN, "duplicate_client_id")
 
 
 @pytest.mark.parametrize("code", ["keepalive_timeout", "protocol_error", "server_shutting_down"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+from contextlib import ExitStack
 from functools import partial
 
+import pytest
 from sqlalchemy import Engine
 
 from database.reasons import explain
@@ -13,6 +15,9 @@ from tests.conftest import HOSTNAME
 from tests.support.mosquitto import Mosquitto
 from tests.support.observer import Observer
 from tests.worker.service.worker import WorkerProcess, add, events, states, status
+
+#: What these tests are about does not depend on the kind of database.
+ONE_DATABASE = pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
 
 
 def test_a_rival_that_keeps_coming_back_is_named_and_left_alone(
@@ -33,6 +38,7 @@ def test_a_rival_that_keeps_coming_back_is_named_and_left_alone(
     assert states(engine)["other"] is State.CONNECTED
 
 
+@ONE_DATABASE
 def test_a_broker_that_restarts_again_and_again_is_not_taken_for_a_rival(
     engine: Engine, mosquitto: Mosquitto, worker: WorkerProcess
 ) -> None:
@@ -51,3 +57,19 @@ def test_a_broker_that_restarts_again_and_again_is_not_taken_for_a_rival(
         worker.child.wait_for(partial(came_back, sessions + 1), 30.0, "the connection to be back")
         sessions += 1
     assert State.COOLDOWN not in {state for state, _ in events(engine, connection_id)}
+
+
+@ONE_DATABASE
+def test_a_whole_second_instance_is_found_out(
+    engine: Engine, mosquitto: Mosquitto, worker: WorkerProcess
+) -> None:
+    names = [f"site_{number}" for number in range(5)]
+    for name in names:
+        add(engine, name, mosquitto.port)
+    worker.start()
+    worker.wait_for_states(dict.fromkeys(names, State.CONNECTED))
+    with ExitStack() as rivals:
+        for name in names:
+            rivals.enter_context(Observer(mosquitto.port, ("x",), client_id=f"{name}_{HOSTNAME}"))
+        worker.wait_for_states(dict.fromkeys(names, State.COOLDOWN), seconds=100.0)
+    assert status(engine, names[0]).reason_code == "duplicate_client_id"
