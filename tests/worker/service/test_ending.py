@@ -16,7 +16,7 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.observer import Observer, retained
 from tests.support.scripted_broker import ScriptedBroker
 from tests.support.scripts import NO_PUBACK
-from tests.worker.service.worker import WorkerProcess, add, events, heartbeat, states
+from tests.worker.service.worker import ONE_DATABASE, WorkerProcess, add, events, heartbeat, states
 
 MANY = 60
 STATUS = ("+/backend/status",)
@@ -44,6 +44,7 @@ def test_sigterm_says_offline_everywhere_and_exits_with_zero(
     assert heartbeat(engine, worker.child.pid)["state"] == WorkerState.STOPPED
 
 
+@ONE_DATABASE
 def test_frozen_brokers_do_not_hold_up_the_stop(
     engine: Engine,
     mosquitto: Mosquitto,
@@ -64,6 +65,7 @@ def test_frozen_brokers_do_not_hold_up_the_stop(
         observer.wait_for("frozen_0/backend/status", b"offline")
 
 
+@ONE_DATABASE
 def test_a_broker_that_never_acknowledges_does_not_hold_up_the_stop(
     engine: Engine, scripted_broker: ScriptedBroker, worker: WorkerProcess
 ) -> None:
@@ -78,6 +80,7 @@ def test_a_broker_that_never_acknowledges_does_not_hold_up_the_stop(
     assert scripted_broker.sessions[0].ending != "disconnect"
 
 
+@ONE_DATABASE
 def test_sigterm_while_connecting_exits_with_zero(
     engine: Engine, scripted_broker: ScriptedBroker, worker: WorkerProcess
 ) -> None:
@@ -89,6 +92,7 @@ def test_sigterm_while_connecting_exits_with_zero(
     assert worker.child.wait(STOP_LIMIT) == 0
 
 
+@ONE_DATABASE
 def test_a_killed_worker_is_seen_by_its_wills_at_once(
     engine: Engine, mosquitto: Mosquitto, worker: WorkerProcess
 ) -> None:

@@ -12,7 +12,15 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.observer import Observer, retained
 from tests.support.scripted_broker import ScriptedBroker
 from tests.support.scripts import SUBACK_FAILURE, refuse
-from tests.worker.service.worker import WorkerProcess, add, change, events, heartbeat, status
+from tests.worker.service.worker import (
+    ONE_DATABASE,
+    WorkerProcess,
+    add,
+    change,
+    events,
+    heartbeat,
+    status,
+)
 
 
 def test_an_enabled_record_connects_with_its_fixed_client_id(
@@ -106,6 +114,7 @@ def test_an_edit_reconnects_only_its_record(
     assert status(engine, "still").connected_since == since
 
 
+@ONE_DATABASE
 def test_a_refused_subscription_is_degraded_and_names_the_filter(
     engine: Engine, scripted_broker: ScriptedBroker, worker: WorkerProcess
 ) -> None:
@@ -118,6 +127,7 @@ def test_a_refused_subscription_is_degraded_and_names_the_filter(
     assert row.detail == {"filters": "secret/#"}
 
 
+@ONE_DATABASE
 def test_a_refusal_waits_for_the_operator_and_is_tried_again_slowly(
     engine: Engine, scripted_broker: ScriptedBroker, worker: WorkerProcess
 ) -> None:
@@ -131,6 +141,7 @@ def test_a_refusal_waits_for_the_operator_and_is_tried_again_slowly(
     assert len(scripted_broker.connects) == 1
 
 
+@ONE_DATABASE
 def test_a_broker_that_knows_only_3_1_1_is_met_in_3_1_1(
     engine: Engine, scripted_broker: ScriptedBroker, worker: WorkerProcess
 ) -> None:

@@ -6,7 +6,6 @@ import signal
 from contextlib import ExitStack
 from functools import partial
 
-import pytest
 from sqlalchemy import Engine
 
 from database.reasons import explain
@@ -14,12 +13,10 @@ from database.words import ConnectionState as State
 from tests.conftest import HOSTNAME
 from tests.support.mosquitto import Mosquitto
 from tests.support.observer import Observer
-from tests.worker.service.worker import WorkerProcess, add, events, states, status
-
-#: What these tests are about does not depend on the kind of database.
-ONE_DATABASE = pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+from tests.worker.service.worker import ONE_DATABASE, WorkerProcess, add, events, states, status
 
 
+@ONE_DATABASE
 def test_a_rival_that_keeps_coming_back_is_named_and_left_alone(
     engine: Engine, mosquitto: Mosquitto, worker: WorkerProcess
 ) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
@@ -23,6 +24,9 @@ from tests.support.process import Child
 
 ROOT = Path(__file__).parents[3]
 START_TIMEOUT = 30.0  # seconds, on a busy machine
+
+#: For tests of what does not depend on the kind of database.
+ONE_DATABASE = pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
 
 
 class WorkerProcess:
