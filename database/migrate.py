@@ -64,11 +64,16 @@ def problem(engine: Engine) -> str | None:
 
 
 def wait_until_ready(
-    engine: Engine, pause: Callable[[float], object], report: Callable[[str], object]
+    find: Callable[[], str | None],
+    pause: Callable[[float], object],
+    report: Callable[[str], object],
 ) -> None:
-    """Return when the schema is at head; `report` each new problem once, `pause` between looks."""
+    """Return when `find`, a way to ask for the `problem`, finds none.
+
+    `report` hears of each new problem once; `pause` is called between looks.
+    """
     reported = None
-    while (found := problem(engine)) is not None:
+    while (found := find()) is not None:
         if found != reported:
             report(found)
             reported = found

@@ -38,10 +38,6 @@ UP_STATES = frozenset({ConnectionState.CONNECTED, ConnectionState.DEGRADED})
 WAITING_STATES = frozenset(
     {ConnectionState.BACKOFF, ConnectionState.COOLDOWN, ConnectionState.REFUSED}
 )
-#: Shown red: an operator should look.
-FAILING_STATES = frozenset(
-    {ConnectionState.COOLDOWN, ConnectionState.REFUSED, ConnectionState.CONFIG_ERROR}
-)
 
 
 class WorkerState(StrEnum):

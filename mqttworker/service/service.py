@@ -10,6 +10,7 @@ import structlog
 from gevent.event import Event
 from sqlalchemy.exc import SQLAlchemyError
 
+from database import migrate
 from database.session import make_engine
 from database.words import WorkerState
 from mqttworker.adapters.broker_transport import BrokerTransport
@@ -38,8 +39,6 @@ DATABASE_CONNECTIONS = 10
 STATEMENT_TIMEOUT = 4.0
 #: Share of the shutdown budget for the connections; the rest is for the last writes.
 CLOSE_SHARE = 0.6
-#: Wait between two looks at a database that is not ready, seconds.
-SCHEMA_RETRY = 1.0
 
 
 class MQTTService:
@@ -154,12 +153,11 @@ class MQTTService:
         self._ending.wait()
 
     def _wait_for_schema(self) -> None:
-        reported = None
-        while (problem := in_thread(self._store.wishes.schema_problem)) is not None:
-            if problem != reported:
-                log.warning("waiting for the database", problem=problem)
-                reported = problem
-            gevent.sleep(SCHEMA_RETRY)
+        migrate.wait_until_ready(
+            lambda: in_thread(self._store.wishes.schema_problem),
+            gevent.sleep,
+            lambda problem: log.warning("waiting for the database", problem=problem),
+        )
 
     def _beat(self) -> None:
         if self._heartbeat.state is not WorkerState.RUNNING and self._lease.is_standby:

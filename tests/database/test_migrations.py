@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from alembic import command
@@ -119,6 +120,6 @@ def test_waiting_ends_once_the_schema_is_there_and_reports_each_problem_once(
         if len(pauses) == 3:
             migrate.upgrade(empty_engine)
 
-    migrate.wait_until_ready(empty_engine, pause, reports.append)
+    migrate.wait_until_ready(partial(migrate.problem, empty_engine), pause, reports.append)
     assert pauses == [migrate.RETRY_INTERVAL] * 3
     assert len(reports) == 1

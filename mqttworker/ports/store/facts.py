@@ -97,7 +97,7 @@ class Facts:
             select(_lease.c.boot_id).where(_lease.c.slot == SLOT).with_for_update(read=True)
         ).scalar_one_or_none()
         if holder != self._boot_id:
-            raise LeaseLostError(self.__doc__)
+            raise LeaseLostError
 
 
 def _event_row(item: Transition) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from sqlalchemy import Engine, select
 
@@ -121,19 +120,12 @@ def test_after_a_kill_the_next_worker_takes_over_without_waiting_for_the_lease(
 
 
 def test_a_second_worker_stands_by_and_takes_over(
-    engine: Engine,
-    mosquitto: Mosquitto,
-    worker: WorkerProcess,
-    tmp_path: Path,
-    process_environment: dict[str, str],
+    engine: Engine, mosquitto: Mosquitto, worker: WorkerProcess, second: WorkerProcess
 ) -> None:
     connection_id = add(engine, "plant", mosquitto.port)
     worker.start()
     worker.wait_for_states({"plant": State.CONNECTED})
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    environment = process_environment | {"HAWSER_HOME": str(elsewhere), "NAME": "second"}
-    with WorkerProcess(tmp_path, environment, engine) as second:
+    with second:
         second.wait_until_worker(WorkerState.STANDBY)
         assert heartbeat(engine, second.child.pid)["connections"] == 0
         worker.child.kill()
@@ -144,19 +136,12 @@ def test_a_second_worker_stands_by_and_takes_over(
 
 
 def test_a_frozen_worker_steps_down_when_it_wakes_up_and_finds_a_successor(
-    engine: Engine,
-    mosquitto: Mosquitto,
-    worker: WorkerProcess,
-    tmp_path: Path,
-    process_environment: dict[str, str],
+    engine: Engine, mosquitto: Mosquitto, worker: WorkerProcess, second: WorkerProcess
 ) -> None:
     add(engine, "plant", mosquitto.port)
     worker.start()
     worker.wait_for_states({"plant": State.CONNECTED})
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    environment = process_environment | {"HAWSER_HOME": str(elsewhere), "NAME": "second"}
-    with WorkerProcess(tmp_path, environment, engine) as second:
+    with second:
         second.wait_until_worker(WorkerState.STANDBY)
         worker.child.freeze()
         second.wait_until_worker(WorkerState.RUNNING, seconds=12.0)
