@@ -19,6 +19,7 @@ MAX_STRING_BYTES = 65_535
 MAX_NAME_CHARACTERS = 200
 MAX_KEEPALIVE = 65_535  # seconds, two bytes on the wire
 MAX_CONNECT_TIMEOUT = 120  # seconds
+MAX_SELF_PING = 3600  # seconds
 MAX_SESSION_EXPIRY = 0xFFFF_FFFF  # seconds, four bytes; the largest means "never"
 
 #: What a template may hold in braces.
@@ -202,6 +203,8 @@ def problems(
         "offline_payload": check_string(record.get("offline_payload")),
         "status_qos": check_integer(record.get("status_qos"), 0, 2),
         "status_retain": check_flag(record.get("status_retain")),
+        "announce_who": check_flag(record.get("announce_who")),
+        "self_ping_s": check_integer(record.get("self_ping_s"), 0, MAX_SELF_PING),
         "tls": check_flag(record.get("tls")),
         "tls_verify": check_flag(record.get("tls_verify")),
         **_check_login(record),

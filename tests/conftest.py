@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from database import encryption
 from database.session import make_engine
 from tests.support import mosquitto as mosquitto_module
 from tests.support import postgresql as postgresql_module
+from tests.support import scratch, turns
 from tests.support.certificates import Certificates
 from tests.support.databases import Databases, PostgreSQLDatabases, SQLiteDatabases
 from tests.support.mosquitto import Mosquitto
@@ -170,8 +171,32 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
+# --- the run ----------------------------------------------------------------------------
+
+
+def pytest_configure() -> None:
+    """Choose where files go before the first is made."""
+    scratch.use_memory()
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs mosquitto, so that `-m "not broker"` leaves it out."""
+    """Mark what needs mosquitto, so that `-m "not broker"` leaves it out; put `alone` last."""
     for item in items:
         if "start_mosquitto" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.broker)
+    items.sort(key=_is_alone)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test marked `alone` have the machine to itself when several processes run tests."""
+    # Outermost: waiting for the others does not count as time of the test.
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return (yield)
+    with turns.turn(alone=_is_alone(item)):
+        return (yield)
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None

@@ -113,6 +113,11 @@ class ConnectionForm(Form):
     status_retain = BooleanField(
         "Retain", description="Late subscribers get the last status at once."
     )
+    announce_who = BooleanField(
+        "Say who holds the client id",
+        description="Retained on <status topic>/who, so that a rival with the same client id can "
+        "be named. Turn it off where the login may not publish there.",
+    )
 
     subscriptions = FieldList(FormField(SubscriptionForm))
 
@@ -125,6 +130,11 @@ class ConnectionForm(Form):
     connect_timeout_s = IntegerField(
         "Connect deadline (s)",
         description="One deadline over DNS, TCP, TLS, CONNACK and SUBACK.",
+    )
+    self_ping_s = IntegerField(
+        "Self-ping every (s)",
+        description="Publishes to a private topic and waits for the message to come back: shows "
+        "that traffic flows, and how fast. 0: off.",
     )
     clean_session = BooleanField(
         "Clean Start / Clean Session", description="On: no old session survives a connect."
@@ -151,12 +161,26 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "Status and last will",
-        ("status_topic", "online_payload", "offline_payload", "status_qos", "status_retain"),
+        (
+            "status_topic",
+            "online_payload",
+            "offline_payload",
+            "status_qos",
+            "status_retain",
+            "announce_who",
+        ),
     ),
     ("Subscriptions", ("subscriptions",)),
     (
         "Advanced",
-        ("protocol", "keepalive_s", "connect_timeout_s", "clean_session", "session_expiry_s"),
+        (
+            "protocol",
+            "keepalive_s",
+            "connect_timeout_s",
+            "self_ping_s",
+            "clean_session",
+            "session_expiry_s",
+        ),
     ),
 )
 REQUIRED = frozenset({"name", "site", "host", "port", "client_id", "status_topic"})

@@ -23,7 +23,7 @@ OWN_COLUMNS = ("id", "revision", "created_at", "updated_at")
 #: Columns in which blank text means none.
 OPTIONAL = ("username", "password", "tls_ca_pem", "tls_client_cert_pem", "tls_client_key_pem")
 _LINES = ("name", "site", "host", "client_id", "status_topic")
-FLAGS = ("is_enabled", "clean_session", "tls", "tls_verify", "status_retain")
+FLAGS = ("is_enabled", "clean_session", "tls", "tls_verify", "status_retain", "announce_who")
 #: What a form or a file may set, in the order of the table; secrets last.
 FIELDS = tuple(
     column.key for column in Connection.__table__.columns if column.key not in OWN_COLUMNS

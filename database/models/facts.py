@@ -46,6 +46,15 @@ class ConnectionStatus(ReasonColumns, Base):
     client_id: Mapped[str | None] = mapped_column(Text)
     status_topic: Mapped[str | None] = mapped_column(Text)
     protocol_negotiated: Mapped[str | None] = mapped_column(Text)
+    #: The Keep Alive in force, seconds: ours, or what the broker set instead.
+    keepalive_s: Mapped[int | None] = mapped_column(Integer)
+    #: When the last session was lost, or the first try failed; null while a session exists.
+    down_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: How long the last self-ping took, milliseconds.
+    round_trip_ms: Mapped[float | None] = mapped_column(Float)
+    #: Of the certificate that the broker presented last.
+    broker_cert_subject: Mapped[str | None] = mapped_column(Text)
+    broker_cert_expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     #: `connection.revision` that this state belongs to.
     applied_revision: Mapped[int | None] = mapped_column(Integer)
     messages_in: Mapped[int] = mapped_column(RowId, server_default="0")

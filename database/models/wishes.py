@@ -62,6 +62,10 @@ class Connection(Base):
     offline_payload: Mapped[str] = mapped_column(Text, default="offline", server_default="offline")
     status_qos: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
     status_retain: Mapped[bool] = mapped_column(Boolean, default=True, server_default=text("true"))
+    #: Keep `<status_topic>/who` up to date: which process holds the client id.
+    announce_who: Mapped[bool] = mapped_column(Boolean, default=True, server_default=text("true"))
+    #: Seconds between two messages to ourselves through the broker; 0 sends none.
+    self_ping_s: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
 
     notes: Mapped[str] = mapped_column(Text, default="", server_default="")
     #: Optimistic lock; also tells whether an edit has been applied.

@@ -15,7 +15,7 @@ from mqttworker.core.spec import ConnectionSpec, Record, SubscriptionSpec, TLSSe
 
 #: Columns that hold ciphertext.
 SECRETS = ("password", "tls_client_key_pem")
-_FLAGS = ("is_enabled", "clean_session", "tls", "tls_verify", "status_retain")
+_FLAGS = ("is_enabled", "clean_session", "tls", "tls_verify", "status_retain", "announce_who")
 
 RawRow = Mapping[str, Any]
 
@@ -117,6 +117,8 @@ def _spec(values: Mapping[str, Any], subscriptions: list[RawRow], hostname: str)
         offline_payload=values["offline_payload"],
         status_qos=values["status_qos"],
         status_retain=values["status_retain"],
+        announce_who=values["announce_who"],
+        self_ping_s=values["self_ping_s"],
         subscriptions=tuple(
             SubscriptionSpec(item["topic_filter"], item["qos"]) for item in subscriptions
         ),

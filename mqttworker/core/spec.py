@@ -47,6 +47,10 @@ class ConnectionSpec:
     offline_payload: str = "offline"
     status_qos: int = 1
     status_retain: bool = True
+    #: Keep `<status_topic>/who` up to date.
+    announce_who: bool = True
+    #: Seconds between two self-pings; 0 sends none.
+    self_ping_s: int = 0
     subscriptions: tuple[SubscriptionSpec, ...] = ()
 
     @property

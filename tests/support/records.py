@@ -32,5 +32,7 @@ def record(**values: Any) -> dict[str, Any]:
         "offline_payload": "offline",
         "status_qos": 1,
         "status_retain": True,
+        "announce_who": True,
+        "self_ping_s": 0,
     }
     return whole | values

@@ -36,6 +36,8 @@ def form(**values: Any) -> dict[str, Any]:
         "offline_payload": "offline",
         "status_qos": "1",
         "status_retain": "y",
+        "announce_who": "y",
+        "self_ping_s": "0",
         "protocol": "auto",
         "keepalive_s": "5",
         "connect_timeout_s": "10",

@@ -31,6 +31,8 @@ GOOD_ROW: dict[str, Any] = {
     "offline_payload": "offline",
     "status_qos": 1,
     "status_retain": 1,
+    "announce_who": 1,
+    "self_ping_s": 0,
     "notes": None,
     "revision": 3,
 }
