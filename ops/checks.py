@@ -10,6 +10,11 @@ from pathlib import Path
 from ops import system_packages, virtual_environment
 from ops.surroundings import ROOT
 
+#: Each starts servers of its own; more cost more than they gain.
+MAX_PROCESSES = 8
+#: With them a person talks to the one process that runs the tests.
+TERMINAL_OPTIONS = {"--pdb", "--trace", "-s", "--capture=no"}
+
 
 def lint() -> int:
     """Run every static check, also after one has failed; return 1 if any did."""
@@ -36,7 +41,16 @@ def test(arguments: list[str]) -> int:
     """Install what the tests use, then run pytest with `arguments`; return its exit status."""
     system_packages.provide()
     python = virtual_environment.ensure("dev")
-    return _run(python, ["pytest", *arguments], _scrubbed())
+    return _run(python, ["pytest", *_distribution(arguments), *arguments], _scrubbed())
+
+
+def _distribution(arguments: list[str]) -> list[str]:
+    """Return the options that spread tests over processes; `-n` in `arguments` changes them."""
+    if TERMINAL_OPTIONS & set(arguments):
+        return []
+    # Most tests wait for something most of the time: one more than there are cores.
+    processes = min(len(os.sched_getaffinity(0)) + 1, MAX_PROCESSES)
+    return ["-n", str(processes), "--dist", "worksteal"]
 
 
 def _scrubbed() -> dict[str, str]:
