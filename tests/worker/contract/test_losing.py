@@ -213,7 +213,9 @@ def _raising(error: BaseException) -> Callable[[object], None]:
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.parametrize(
-    "error", [ValueError("ours"), gevent.Timeout(1), gevent.GreenletExit()], ids=repr
+    "error",
+    [ValueError("ours"), gevent.Timeout(1), gevent.GreenletExit()],
+    ids=lambda error: type(error).__name__,
 )
 def test_a_callback_that_raises_ends_the_session_and_does_not_make_it_deaf(
     scripted_broker: ScriptedBroker, open_try: OpenTry, error: BaseException, qos: int
