@@ -7,8 +7,8 @@ has one (section 2.4), otherwise ours. Standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from database.words import Certainty, Origin
@@ -26,6 +26,12 @@ class Reason:
     next_step: str = ""
     origin: Origin = Origin.BROKER
     certainty: Certainty = Certainty.CERTAIN
+    #: Sentences that say more, each for a detail that holds the word it is kept under.
+    fuller: Mapping[str, str] = field(default_factory=dict)
+
+    def sentence_for(self, detail: Container[str]) -> str:
+        """Return the sentence that says most of what `detail` knows."""
+        return next((text for word, text in self.fuller.items() if word in detail), self.sentence)
 
 
 _W, _O, _N, _C, _B = Origin.WORKER, Origin.OPERATOR, Origin.NETWORK, Origin.CLIENT, Origin.BROKER
@@ -330,6 +336,27 @@ REASONS: dict[str, Reason] = {
     "connection_reset": Reason(
         "The connection was reset ({error}).", "connection reset", origin=_N
     ),
+    "not_connected": Reason(
+        "There is no session with the broker.", "no session", "Wait until it is connected.", _N
+    ),
+    "self_ping_missed": Reason(
+        "A message to ourselves did not come back within {seconds} s.",
+        "self-ping missing",
+        "If it happens often, look at the broker's load and at what this login may publish.",
+        _B,
+        _INFERRED,
+    ),
+    "self_ping_failed": Reason(
+        "Two messages to ourselves did not come back: the session stands, traffic does not flow.",
+        "no traffic flows",
+        "Look at the broker's load, and at what this login may publish and read below the "
+        "status topic.",
+        _B,
+        _INFERRED,
+    ),
+    "self_ping_returned": Reason(
+        "Messages to ourselves come back again.", "self-ping back", origin=_B
+    ),
     "disconnected": Reason("The broker disconnected us normally.", "disconnected by the broker"),
     "protocol_error": Reason(
         "The broker broke the protocol ({error}).",
@@ -344,6 +371,10 @@ REASONS: dict[str, Reason] = {
         "Find the other client and stop it, or give this record another client id.",
         _B,
         _INFERRED,
+        {
+            "rival": "Another client uses client id {client_id}: process {pid} on host {rival} "
+            "({worker_id}) took it over and left its name at the broker."
+        },
     ),
 }
 
@@ -400,7 +431,8 @@ def explain(code: str, detail: Mapping[str, Any] | None = None) -> str:
     reason = REASONS.get(code)
     if reason is None:
         return code.replace("_", " ")
-    return reason.sentence.format_map(_Blanks(detail or {}))
+    known = detail or {}
+    return reason.sentence_for(known).format_map(_Blanks(known))
 
 
 def summarise(code: str) -> str:

@@ -116,7 +116,8 @@ class ConnectionForm(Form):
     announce_who = BooleanField(
         "Say who holds the client id",
         description="Retained on <status topic>/who, so that a rival with the same client id can "
-        "be named. Turn it off where the login may not publish there.",
+        "be named; also watches the status topic and corrects it. Turn it off where the login may "
+        "not use these topics.",
     )
 
     subscriptions = FieldList(FormField(SubscriptionForm))

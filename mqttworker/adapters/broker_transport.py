@@ -11,7 +11,7 @@ from mqttworker.adapters.session import BrokerSession, Surroundings
 from mqttworker.adapters.tls import ContextCache
 from mqttworker.adapters.turns import Turns
 from mqttworker.core.spec import ConnectionSpec, TLSSettings
-from mqttworker.ports.transport import Receive, Report
+from mqttworker.ports.transport import Progress, Receive, Report, ignore
 
 #: How long a broker may take to open its door to a knock, seconds.
 KNOCK_TIMEOUT = 0.5
@@ -25,10 +25,17 @@ class BrokerTransport:
         self._knocks: set[asyncio.Task[None]] = set()
 
     def open(
-        self, spec: ConnectionSpec, protocol: str, report: Report, receive: Receive
+        self,
+        spec: ConnectionSpec,
+        protocol: str,
+        report: Report,
+        receive: Receive,
+        *,
+        watch: tuple[str, ...] = (),
+        progress: Progress = ignore,
     ) -> BrokerSession:
         """Begin to connect; see `ports.transport.Transport`."""
-        session = BrokerSession(self._around, spec, protocol, report, receive)
+        session = BrokerSession(self._around, spec, protocol, report, receive, watch, progress)
         self._around.turns.urgently(session.begin)
         return session
 

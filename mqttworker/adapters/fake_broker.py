@@ -103,18 +103,3 @@ class FakeBroker:
         if self.users is None or (spec.username or "", spec.password) in self.users.items():
             return None
         return cause("bad_user_name_or_password", raw_code=4 if protocol == Protocol.V311 else 0x86)
-
-
-def matches(topic_filter: str, topic: str) -> bool:
-    """Whether a Topic Name matches a Topic Filter (5, section 4.7)."""
-    if topic_filter.startswith("$share/"):
-        topic_filter = topic_filter.split("/", 2)[2]
-    if topic.startswith("$") and topic_filter[0] in "+#":
-        return False
-    names = topic.split("/")
-    for index, level in enumerate(topic_filter.split("/")):
-        if level == "#":
-            return True
-        if index >= len(names) or level not in ("+", names[index]):
-            return False
-    return len(names) == topic_filter.count("/") + 1

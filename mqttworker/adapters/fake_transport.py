@@ -13,12 +13,22 @@ import gevent
 
 from database.words import Protocol
 from mqttworker.adapters.failures import Phase
-from mqttworker.adapters.fake_broker import FakeBroker, matches
+from mqttworker.adapters.fake_broker import FakeBroker
 from mqttworker.adapters.gmqtt_client import DEAD_AFTER, DEAD_SLACK
 from mqttworker.core.cause import Cause, cause
-from mqttworker.core.events import Closed, Failed, Lost, Opened
+from mqttworker.core.events import Closed, Failed, Greeted, Lost, Opened
 from mqttworker.core.spec import ConnectionSpec
-from mqttworker.ports.transport import InboundMessage, Receive, Report
+from mqttworker.core.topics import matches
+from mqttworker.ports.transport import (
+    Acknowledged,
+    InboundMessage,
+    OutboundMessage,
+    Progress,
+    Receive,
+    Report,
+    Terms,
+    ignore,
+)
 
 #: What a broker answers to a Topic Filter that this login may not read.
 NOT_AUTHORIZED = 0x87
@@ -31,10 +41,19 @@ class FakeTransport:
         self._brokers = {broker.address: broker for broker in brokers}
 
     def open(
-        self, spec: ConnectionSpec, protocol: str, report: Report, receive: Receive
+        self,
+        spec: ConnectionSpec,
+        protocol: str,
+        report: Report,
+        receive: Receive,
+        *,
+        watch: tuple[str, ...] = (),
+        progress: Progress = ignore,
     ) -> FakeSession:
         """Begin to connect; see `ports.transport.Transport`."""
-        session = FakeSession(self._brokers.get(spec.broker), spec, protocol, report, receive)
+        broker = self._brokers.get(spec.broker)
+        session = FakeSession(broker, spec, protocol, report, receive, watch)
+        progress(Phase.CONNACK.value)
         _later(session.arrive)
         return session
 
@@ -54,8 +73,10 @@ class FakeSession:
         protocol: str,
         report: Report,
         receive: Receive,
+        watch: tuple[str, ...] = (),
     ) -> None:
         self._broker = broker
+        self._watch = watch
         self._spec = spec
         self.protocol = protocol
         self._report = report
@@ -69,6 +90,20 @@ class FakeSession:
     def is_open(self) -> bool:
         """Whether the session is up."""
         return self._phase is Phase.UP
+
+    @property
+    def terms(self) -> Terms:
+        """What was agreed on: what was asked for."""
+        return Terms(self._spec.keepalive_s)
+
+    def publish(self, message: OutboundMessage, done: Acknowledged) -> None:
+        """Hand `message` to the broker; a frozen one never answers."""
+        broker = self._broker
+        if self._phase is not Phase.UP or broker is None:
+            _later(done, cause("not_connected"))
+        elif not broker.is_frozen:
+            broker.publish(message.topic, message.payload, message.qos, message.retain)
+            _later(done, None)
 
     def close(self, grace: float) -> None:
         """Publish `offline` and go; see the port."""
@@ -116,10 +151,11 @@ class FakeSession:
         broker.clients[self._spec.client_id] = self
         wanted = [item.topic_filter for item in self._spec.subscriptions]
         refused = tuple(name for name in wanted if name in broker.refused_filters)
-        self._publish_status(self._spec.online_payload)
         self._report(Opened(self.protocol, refused, NOT_AUTHORIZED if refused else None))
         for topic, kept in list(broker.retained.items()):
             self.deliver(topic, kept.payload, kept.qos, retain=True)
+        self._publish_status(self._spec.online_payload)
+        _later(self._report, Greeted())
 
     # --- called by the broker
 
@@ -131,7 +167,7 @@ class FakeSession:
             for item in self._spec.subscriptions
             if matches(item.topic_filter, topic)
             and (broker is None or item.topic_filter not in broker.refused_filters)
-        ]
+        ] + [0 for watched in self._watch if watched == topic]
         if granted:
             message = InboundMessage(topic, payload, min(qos, *granted, 2), retain, dup=False)
             _later(self._take, message)

@@ -21,8 +21,13 @@ from gmqtt.mqtt.protocol import MQTTProtocol
 from database.words import Protocol
 from mqttworker.core import packets
 from mqttworker.core.spec import ConnectionSpec, SubscriptionSpec
+from mqttworker.ports.transport import OutboundMessage
 
 _WIRE_VERSIONS = {Protocol.V5: 5, Protocol.V311: 4}
+
+#: First bytes of PUBACK and PUBREC, whose reason codes from REFUSED on refuse a PUBLISH.
+_PUBLISH_ANSWERS = frozenset({0x40, 0x50})
+REFUSED = 0x80
 
 #: A PINGREQ is due after this share of the Keep Alive without traffic.
 PING_AFTER = 0.75
@@ -161,7 +166,8 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         on_message: Callable[..., Any],
         on_subscribe: Callable[..., Any],
     ) -> None:
-        self._acks: dict[int, asyncio.Future[None]] = {}
+        #: Resolves with the reason code of each acknowledgement, by Packet Identifier.
+        self._acks: dict[int, asyncio.Future[int]] = {}
         version = _WIRE_VERSIONS[Protocol(protocol)]
         super().__init__(
             # As bytes: gmqtt counts the characters of a text and sends its UTF-8.
@@ -169,7 +175,7 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
             clean_session=spec.clean_session,
             optimistic_acknowledgement=False,
             logger=_logger,
-            will_message=_status_message(spec, spec.offline_payload) if spec.status_topic else None,
+            will_message=_will(spec),
             **_connect_properties(spec, version, max_packet_bytes),
         )
         self._connection_state.protocol_version = version
@@ -191,6 +197,11 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
     def is_open(self) -> bool:
         """Whether the socket stands."""
         return self._connection is not None and not self._connection.is_closing()
+
+    @property
+    def keepalive(self) -> int:
+        """The Keep Alive in force, seconds: ours, or the broker's own (5, section 3.2.2.3.14)."""
+        return int(self._connection.keepalive)
 
     async def start(
         self, transport: asyncio.Transport, reader: PacketReader, on_dead: Callable[[float], None]
@@ -223,6 +234,8 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
 
     def take(self, first: int, body: bytes) -> None:
         """Let gmqtt read one packet. Raises whatever it makes of malformed ones."""
+        if first in _PUBLISH_ANSWERS and len(body) > 2:
+            self._note_answer(int.from_bytes(body[:2], "big"), body[2])
         self._package_handler._handle_packet(first, body)
 
     def say_goodbye(self) -> None:
@@ -250,9 +263,12 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         mid: int = self.subscribe(wanted)
         return mid
 
-    def publish_status(self, spec: ConnectionSpec, payload: str) -> asyncio.Future[None] | None:
-        """Write a status PUBLISH; return what resolves with its acknowledgement (QoS > 0)."""
-        mid, _ = self._connection.publish(_status_message(spec, payload))
+    def send(self, message: OutboundMessage) -> asyncio.Future[int] | None:
+        """Write a PUBLISH; return what resolves with its reason code (QoS > 0).
+
+        The future is cancelled if the session ends before.
+        """
+        mid, _ = self._connection.publish(_as_gmqtt(message))
         if mid is None:
             return None
         ack = asyncio.get_running_loop().create_future()
@@ -265,11 +281,27 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
     def _remove_message_from_queue(self, mid: int) -> None:
         ack = self._acks.pop(mid, None)
         if ack is not None and not ack.done():
-            ack.set_result(None)
+            ack.set_result(0)
+
+    def _note_answer(self, mid: int, code: int) -> None:
+        """Take the reason code of a PUBACK or PUBREC, which gmqtt does not look at."""
+        if code >= REFUSED and mid in self._acks:
+            self._acks.pop(mid).set_result(code)
 
 
-def _status_message(spec: ConnectionSpec, payload: str) -> gmqtt.Message:
-    return gmqtt.Message(spec.status_topic, payload, qos=spec.status_qos, retain=spec.status_retain)
+def status_message(spec: ConnectionSpec, payload: str) -> OutboundMessage:
+    """Return what tells others on the status topic how this client is."""
+    return OutboundMessage(spec.status_topic, payload.encode(), spec.status_qos, spec.status_retain)
+
+
+def _will(spec: ConnectionSpec) -> gmqtt.Message | None:
+    if not spec.status_topic:
+        return None
+    return _as_gmqtt(status_message(spec, spec.offline_payload))
+
+
+def _as_gmqtt(message: OutboundMessage) -> gmqtt.Message:
+    return gmqtt.Message(message.topic, message.payload, qos=message.qos, retain=message.retain)
 
 
 def _connect_properties(

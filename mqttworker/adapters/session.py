@@ -9,15 +9,24 @@ from typing import Any
 from database.words import Protocol
 from mqttworker.adapters.dial import dial
 from mqttworker.adapters.failures import Phase, error_cause, lost_cause, timeout_cause
-from mqttworker.adapters.gmqtt_client import BrokerClient, PacketReader
+from mqttworker.adapters.gmqtt_client import BrokerClient, PacketReader, status_message
 from mqttworker.adapters.hub_loop import HubLoop
-from mqttworker.adapters.tls import ContextCache, UnusableTLSError
+from mqttworker.adapters.tls import ContextCache, UnusableTLSError, peer_certificate
 from mqttworker.adapters.turns import Turns
 from mqttworker.core import answers, packets
 from mqttworker.core.cause import Cause, cause
-from mqttworker.core.events import Closed, Failed, Lost, Opened
+from mqttworker.core.events import Closed, Failed, Greeted, Lost, Opened
 from mqttworker.core.spec import ConnectionSpec, SubscriptionSpec
-from mqttworker.ports.transport import InboundMessage, Receive, Report
+from mqttworker.ports.transport import (
+    Acknowledged,
+    InboundMessage,
+    OutboundMessage,
+    Progress,
+    Receive,
+    Report,
+    Terms,
+    ignore,
+)
 
 #: Topic Filters in one SUBSCRIBE; some brokers take no more.
 FILTERS_PER_SUBSCRIBE = 8
@@ -54,13 +63,19 @@ class BrokerSession:
         protocol: str,
         report: Report,
         receive: Receive,
+        watch: tuple[str, ...] = (),
+        progress: Progress = ignore,
     ) -> None:
         self._around = around
         self._spec = spec
         self._protocol = protocol
         self._report = report
         self._receive = receive
+        #: Own topics to subscribe to once the session is up.
+        self._watch = watch
+        self._progress = progress
         self._phase = Phase.DNS
+        self._terms = Terms()
         self._client: BrokerClient | None = None
         self._task: asyncio.Task[None] | None = None
         #: Resolves with the answer that the present phase waits for, or why there is none.
@@ -69,6 +84,8 @@ class BrokerSession:
         self._ended: Cause | None = None
         #: Topic Filters of each SUBSCRIBE that waits for its SUBACK, by Packet Identifier.
         self._unanswered: dict[int, tuple[SubscriptionSpec, ...]] = {}
+        #: Packet Identifier of the SUBSCRIBE to our own topics.
+        self._watch_mid: int | None = None
         #: SUBACK codes of the Topic Filters that the broker refused.
         self._refused: dict[str, int] = {}
 
@@ -78,6 +95,15 @@ class BrokerSession:
     def is_open(self) -> bool:
         """Whether the session is up and its socket stands."""
         return self._phase is Phase.UP and self._client is not None and self._client.is_open
+
+    @property
+    def terms(self) -> Terms:
+        """What was agreed on with the broker."""
+        return self._terms
+
+    def publish(self, message: OutboundMessage, done: Acknowledged) -> None:
+        """Send `message`, and tell `done` what became of it; see the port."""
+        self._around.hub_loop.call(self._publish, message, done)
 
     def close(self, grace: float) -> None:
         """Publish `offline`, wait for its PUBACK, DISCONNECT; see the port."""
@@ -140,8 +166,10 @@ class BrokerSession:
         # One for each address that was tried; a socket that closed has forgotten its own.
         readers: list[PacketReader] = []
         transport = await dial(self._spec, context, make_reader, self._enter)
+        certificate = peer_certificate(transport) if tls else None
         await client.start(transport, readers[-1], self._on_dead)
         await self._wait()
+        self._terms = Terms(client.keepalive, certificate)
 
     async def _subscribe(self) -> Opened:
         """Subscribe to everything and check what was granted."""
@@ -174,6 +202,7 @@ class BrokerSession:
     def _enter(self, phase: Phase) -> None:
         if self._phase is not Phase.OVER:
             self._phase = phase
+            self._progress(phase.value)
 
     def _up(self, opened: Opened) -> None:
         if self._phase is Phase.OVER or self._client is None:
@@ -186,9 +215,29 @@ class BrokerSession:
             self._end(self._ended)
 
     def _greet(self) -> None:
-        """Publish `online`, unless the session has ended meanwhile."""
-        if self._phase is Phase.UP and self._client is not None and self._spec.status_topic:
-            self._client.publish_status(self._spec, self._spec.online_payload)
+        """Watch our own topics and publish `online`, unless the session has ended meanwhile."""
+        if self._phase is not Phase.UP or self._client is None:
+            return
+        if self._watch:
+            # Before `online`: whatever is retained there was left by others.
+            wanted = [SubscriptionSpec(topic, qos=0) for topic in self._watch]
+            self._watch_mid = self._client.subscribe_to(wanted)
+        if self._spec.status_topic:
+            self._publish(status_message(self._spec, self._spec.online_payload), self._greeted)
+
+    def _greeted(self, refused: Cause | None) -> None:
+        if refused is None and self._phase is Phase.UP:
+            self._report(Greeted())
+
+    def _publish(self, message: OutboundMessage, done: Acknowledged) -> None:
+        if not self.is_open or self._client is None:
+            done(cause("not_connected"))
+            return
+        ack = self._client.send(message)
+        if ack is None:
+            done(None)
+        else:
+            ack.add_done_callback(lambda ack: done(_refusal(ack)))
 
     def _fail(self, why: Cause) -> None:
         if self._phase is not Phase.OVER:
@@ -230,6 +279,8 @@ class BrokerSession:
     def _on_subscribe(
         self, _client: object, mid: int, granted: tuple[int, ...], _properties: object
     ) -> None:
+        if mid == self._watch_mid:
+            return  # what is refused there is missed by nobody
         batch = self._unanswered.pop(mid, ())
         if len(batch) != len(granted) or not batch:
             msg = f"a SUBACK for {len(granted)} Topic Filters that does not fit its SUBSCRIBE"
@@ -302,7 +353,7 @@ class BrokerSession:
     async def _say_goodbye(self, client: BrokerClient) -> None:
         """Publish `offline`, wait for its PUBACK, DISCONNECT, wait for the socket."""
         if self._spec.status_topic:
-            ack = client.publish_status(self._spec, self._spec.offline_payload)
+            ack = client.send(status_message(self._spec, self._spec.offline_payload))
             if ack is not None:
                 ack.add_done_callback(lambda _ack: self._wake())
                 await self._wait()
@@ -314,3 +365,11 @@ class BrokerSession:
             self._task.cancel()
         if self._client is not None:
             self._client.end()
+
+
+def _refusal(ack: asyncio.Future[int]) -> Cause | None:
+    """Return why a PUBLISH was not taken, None if it was."""
+    if ack.cancelled():
+        return cause("not_connected")
+    code = ack.result()
+    return answers.publish_cause(code) if code else None

@@ -7,9 +7,13 @@ import ssl
 import tempfile
 from asyncio import sslproto
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
+from cryptography import x509
+
 from mqttworker.core.spec import TLSSettings
+from mqttworker.ports.transport import Certificate
 
 #: What asyncio reserves a TLS connection for reading, bytes. Its own 256 KiB would be
 #: most of the memory of a worker with thousands of connections.
@@ -79,3 +83,21 @@ class ContextCache:
         """Forget the contexts that no record uses any more."""
         for settings in self._contexts.keys() - wanted:
             del self._contexts[settings]
+
+
+def peer_certificate(transport: asyncio.Transport) -> Certificate | None:
+    """Return what the peer of a TLS connection showed, None if that cannot be read."""
+    # A connection that the broker has closed meanwhile has forgotten it.
+    socket = transport.get_extra_info("ssl_object")
+    der = socket.getpeercert(binary_form=True) if socket else None
+    return _read_certificate(der) if der else None
+
+
+@lru_cache(maxsize=256)
+def _read_certificate(der: bytes) -> Certificate | None:
+    # The connections to one broker all see the same one.
+    try:
+        found = x509.load_der_x509_certificate(der)
+        return Certificate(found.subject.rfc4514_string(), found.not_valid_after_utc)
+    except ValueError:
+        return None

@@ -22,3 +22,8 @@ def disconnect_cause(body: bytes) -> Cause:
     """Return why the broker says DISCONNECT (5, section 3.14.2.1)."""
     code = body[0] if body else 0
     return cause(reasons.REASON_CODES_5.get(code, "unspecified_error"), raw_code=code)
+
+
+def publish_cause(code: int) -> Cause:
+    """Return why the broker did not take a PUBLISH (5, section 3.4.2.1)."""
+    return cause(reasons.REASON_CODES_5.get(code, "unspecified_error"), raw_code=code)

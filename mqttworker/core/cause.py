@@ -41,6 +41,11 @@ def completed(why: Cause, known: Mapping[str, Any]) -> Cause:
 
 #: The `{words}` in the sentence of each code.
 _WORDS = {
-    code: frozenset(word for _, word, _, _ in Formatter().parse(reason.sentence) if word)
+    code: frozenset(
+        word
+        for sentence in (reason.sentence, *reason.fuller.values())
+        for _, word, _, _ in Formatter().parse(sentence)
+        if word
+    )
     for code, reason in REASONS.items()
 }

@@ -43,6 +43,39 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Greeted:
+    """The broker has our `online` and knows which of our own topics we watch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Impaired:
+    """The session stands and does not do what it should."""
+
+    why: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What `Impaired` told of is over."""
+
+    why: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The session seems to stand, and traffic does not flow: it is given up."""
+
+    why: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class RivalNamed:
+    """Another client with our client id has left its name at the broker."""
+
+    why: Cause
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The try ended before the session was up."""
 
@@ -79,7 +112,22 @@ class Closed:
     """The session that was asked to close is gone."""
 
 
-Event = Start | Due | Postponed | Opened | Failed | Lost | Reconnect | Stop | Closed
+Event = (
+    Start
+    | Due
+    | Postponed
+    | Opened
+    | Greeted
+    | Impaired
+    | Recovered
+    | Broken
+    | RivalNamed
+    | Failed
+    | Lost
+    | Reconnect
+    | Stop
+    | Closed
+)
 
 # --- commands --------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mqttworker.core.cause import Cause
+from mqttworker.core.topics import matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,33 @@ class ConnectionSpec:
     #: Seconds between two self-pings; 0 sends none.
     self_ping_s: int = 0
     subscriptions: tuple[SubscriptionSpec, ...] = ()
+
+    @property
+    def who_topic(self) -> str | None:
+        """Where this client says which process it is, None if it does not."""
+        return self._below_status("who") if self.announce_who else None
+
+    @property
+    def ping_topic(self) -> str | None:
+        """Where this client publishes to itself, None if it does not."""
+        return self._below_status("ping") if self.self_ping_s else None
+
+    @property
+    def watched_topics(self) -> tuple[str, ...]:
+        """Our own topics to subscribe to beside the record's Topic Filters.
+
+        One that such a filter covers already is left out: it would come twice, and an
+        equal filter would take its QoS away.
+        """
+        own = (self.status_topic if self.announce_who else None, self.who_topic, self.ping_topic)
+        return tuple(topic for topic in own if topic and not self.subscribes_to(topic))
+
+    def subscribes_to(self, topic: str) -> bool:
+        """Whether one of the record's Topic Filters matches `topic`."""
+        return any(matches(item.topic_filter, topic) for item in self.subscriptions)
+
+    def _below_status(self, level: str) -> str | None:
+        return f"{self.status_topic}/{level}" if self.status_topic else None
 
     @property
     def broker(self) -> tuple[str, int]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
+from mqttworker.core.cause import Cause
 from mqttworker.core.events import Event
 from mqttworker.core.spec import ConnectionSpec
 
@@ -26,10 +28,45 @@ class InboundMessage:
     dup: bool
 
 
-#: Takes Opened, Failed, Lost or Closed.
+@dataclass(frozen=True, slots=True)
+class OutboundMessage:
+    """A PUBLISH to send."""
+
+    topic: str
+    payload: bytes
+    qos: int = 0
+    retain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What the broker showed of itself in the TLS handshake."""
+
+    subject: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What was agreed on with the broker beyond the MQTT version."""
+
+    #: The Keep Alive in force, seconds.
+    keepalive_s: int = 0
+    certificate: Certificate | None = None
+
+
+#: Takes Opened, Greeted, Failed, Lost or Closed.
 Report = Callable[[Event], None]
 #: Takes each message; must not raise.
 Receive = Callable[[InboundMessage], None]
+#: Hears what became of a PUBLISH: None if the broker has it (with QoS 0, if it was written).
+Acknowledged = Callable[[Cause | None], object]
+#: Hears of each phase of a try as it begins: dns, tcp, tls, connack, suback.
+Progress = Callable[[str], object]
+
+
+def ignore(_news: object) -> None:
+    """Take no notice."""
 
 
 class Session(Protocol):
@@ -38,6 +75,13 @@ class Session(Protocol):
     @property
     def is_open(self) -> bool:
         """Whether the network connection stands and the session is up."""
+
+    @property
+    def terms(self) -> Terms:
+        """What was agreed on; known from Opened on."""
+
+    def publish(self, message: OutboundMessage, done: Acknowledged) -> None:
+        """Send `message`; `done` is called once, later, also if the session ends first."""
 
     def close(self, grace: float) -> None:
         """Publish `offline`, wait up to `grace` seconds for its PUBACK, DISCONNECT.
@@ -54,9 +98,20 @@ class Transport(Protocol):
     """Makes sessions."""
 
     def open(
-        self, spec: ConnectionSpec, protocol: str, report: Report, receive: Receive
+        self,
+        spec: ConnectionSpec,
+        protocol: str,
+        report: Report,
+        receive: Receive,
+        *,
+        watch: tuple[str, ...] = (),
+        progress: Progress = ignore,
     ) -> Session:
-        """Begin to connect. Reports Opened or Failed once, Lost at most once later."""
+        """Begin to connect. Reports Opened or Failed once, Lost at most once later.
+
+        After Opened it subscribes to the topics of `watch`, where a refusal changes
+        nothing, publishes `online`, and reports Greeted.
+        """
 
     def knock(self, spec: ConnectionSpec, answer: Callable[[bool], object]) -> None:
         """Call `answer` with whether the broker's port takes TCP connections now."""

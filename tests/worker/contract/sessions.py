@@ -13,7 +13,7 @@ from gevent.event import Event as Signal
 
 from mqttworker.adapters.hub_loop import HubLoop
 from mqttworker.core.cause import Cause
-from mqttworker.core.events import Closed, Event, Failed, Lost, Opened
+from mqttworker.core.events import Closed, Event, Failed, Greeted, Lost, Opened
 from mqttworker.core.spec import ConnectionSpec
 from mqttworker.ports.transport import InboundMessage, Session, Transport
 from tests.support.scripted_broker import ScriptedBroker
@@ -51,18 +51,32 @@ def spec_for(port: int, **changes: Any) -> ConnectionSpec:
 class Try:
     """One session and what it reported."""
 
-    def __init__(self, transport: Transport, spec: ConnectionSpec, protocol: str) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        spec: ConnectionSpec,
+        protocol: str,
+        watch: tuple[str, ...] = (),
+    ) -> None:
         self.spec = spec
+        #: All but Greeted, which only says that what followed Opened has arrived.
         self.events: list[Event] = []
+        self.greetings = 0
         self.messages: list[InboundMessage] = []
         #: Called with each message, before it is remembered; may raise.
         self.on_message: Callable[[InboundMessage], object] = lambda _message: None
         self._arrived = Signal()
         self.started_at = time.monotonic()
-        self.session: Session = transport.open(spec, protocol, self._report, self._receive)
+        self.phases: list[str] = []
+        self.session: Session = transport.open(
+            spec, protocol, self._report, self._receive, watch=watch, progress=self.phases.append
+        )
 
     def _report(self, event: Event) -> None:
-        self.events.append(event)
+        if isinstance(event, Greeted):
+            self.greetings += 1
+        else:
+            self.events.append(event)
         self._arrived.set()
 
     def _receive(self, message: InboundMessage) -> None:

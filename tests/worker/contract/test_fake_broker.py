@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mqttworker.adapters.fake_broker import FakeBroker, matches
+from mqttworker.adapters.fake_broker import FakeBroker
 from mqttworker.adapters.fake_transport import FakeTransport
 from mqttworker.core.cause import cause
 from mqttworker.core.events import Closed, Opened
 from mqttworker.core.spec import SubscriptionSpec
+from mqttworker.core.topics import matches
 from tests.worker.contract.sessions import Try, spec_for
 
 Opener = Callable[..., Try]
