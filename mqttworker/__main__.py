@@ -9,7 +9,7 @@ import sys
 from database import logs
 from database.settings import load
 from mqttworker.adapters import process, tls
-from mqttworker.adapters.signals import on_stop_signal
+from mqttworker.adapters.signals import on_continue, on_stop_signal
 from mqttworker.service.service import MQTTService
 from mqttworker.settings import WorkerSettings
 
@@ -18,12 +18,14 @@ def main() -> int:
     """Run the service until it is told to stop; return the exit code."""
     settings = load(WorkerSettings)
     logs.configure(settings.log_level, settings.log_format)
+    process.show_stacks_when_dying()
     process.raise_file_limit()
     tls.shrink_buffers()
     process.favour_the_hub()
     process.settle_memory()
     service = MQTTService(settings)
     on_stop_signal(service.ask_to_stop)
+    on_continue(service.look_after_a_freeze)
     return service.run()
 
 

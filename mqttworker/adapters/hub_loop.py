@@ -22,11 +22,11 @@ RESOLVER_THREADS = 512
 
 
 class HubLoop:
-    """Runs the asyncio loop until `stop`."""
+    """Runs the asyncio loop until `stop`; for `on_wake` see `HubSelector`."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_wake: Callable[[], object] = lambda: None) -> None:
         assert not monkey.is_module_patched("threading"), "the worker must not be patched"
-        self.loop = asyncio.SelectorEventLoop(HubSelector())
+        self.loop = asyncio.SelectorEventLoop(HubSelector(on_wake))
         self.loop.set_default_executor(ThreadPoolExecutor(RESOLVER_THREADS, "resolver"))
         self._greenlet: gevent.Greenlet[..., None] | None = None
 

@@ -8,6 +8,7 @@ ten thousand.
 from __future__ import annotations
 
 import selectors
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -17,10 +18,14 @@ _READABLE = 1
 
 
 class HubSelector(selectors.DefaultSelector):
-    """The platform's selector, waiting in the hub instead of in the kernel."""
+    """The platform's selector, waiting in the hub instead of in the kernel.
 
-    def __init__(self) -> None:
+    `on_wake` is called after each sleep, before anything is made of what woke the loop.
+    """
+
+    def __init__(self, on_wake: Callable[[], object] = lambda: None) -> None:
         super().__init__()
+        self._on_wake = on_wake
         self._watcher: Any = get_hub().loop.io(self.fileno(), _READABLE)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -29,6 +34,7 @@ class HubSelector(selectors.DefaultSelector):
             self._sleep(timeout)
         else:
             gevent.sleep(0)
+        self._on_wake()
         return super().select(0)
 
     def close(self) -> None:

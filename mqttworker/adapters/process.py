@@ -1,7 +1,9 @@
-"""What the operating system knows of this process."""
+"""What the operating system knows of this process, and what it is asked to do for it."""
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import gc
 import os
 import resource
@@ -48,6 +50,42 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+
+
+def show_stacks_when_dying() -> None:
+    """Write every stack to stderr at a fatal signal, SIGABRT included, but no memory to disk.
+
+    The memory holds passwords and keys.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError):
+        # The limit does not bind a program that receives core dumps through a pipe.
+        Path("/proc/self/coredump_filter").write_text("0", encoding="ascii")
+    faulthandler.enable()
+
+
+class Supervisor:
+    """The supervisord that started this process, if one did."""
+
+    def __init__(self) -> None:
+        self._pid = os.getppid() if "SUPERVISOR_ENABLED" in os.environ else None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has died; whoever reads our output died with it."""
+        return self._pid is not None and os.getppid() != self._pid
+
+
+def write_output_to(path: Path) -> None:
+    """Let stdout and stderr of this process go to a new file, or nowhere if it cannot be made."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW
+    try:
+        file = os.open(path, flags, 0o600)
+    except OSError:
+        file = os.open(os.devnull, os.O_WRONLY)
+    for standard in (1, 2):
+        os.dup2(file, standard)
+    os.close(file)
 
 
 def pid() -> int:

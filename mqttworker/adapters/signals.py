@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: the first asks, the second insists."""
+"""SIGTERM and SIGINT: the first asks, the second insists. SIGCONT: look whether it is too late."""
 
 from __future__ import annotations
 
@@ -24,3 +24,12 @@ def on_stop_signal(ask: Callable[[], object]) -> None:
 
     for number in STOP_SIGNALS:
         gevent.signal_handler(number, handle)
+
+
+def on_continue(look: Callable[[], object]) -> None:
+    """Call `look` when the process goes on after SIGSTOP, before the hub does anything.
+
+    Python runs a handler of its own before the next function, whatever woke the hub; one of
+    gevent's would wait for its turn among the sockets that became ready meanwhile.
+    """
+    signal.signal(signal.SIGCONT, lambda _number, _frame: look())

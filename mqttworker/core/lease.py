@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+#: A holder with a standby lets go this long before the standby may take over, seconds:
+#: its sessions are gone by then.
+YIELD_EARLY = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class LeaseAnswer:
@@ -54,6 +58,9 @@ class Tenure:
         return now - self.renewed_at < self.ttl or (self.is_blind and not self.has_standby)
 
     def must_yield(self, now: float) -> bool:
-        """Whether the sessions must be dropped: somebody may have taken over."""
-        expired = now - self.renewed_at >= self.ttl
-        return not self.is_held or (expired and self.is_blind and self.has_standby)
+        """Whether the sessions must be dropped: somebody has taken over or is about to.
+
+        It does not matter whether the database has failed or just not answered yet.
+        """
+        is_ending = now - self.renewed_at >= self.ttl - YIELD_EARLY
+        return not self.is_held or (is_ending and self.has_standby)

@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 LEASE_TTL = 5.0
 #: Time between two renewals, or two tries of a standby, seconds.
 LEASE_INTERVAL = 0.5
+#: Time between two looks at whether it is about to run out, seconds.
+CHECK_INTERVAL = 0.1
 
 
 class LeaseKeeper:
@@ -48,6 +50,20 @@ class LeaseKeeper:
         """Whether sessions may be opened now."""
         return self._tenure.may_connect(self._clock.now())
 
+    @property
+    def has_standby(self) -> bool:
+        """Whether another worker stood by when the database answered last."""
+        return self._tenure.has_standby
+
+    def has_run_out(self) -> bool:
+        """Whether the lease was held and somebody may have taken it over by now."""
+        return self.held.is_set() and not self.may_connect()
+
+    def check(self) -> None:
+        """Let go in time, even while a renewal waits for its answer: every CHECK_INTERVAL."""
+        if self.held.is_set() and self._tenure.must_yield(self._clock.now()):
+            self._on_lost("the lease ran out or was taken over by another worker")
+
     def renew(self) -> None:
         """Ask the database once; called every LEASE_INTERVAL. Raises SQLAlchemyError."""
         self._in_order.do(self._renew)
@@ -59,7 +75,7 @@ class LeaseKeeper:
             answer = in_thread(self._presence.hold_lease, LEASE_TTL, self._stale_after, token)
         except SQLAlchemyError:
             self._tenure = self._tenure.unanswered()
-            self._yield_if_needed()
+            self.check()
             raise
         self._tenure = self._tenure.answered(answer, asked_at)
         if answer.is_held:
@@ -68,7 +84,7 @@ class LeaseKeeper:
         elif not self.held.is_set() and not self.is_standby:
             self.is_standby = True
             log.info("another worker runs the connections, standing by")
-        self._yield_if_needed()
+        self.check()
 
     def lost(self) -> None:
         """Take note that the database refused a write because of the lease."""
@@ -78,7 +94,3 @@ class LeaseKeeper:
         """Give the lease up, so that a standby takes over at once."""
         self._in_order.do(lambda: in_thread(self._presence.release_lease))
         self._lock.release()
-
-    def _yield_if_needed(self) -> None:
-        if self.held.is_set() and self._tenure.must_yield(self._clock.now()):
-            self._on_lost("the lease ran out or was taken over by another worker")

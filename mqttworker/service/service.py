@@ -16,7 +16,7 @@ from database.words import WorkerState
 from mqttworker.adapters.broker_transport import BrokerTransport
 from mqttworker.adapters.hub_loop import HubLoop
 from mqttworker.adapters.lockfile import LockFile
-from mqttworker.adapters.watchdog import PAT_INTERVAL, FreezeWatchdog
+from mqttworker.adapters.watchdog import end_now
 from mqttworker.core.cause import cause
 from mqttworker.core.limiter import ConnectLimiter
 from mqttworker.ports.store import Store
@@ -26,9 +26,11 @@ from mqttworker.service.heartbeat import Heartbeat, Identity
 from mqttworker.service.helpers import Helpers
 from mqttworker.service.housekeeping import CLEAN_INTERVAL, TRAFFIC_INTERVAL, Housekeeping
 from mqttworker.service.journal import Journal
-from mqttworker.service.lease import LEASE_INTERVAL, LeaseKeeper
+from mqttworker.service.lease import CHECK_INTERVAL, LEASE_INTERVAL, LeaseKeeper
 from mqttworker.service.monitor import Monitor
+from mqttworker.service.orphan import LOOK_INTERVAL, OrphanCare
 from mqttworker.service.threads import in_thread
+from mqttworker.service.vitals import Vitals
 from mqttworker.settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
@@ -54,7 +56,8 @@ class MQTTService:
             statement_timeout_s=STATEMENT_TIMEOUT,
         )
         self._store = Store(engine, boot_id=identity.boot_id, hostname=settings.hostname)
-        self._hub_loop = HubLoop()
+        self._vitals = Vitals(settings.home)
+        self._hub_loop = HubLoop(on_wake=self._vitals.check)
         self._transport = BrokerTransport(
             self._hub_loop, max_packet_bytes=settings.max_packet_bytes
         )
@@ -77,7 +80,7 @@ class MQTTService:
             self._store.presence, identity, lambda: list(self._monitor.managers.values())
         )
         self._helpers = Helpers(self.fail)
-        self._watchdog = FreezeWatchdog()
+        self._orphan_care = OrphanCare(self._lease, settings.home, self.ask_to_stop)
         self._ending = Event()
         self._failure: str | None = None
 
@@ -94,6 +97,12 @@ class MQTTService:
         """Let `run` stop and return; safe in a signal handler."""
         self._ending.set()
 
+    def look_after_a_freeze(self) -> None:
+        """End at once if somebody may have taken over meanwhile; safe in a signal handler."""
+        self._vitals.check()
+        if self._lease.has_run_out():
+            end_now("the worker was frozen until its lease ran out: it ends before it does harm")
+
     def fail(self, reason: str) -> None:
         """End the process because it cannot do its work; supervisord starts it afresh."""
         if self._failure is None and not self._ending.is_set():
@@ -104,7 +113,8 @@ class MQTTService:
     def start(self) -> None:
         """Wait for the schema and the lease, then run the connections."""
         self._helpers.watch("asyncio", self._hub_loop.start())
-        self._helpers.every("watchdog", PAT_INTERVAL, self._watchdog.pat)
+        self._helpers.watch("vitals", self._vitals.start())
+        self._helpers.every("orphan care", LOOK_INTERVAL, self._orphan_care.look)
         self._helpers.spawn("start-up", self._start_up)
 
     def stop(self) -> None:
@@ -115,7 +125,6 @@ class MQTTService:
         started = self._clock.now()
         was_running = self._heartbeat.state is WorkerState.RUNNING
         self._helpers.end()
-        self._watchdog.send_away()
         connections = len(self._monitor.managers)
         if self._failure:
             self._drop_connections()
@@ -129,17 +138,20 @@ class MQTTService:
             closed_in_s=round(closed - started, 3),
             stopped_in_s=round(self._clock.now() - started, 3),
         )
+        self._vitals.end()
 
     # --- starting
 
     def _start_up(self) -> None:
         self._wait_for_schema()
         self._helpers.spawn("hub watch", self._heartbeat.watch_hub)
-        self._helpers.every("lease", LEASE_INTERVAL, self._lease.renew)
+        self._helpers.every("lease", LEASE_INTERVAL, self._keep_lease)
+        self._helpers.every("lease watch", CHECK_INTERVAL, self._lease.check)
         self._helpers.every("heartbeat", self._settings.heartbeat_interval, self._beat)
         self._lease.held.wait()
         self._heartbeat.state = WorkerState.RUNNING
         _tolerating_database(self._heartbeat.beat)
+        _tolerating_database(self._housekeeping.note_lost_sessions)
         self._helpers.spawn("journal", self._journal.run)
         self._helpers.spawn("monitor", self._monitor.monitor_connections)
         poll = self._settings.config_poll_interval
@@ -158,6 +170,13 @@ class MQTTService:
             gevent.sleep,
             lambda problem: log.warning("waiting for the database", problem=problem),
         )
+
+    def _keep_lease(self) -> None:
+        was_standby = self._lease.is_standby
+        self._lease.renew()
+        if self._lease.is_standby and not was_standby:
+            # At once: an orphan waits for a standby to hand over to.
+            self._beat()
 
     def _beat(self) -> None:
         if self._heartbeat.state is not WorkerState.RUNNING and self._lease.is_standby:

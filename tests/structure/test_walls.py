@@ -19,7 +19,7 @@ WALLS = {
 }
 
 #: From the bottom. Each may import itself and what stands below it.
-FLOORS = ["core", "ports", "adapters", "service", "__main__"]
+FLOORS = ["core", "ports", "adapters", "service", "__main__", "watcher"]
 
 #: The parts of the basement that the core may stand on: words and pure functions.
 PURE = ("words", "reasons", "rules", "pem", "encryption")

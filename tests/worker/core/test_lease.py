@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mqttworker.core.lease import LeaseAnswer, Tenure
+from mqttworker.core.lease import YIELD_EARLY, LeaseAnswer, Tenure
 
 TTL = 5.0  # seconds
 HELD = LeaseAnswer(is_held=True, epoch=1, has_standby=False)
@@ -50,12 +50,16 @@ def test_without_a_standby_an_outage_of_the_database_ends_nothing(now: float) ->
     assert not tenure.must_yield(now)
 
 
-def test_with_a_standby_an_outage_ends_the_tenure_when_the_lease_runs_out() -> None:
-    tenure = _held(HELD_WITH_STANDBY).unanswered()
-    assert tenure.may_connect(104.9)
-    assert not tenure.must_yield(104.9)
+@pytest.mark.parametrize("failed", [True, False], ids=["failed", "not answered yet"])
+def test_with_a_standby_the_tenure_ends_before_the_lease_does(failed: bool) -> None:
+    tenure = _held(HELD_WITH_STANDBY)
+    if failed:
+        tenure = tenure.unanswered()
+    last = 105.0 - YIELD_EARLY
+    assert tenure.may_connect(last - 0.01)
+    assert not tenure.must_yield(last - 0.01)
+    assert tenure.must_yield(last)
     assert not tenure.may_connect(105.0)
-    assert tenure.must_yield(105.0)
 
 
 def test_a_database_that_answers_again_ends_the_outage() -> None:
