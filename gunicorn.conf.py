@@ -6,6 +6,7 @@ first: a wrong one ends the server with one sentence before it forks anything.
 """
 
 import os
+import signal
 from typing import Any
 
 import gunicorn.glogging
@@ -13,10 +14,12 @@ import gunicorn.http.wsgi
 
 from database import logs
 from database.settings import load
+from ops import parent
 from webapp.settings import WebSettings
 
 _settings = load(WebSettings)
 logs.configure(_settings.log_level, _settings.log_format)
+parent.end_with_supervisord(signal.SIGTERM)
 
 
 class Logger(gunicorn.glogging.Logger):  # type: ignore[misc]

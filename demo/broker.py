@@ -25,6 +25,7 @@ from amqtt.plugins.base import BaseAuthPlugin
 from database import logs
 from demo import login
 from demo.version_gate import GatedBroker
+from ops import parent
 
 #: Seconds between two messages on `demo/time`.
 PUBLISH_INTERVAL = 5.0
@@ -59,6 +60,7 @@ def main() -> int:
         return 1
     if "--prepare" in sys.argv[1:]:
         return 0
+    parent.end_with_supervisord(signal.SIGTERM)
     logs.configure("INFO", "auto")
     # A refused login, and every MQTT 5 client, ends in a traceback of the library's own.
     for noisy in ("amqtt", "transitions", "asyncio"):
