@@ -47,6 +47,12 @@ REASONS: dict[str, Reason] = {
     ),
     "worker_start": Reason("The worker started.", "worker started", origin=_W),
     "worker_shutdown": Reason("The worker is stopping.", "worker stopping", origin=_W),
+    "worker_died": Reason(
+        "The worker that held this connection ended without a word; it was last heard of at {at}.",
+        "the worker ended without a word",
+        "Look at the worker's log from that time.",
+        origin=_W,
+    ),
     "lease_lost": Reason(
         "Another worker took over the connections.", "another worker took over", origin=_W
     ),
