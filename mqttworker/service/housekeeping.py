@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import structlog
+
 from mqttworker.adapters.broker_transport import BrokerTransport
 from mqttworker.ports.journal import Traffic
 from mqttworker.ports.store import Store
 from mqttworker.service.monitor import Monitor
 from mqttworker.service.threads import in_thread
+
+log = structlog.get_logger(__name__)
 
 #: Time between two writings of the message counters, seconds.
 TRAFFIC_INTERVAL = 5.0
@@ -23,6 +27,11 @@ class Housekeeping:
         self._transport = transport
         self._written: dict[int, int] = {}
 
+    def note_lost_sessions(self) -> None:
+        """Put down, before anything connects, which sessions a dead worker left behind."""
+        if number := in_thread(self._store.facts.note_lost_sessions):
+            log.warning("the worker before this one ended without a word", sessions=number)
+
     def write_traffic(self) -> None:
         """Write the counters of the connections that received something since last time."""
         changed: dict[int, Traffic] = {}
@@ -38,5 +47,6 @@ class Housekeeping:
         specs = [manager.record.spec for manager in self._monitor.managers.values()]
         self._transport.keep_only({spec.tls for spec in specs if spec and spec.tls})
         in_thread(self._store.facts.forget_deleted)
-        in_thread(self._store.facts.prune_events)
+        in_thread(self._store.pruning.prune_old)
+        in_thread(self._store.pruning.prune_surplus)
         in_thread(self._store.presence.prune_heartbeats)

@@ -10,9 +10,10 @@ from sqlalchemy import Engine
 
 from mqttworker.ports.store.facts import Facts, LeaseLostError
 from mqttworker.ports.store.presence import Presence
+from mqttworker.ports.store.pruning import Pruning
 from mqttworker.ports.store.wishes import Wishes
 
-__all__ = ["Facts", "LeaseLostError", "Presence", "Store", "Wishes"]
+__all__ = ["Facts", "LeaseLostError", "Presence", "Pruning", "Store", "Wishes"]
 
 
 class Store:
@@ -21,4 +22,5 @@ class Store:
     def __init__(self, engine: Engine, *, boot_id: str, hostname: str) -> None:
         self.wishes = Wishes(engine, hostname)
         self.facts = Facts(engine, boot_id)
+        self.pruning = Pruning(engine)
         self.presence = Presence(engine, boot_id)

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Table, delete, insert, select, update
+from sqlalchemy import Engine, Row, Select, Table, Update, delete, insert, select, update
 from sqlalchemy.engine import Connection as Transaction
 
-from database.clock import database_now
-from database.models import Connection, ConnectionEvent, ConnectionStatus, WorkerLease
+from database.models import (
+    Connection,
+    ConnectionEvent,
+    ConnectionStatus,
+    WorkerHeartbeat,
+    WorkerLease,
+)
 from database.session import immediate
-from mqttworker.core.cause import Cause
+from database.words import UP_STATES, ConnectionState
+from mqttworker.core.cause import Cause, cause
 from mqttworker.ports.journal import Status, Traffic, Transition
 from mqttworker.ports.store.presence import SLOT
 from mqttworker.ports.store.upsert import upsert
-
-#: Events older than this are pruned.
-KEEP_EVENTS = timedelta(days=30)
-#: Rows deleted in one transaction.
-PRUNE_SLICE = 5_000
 
 _connection: Table = Connection.__table__  # type: ignore[assignment]
 _lease: Table = WorkerLease.__table__  # type: ignore[assignment]
 _status: Table = ConnectionStatus.__table__  # type: ignore[assignment]
 _event: Table = ConnectionEvent.__table__  # type: ignore[assignment]
+_heartbeat: Table = WorkerHeartbeat.__table__  # type: ignore[assignment]
 
 
 class LeaseLostError(Exception):
@@ -66,12 +67,18 @@ class Facts:
             exists = select(_connection.c.id)
             transaction.execute(delete(_status).where(_status.c.connection_id.not_in(exists)))
 
-    def prune_events(self) -> None:
-        """Delete one slice of events that are older than KEEP_EVENTS."""
-        old = database_now(-KEEP_EVENTS.total_seconds())
-        ids = select(_event.c.id).where(_event.c.at < old).limit(PRUNE_SLICE)
+    def note_lost_sessions(self) -> int:
+        """Say of every session that another worker left behind that nobody looks after it.
+
+        Returns how many there were. Raises LeaseLostError.
+        """
         with self._writer.begin() as transaction:
-            transaction.execute(delete(_event).where(_event.c.id.in_(ids)))
+            self._check_lease(transaction)
+            left = [_lost(row) for row in transaction.execute(_left_behind(self._boot_id))]
+            if left:
+                transaction.execute(insert(_event), left)
+                transaction.execute(_no_longer_up(self._boot_id))
+        return len(left)
 
     def _status_row(self, status: Status) -> dict[str, Any]:
         return {
@@ -98,6 +105,40 @@ class Facts:
         ).scalar_one_or_none()
         if holder != self._boot_id:
             raise LeaseLostError
+
+
+def _left_behind(boot_id: str) -> Select[Any]:
+    """Select the sessions of workers other than `boot_id`, and when those were last heard of."""
+    return (
+        select(
+            _status.c.connection_id,
+            _status.c.state,
+            _status.c.updated_at,
+            _heartbeat.c.beat_at,
+        )
+        .outerjoin_from(_status, _heartbeat, _heartbeat.c.boot_id == _status.c.boot_id)
+        .where(_status.c.boot_id != boot_id, _status.c.state.in_(UP_STATES))
+    )
+
+
+def _lost(row: Row[Any]) -> dict[str, Any]:
+    """Return the event that ends the session of `row` when its worker was last heard of."""
+    at = max(moment for moment in (row.updated_at, row.beat_at) if moment)
+    why = cause("worker_died", at=f"{at:%Y-%m-%d %H:%M:%S} UTC")
+    return _event_row(Transition(row.connection_id, at, ConnectionState.PENDING, row.state, why))
+
+
+def _no_longer_up(boot_id: str) -> Update:
+    """Let no second worker report these sessions again."""
+    return (
+        update(_status)
+        .where(_status.c.boot_id != boot_id, _status.c.state.in_(UP_STATES))
+        .values(
+            state=ConnectionState.PENDING,
+            connected_since=None,
+            **_reason_columns(cause("worker_died")),
+        )
+    )
 
 
 def _event_row(item: Transition) -> dict[str, Any]:

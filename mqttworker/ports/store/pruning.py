@@ -1,0 +1,90 @@
+"""Keep the timeline short: no event older than a month, no connection with too many."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, CursorResult, Engine, Table, delete, func, select
+from sqlalchemy.engine import Connection as Transaction
+
+from database.clock import database_now
+from database.models import ConnectionEvent
+from database.session import immediate
+
+#: Events older than this are pruned.
+KEEP_FOR = timedelta(days=30)
+#: Events kept of one connection, the newest.
+KEEP_EACH = 5_000
+#: Rows deleted in one transaction.
+SLICE = 5_000
+#: Ids counted in one statement.
+WINDOW = 200_000
+
+_event: Table = ConnectionEvent.__table__  # type: ignore[assignment]
+
+
+class Pruning:
+    """Deletes events, a slice a transaction.
+
+    Rows are counted once, when they are new: what is counted already costs nothing, however
+    many millions there are. A count may be too high after old rows went; it is corrected
+    before anything is deleted by it.
+    """
+
+    def __init__(self, engine: Engine, *, keep_each: int = KEEP_EACH, window: int = WINDOW) -> None:
+        self._engine = engine
+        self._writer = immediate(engine)
+        self._keep_each = keep_each
+        self._window = window
+        self._counts: dict[int, int] = {}
+        self._counted_up_to = 0
+
+    def prune_old(self) -> None:
+        """Delete one slice of events that are older than KEEP_FOR."""
+        self._delete(_event.c.at < database_now(-KEEP_FOR.total_seconds()))
+
+    def prune_surplus(self) -> None:
+        """Delete the oldest events of each connection that has too many."""
+        self._count_new()
+        for connection_id, count in list(self._counts.items()):
+            if count > self._keep_each:
+                self._counts[connection_id] = self._cut(connection_id)
+
+    def _count_new(self) -> None:
+        id_ = _event.c.id
+        with self._engine.connect() as transaction:
+            newest = transaction.scalar(select(func.max(id_))) or 0
+            if not self._counts:
+                oldest = transaction.scalar(select(func.min(id_))) or 1
+                self._counted_up_to = max(self._counted_up_to, oldest - 1)
+            while self._counted_up_to < newest:
+                end = min(self._counted_up_to + self._window, newest)
+                self._count(transaction, (id_ > self._counted_up_to) & (id_ <= end))
+                self._counted_up_to = end
+
+    def _count(self, transaction: Transaction, which: ColumnElement[bool]) -> None:
+        owner = _event.c.connection_id
+        rows = transaction.execute(select(owner, func.count()).where(which).group_by(owner))
+        for connection_id, count in rows:
+            self._counts[connection_id] = self._counts.get(connection_id, 0) + count
+
+    def _cut(self, connection_id: int) -> int:
+        """Delete what is too much of one connection; return how many events it has now."""
+        own = _event.c.connection_id == connection_id
+        newest_first = select(_event.c.id).where(own).order_by(_event.c.id.desc())
+        with self._engine.connect() as transaction:
+            first_kept = transaction.scalar(newest_first.offset(self._keep_each - 1).limit(1))
+            if first_kept is None:
+                return transaction.scalar(select(func.count()).where(own)) or 0
+        while self._delete(own & (_event.c.id < first_kept)) == SLICE:
+            pass
+        return self._keep_each
+
+    def _delete(self, which: ColumnElement[bool]) -> int:
+        """Delete a slice of the events that `which` selects; return how many there were."""
+        ids = select(_event.c.id).where(which).limit(SLICE)
+        with self._writer.begin() as transaction:
+            result: CursorResult[object] = transaction.execute(
+                delete(_event).where(_event.c.id.in_(ids))
+            )
+            return result.rowcount

@@ -1,0 +1,150 @@
+"""What the worker adds to the timeline after a death, and what it takes away with time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, func, insert, select
+
+from database.clock import database_now
+from database.models import ConnectionEvent, WorkerLease
+from database.words import ConnectionState as State
+from database.words import WorkerState
+from mqttworker.ports.store import Facts, LeaseLostError, Pruning
+from tests.support.mosquitto import Mosquitto
+from tests.web import rows
+from tests.worker.service.worker import ONE_DATABASE, WorkerProcess, add, events
+
+BOOT = "boot-2"
+
+
+@pytest.fixture
+def facts(engine: Engine) -> Facts:
+    """What a worker writes that has just taken the lease from `rows.BOOT`."""
+    with engine.begin() as transaction:
+        transaction.execute(
+            insert(WorkerLease).values(slot=0, boot_id=BOOT, expires_at=database_now(5.0))
+        )
+    return Facts(engine, BOOT)
+
+
+def last_event(engine: Engine) -> Any:
+    with engine.connect() as transaction:
+        query = select(ConnectionEvent.__table__).order_by(ConnectionEvent.id.desc())
+        return transaction.execute(query.limit(1)).one()
+
+
+def test_a_session_left_behind_ends_when_its_worker_was_last_heard_of(
+    engine: Engine, facts: Facts
+) -> None:
+    rows.heartbeat(engine, age=120)
+    rows.status(engine, 1, State.CONNECTED, updated_at=database_now(-600))
+    for number, state in enumerate((State.BACKOFF, State.STOPPING, State.REFUSED), 2):
+        rows.status(engine, number, state)
+    assert facts.note_lost_sessions() == 1
+    found = last_event(engine)
+    assert (found.connection_id, found.state, found.previous_state, found.reason_code) == (
+        *(1, State.PENDING, State.CONNECTED),
+        "worker_died",
+    )
+    assert abs(datetime.now(UTC) - timedelta(seconds=120) - found.at) < timedelta(seconds=10)
+    assert found.detail["at"] == f"{found.at:%Y-%m-%d %H:%M:%S} UTC"
+    assert facts.note_lost_sessions() == 0, "a session is lost once"
+
+
+def test_a_worker_nobody_remembers_was_last_heard_of_when_it_wrote_the_state(
+    engine: Engine, facts: Facts
+) -> None:
+    rows.status(engine, 1, State.DEGRADED, updated_at=database_now(-7200))
+    rows.status(engine, 2, State.CONNECTED, boot_id=BOOT)
+    assert facts.note_lost_sessions() == 1
+    assert abs(datetime.now(UTC) - timedelta(hours=2) - last_event(engine).at) < timedelta(
+        minutes=1
+    )
+
+
+@ONE_DATABASE
+def test_a_worker_without_the_lease_reports_no_session_of_others(
+    engine: Engine, facts: Facts
+) -> None:
+    rows.status(engine, 1, State.CONNECTED)
+    with pytest.raises(LeaseLostError):
+        Facts(engine, "boot-3").note_lost_sessions()
+
+
+@ONE_DATABASE
+def test_the_sessions_of_a_killed_worker_are_in_the_timeline_before_the_next_ones(
+    engine: Engine, mosquitto: Mosquitto, worker: WorkerProcess
+) -> None:
+    number = add(engine, "plant", mosquitto.port)
+    worker.start()
+    worker.wait_for_states({"plant": State.CONNECTED})
+    worker.child.kill()
+    worker.start()
+    worker.wait_until_worker(WorkerState.RUNNING)
+    worker.wait_for_states({"plant": State.CONNECTED})
+    assert [entry for entry in events(engine, number) if entry[0] != State.CONNECTING] == [
+        (State.CONNECTED, "success"),
+        (State.PENDING, "worker_died"),
+        (State.CONNECTED, "success"),
+    ]
+
+
+def add_events(engine: Engine, connection_id: int, number: int, *, age: float = 0.0) -> None:
+    row = {
+        "connection_id": connection_id,
+        "at": datetime.now(UTC) - timedelta(seconds=age),
+        "state": State.CONNECTED,
+        "reason_code": "success",
+        "origin": "broker",
+        "certainty": "certain",
+    }
+    with engine.begin() as transaction:
+        transaction.execute(insert(ConnectionEvent), [row] * number)
+
+
+def kept(engine: Engine) -> dict[int, tuple[int, int]]:
+    """Return {connection id: (number of events, id of the newest)}."""
+    table = ConnectionEvent
+    query = select(table.connection_id, func.count(), func.max(table.id))
+    with engine.connect() as transaction:
+        found = transaction.execute(query.group_by(table.connection_id))
+        return {connection_id: (count, newest) for connection_id, count, newest in found}
+
+
+def test_the_oldest_events_of_a_connection_with_too_many_go(engine: Engine) -> None:
+    pruning = Pruning(engine, keep_each=100, window=70)
+    add_events(engine, 1, 250)
+    add_events(engine, 2, 40)
+    pruning.prune_surplus()
+    assert kept(engine) == {1: (100, 250), 2: (40, 290)}
+    add_events(engine, 2, 61)
+    pruning.prune_surplus()
+    assert kept(engine) == {1: (100, 250), 2: (100, 351)}
+
+
+def test_events_older_than_a_month_go_and_no_longer_count(engine: Engine) -> None:
+    pruning = Pruning(engine, keep_each=100)
+    add_events(engine, 1, 90, age=31 * 86400)
+    add_events(engine, 1, 10)
+    pruning.prune_surplus()
+    pruning.prune_old()
+    assert kept(engine) == {1: (10, 100)}
+    add_events(engine, 1, 20)
+    pruning.prune_surplus()
+    assert kept(engine) == {1: (30, 120)}
+
+
+@ONE_DATABASE
+def test_what_was_counted_is_not_read_again(engine: Engine) -> None:
+    from sqlalchemy import event
+
+    pruning = Pruning(engine, keep_each=100, window=50)
+    add_events(engine, 1, 90)
+    pruning.prune_surplus()
+    statements: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
+    pruning.prune_surplus()
+    assert not any("GROUP BY" in statement for statement in statements)
