@@ -1,0 +1,108 @@
+"""The stage of the fault tests, one a process of the run, and the figures that they measure."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from database import encryption
+from database.session import make_engine
+from tests.conftest import ENCRYPTION_KEY, HOSTNAME
+from tests.faults.oracle import Oracle
+from tests.faults.stage import Stage
+from tests.support import mosquitto as mosquitto_module
+from tests.support.databases import Databases
+from tests.support.mosquitto import Mosquitto
+from webapp.app import create_app
+from webapp.settings import WebSettings
+from webapp.store import db
+
+#: The long forms of the tests: what takes minutes, with larger numbers.
+LONG = "FAULTS_LONG"
+#: A file to which each measured figure is appended as one line of JSON.
+FIGURES = "FAULTS_FIGURES"
+
+Note = Callable[[str, str, float, str], None]
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory, sqlite_databases: Databases) -> Iterator[Stage]:
+    """One worker with twenty neighbours, for every fault of this process of the run."""
+    if mosquitto_module.executable() is None:
+        pytest.skip("mosquitto is not installed (Debian: mosquitto)")
+    encryption.configure([ENCRYPTION_KEY])
+    directory = tmp_path_factory.mktemp("stage")
+    with sqlite_databases.migrated() as url, Mosquitto(directory) as mosquitto:
+        app = create_app(_web_settings(directory, url))
+        engine = make_engine(url)
+        made = Stage(directory, _environment(directory, url), engine, app)
+        try:
+            made.start(mosquitto)
+            yield made
+        finally:
+            made.worker.child.stop()
+            engine.dispose()
+            with app.app_context():
+                db.engine.dispose()
+
+
+def _web_settings(directory: Path, url: str) -> WebSettings:
+    return WebSettings(
+        home=directory,
+        database_url=url,  # type: ignore[arg-type]
+        encryption_keys=ENCRYPTION_KEY,  # type: ignore[arg-type]
+        secret_key="k" * 40,  # type: ignore[arg-type]
+        hostname=HOSTNAME,
+        health_anonymous="full",
+    )
+
+
+def _environment(directory: Path, url: str) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "error",
+        "HAWSER_HOME": str(directory),
+        "HAWSER_DATABASE_URL": url,
+        "HAWSER_ENCRYPTION_KEYS": ENCRYPTION_KEY,
+        "HAWSER_HOSTNAME": HOSTNAME,
+    }
+
+
+@pytest.fixture
+def oracle(stage: Stage) -> Iterator[Oracle]:
+    """The oracle, watching during one test."""
+    with Oracle(stage) as watching:
+        yield watching
+
+
+@pytest.fixture(scope="session")
+def is_long() -> bool:
+    """Whether the long forms were asked for."""
+    return os.environ.get(LONG, "") not in ("", "0")
+
+
+@pytest.fixture(scope="session")
+def note() -> Note:
+    """Keep a figure: row, what, value, unit."""
+    path = os.environ.get(FIGURES)
+
+    def keep(row: str, what: str, value: float, unit: str = "s") -> None:
+        line = json.dumps({"row": row, "what": what, "value": round(value, 3), "unit": unit})
+        if path:
+            with Path(path).open("a", encoding="utf-8") as figures:
+                figures.write(line + "\n")
+
+    return keep
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the stage: it has a mosquitto."""
+    for item in items:
+        if "stage" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.broker)
