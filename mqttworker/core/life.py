@@ -12,21 +12,26 @@ from typing import Any
 
 from database.words import UP_STATES, WAITING_STATES, Protocol
 from database.words import ConnectionState as State
-from mqttworker.core import backoff, takeover
+from mqttworker.core import backoff, takeover, verdicts
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.events import (
     Abort,
+    Broken,
     Close,
     Closed,
     Command,
     Due,
     Event,
     Failed,
+    Impaired,
     Lost,
     Open,
     Opened,
     Postponed,
     Reconnect,
+    Sooner,
+    Recovered,
+    RivalNamed,
     Start,
     Stop,
 )
@@ -86,13 +91,21 @@ class Life:
     cooldowns: int = 0
     #: Refusals in a row.
     refusals: int = 0
+    #: Pleas for patience in a row.
+    pleas: int = 0
     connected_at: float | None = None
+    #: When the last session was lost or the first try failed; None while a session exists.
+    down_since: float | None = None
+    #: How the session began: whole, or with a subscription refused.
+    begun: Cause = SUCCESS
     #: When the state ends by itself: the next try, or the moment it counts as stuck.
     due_at: float | None = None
-    #: When the last CONNECT was sent.
+    #: The last moment at which a CONNECT may have been on its way.
     tried_at: float = float("-inf")
     #: `auto` found that this broker wants 3.1.1.
     fell_back: bool = False
+    #: It waits because the broker or the network could not be reached.
+    is_cut_off: bool = False
     evidence: tuple[takeover.Session, ...] = ()
     #: The life is over; the greenlet may end.
     is_over: bool = False
@@ -152,7 +165,7 @@ def _due(life: Life, _event: Due, now: float, draw: float) -> Result:
     if life.state is State.CONNECTING:
         # connecting -> backoff: the adapter's own deadline did not fire.
         stuck = cause("no_progress", state=life.state, seconds=round(now - life.since))
-        life, _ = _fail(life, stuck, now, draw)
+        life, _ = _fail(replace(life, tried_at=now), stuck, now, draw)
         return life, (Abort(),)
     if life.state is State.STOPPING:
         # stopping -> over: what hangs is dropped.
@@ -166,9 +179,18 @@ def _postponed(life: Life, event: Postponed, _now: float, _draw: float) -> Resul
     return life, ()
 
 
+def _sooner(life: Life, event: Sooner, now: float, _draw: float) -> Result:
+    if not life.is_cut_off or life.due_at is None:
+        # Refusals, cooldowns and short sessions have reasons of their own to wait.
+        return life, ()
+    earliest = max(now, event.at, life.tried_at + backoff.MIN_CONNECT_GAP)
+    return replace(life, due_at=min(life.due_at, earliest)), ()
+
+
 def _opened(life: Life, event: Opened, now: float, _draw: float) -> Result:
     if life.state is not State.CONNECTING:
         return life, ()
+    life = replace(life, tried_at=now, down_since=None)
     if event.refused_filters:
         # connecting -> degraded
         why = cause(
@@ -176,14 +198,48 @@ def _opened(life: Life, event: Opened, now: float, _draw: float) -> Result:
             raw_code=event.raw_code,
             filters=", ".join(event.refused_filters),
         )
-        return _enter(life, State.DEGRADED, why, now, connected_at=now, due_at=None), ()
+        return _up(life, State.DEGRADED, why, now), ()
     # connecting -> connected
-    return _enter(life, State.CONNECTED, SUCCESS, now, connected_at=now, due_at=None), ()
+    return _up(life, State.CONNECTED, SUCCESS, now), ()
+
+
+def _impaired(life: Life, event: Impaired, now: float, _draw: float) -> Result:
+    if not life.is_up:
+        return life, ()
+    # connected -> degraded
+    return _enter(life, State.DEGRADED, event.why, now), ()
+
+
+def _recovered(life: Life, event: Recovered, now: float, _draw: float) -> Result:
+    if life.state is not State.DEGRADED or life.why is life.begun:
+        return life, ()
+    if life.begun is not SUCCESS:
+        # degraded: the subscription that was refused is still refused.
+        return _enter(life, State.DEGRADED, life.begun, now), ()
+    # degraded -> connected
+    return _enter(life, State.CONNECTED, event.why, now), ()
+
+
+def _broken(life: Life, event: Broken, now: float, draw: float) -> Result:
+    if not life.is_up:
+        return life, ()
+    # connected, degraded -> backoff: the session would not end by itself.
+    life, _ = _lost(life, Lost(event.why), now, draw)
+    return life, (Abort(),)
+
+
+def _rival_named(life: Life, event: RivalNamed, now: float, _draw: float) -> Result:
+    if not life.is_up:
+        return life, ()
+    # connected, degraded -> cooldown: whoever we threw out may come back and stay.
+    return _cool_down(life, event.why, now), (Close(),)
 
 
 def _failed(life: Life, event: Failed, now: float, draw: float) -> Result:
     if life.state is not State.CONNECTING:
         return life, ()
+    if event.why.code not in verdicts.BEFORE_CONNECT:
+        life = replace(life, tried_at=now)
     if event.why.code == "session_taken_over":
         # connecting -> cooldown: the broker named the rival before it answered the SUBSCRIBE.
         return _cool_down(life, event.why, now), ()
@@ -199,27 +255,32 @@ def _lost(life: Life, event: Lost, now: float, draw: float) -> Result:
     session = takeover.Session(life.connected_at, now, event.alone)
     stable = now - life.connected_at >= backoff.STABLE_AFTER
     if stable:
-        life = replace(life, attempt=0, failures=0, cooldowns=0, refusals=0)
-    life = replace(life, connected_at=None)
+        life = replace(life, attempt=0, failures=0, cooldowns=0, refusals=0, pleas=0)
+    life = replace(life, connected_at=None, down_since=now)
     if event.why.code == "session_taken_over":
         # connected -> cooldown: the broker named the rival.
         return _cool_down(life, event.why, now), ()
     if not is_suspicious(event):
-        return _fail(replace(life, evidence=()), event.why, now, draw)
+        life = replace(life, evidence=())
+        return _fail(life, event.why, now, draw, is_cut_off=_is_cut_off(event))
     life = replace(life, evidence=takeover.remember(life.evidence, session))
     in_dispute = life.cooldowns > 0 and session.is_short
     if in_dispute or takeover.is_duplicate(life.evidence):
         # connected -> cooldown: concluded from the pattern.
         return _cool_down(life, _duplicate(life), now), ()
     # connected -> backoff
-    return _fail(life, event.why, now, draw)
+    return _fail(life, event.why, now, draw, is_cut_off=_is_cut_off(event))
 
 
 def _reconnect(life: Life, event: Reconnect, now: float, _draw: float) -> Result:
     if life.state in {State.STOPPING, State.CONFIG_ERROR}:
         # A record that cannot be used has nothing to open; it waits for its edit.
         return life, ()
-    fresh = replace(life, failures=0, cooldowns=0, refusals=0, evidence=(), connected_at=None)
+    fresh = replace(
+        life, failures=0, cooldowns=0, refusals=0, pleas=0, evidence=(), connected_at=None
+    )
+    if life.is_up:
+        fresh = replace(fresh, down_since=now)
     due = max(now, life.tried_at + backoff.MIN_CONNECT_GAP)
     waiting = _enter(fresh, State.BACKOFF, event.why, now, due_at=due)
     return waiting, (Abort(),)
@@ -246,7 +307,12 @@ _ARROWS: dict[type[Any], Callable[..., Result]] = {
     Start: _start,
     Due: _due,
     Postponed: _postponed,
+    Sooner: _sooner,
     Opened: _opened,
+    Impaired: _impaired,
+    Recovered: _recovered,
+    Broken: _broken,
+    RivalNamed: _rival_named,
     Failed: _failed,
     Lost: _lost,
     Reconnect: _reconnect,
@@ -260,11 +326,22 @@ def is_suspicious(event: Lost) -> bool:
     return event.why.code in SILENT_CLOSES and event.door_open
 
 
+def _is_cut_off(event: Lost) -> bool:
+    """Whether the loss speaks of the broker or the network, not of this connection."""
+    if event.why.code in SILENT_CLOSES:
+        return not (event.alone and event.door_open)
+    return event.why.code in verdicts.UNREACHABLE
+
+
 # --- shared pieces ---------------------------------------------------------------------
 
 
 def _enter(life: Life, state: State, why: Cause, now: float, **changes: Any) -> Life:
-    return replace(life, state=state, why=why, since=now, **changes)
+    return replace(life, state=state, why=why, since=now, **{"is_cut_off": False, **changes})
+
+
+def _up(life: Life, state: State, why: Cause, now: float) -> Life:
+    return _enter(life, state, why, now, connected_at=now, begun=why, due_at=None)
 
 
 def _over(life: Life, now: float) -> Life:
@@ -272,7 +349,7 @@ def _over(life: Life, now: float) -> Life:
     if life.why.code == "disabled":
         # stopping -> disabled
         life = _enter(life, State.DISABLED, life.why, now)
-    return replace(life, is_over=True, due_at=None, connected_at=None)
+    return replace(life, is_over=True, due_at=None, connected_at=None, down_since=None)
 
 
 def _open(life: Life, now: float) -> Result:
@@ -289,41 +366,59 @@ def _open(life: Life, now: float) -> Result:
     return opening, (Open(life.protocol),)
 
 
-def _fail(life: Life, why: Cause, now: float, draw: float) -> Result:
+def _fail(
+    life: Life, why: Cause, now: float, draw: float, *, is_cut_off: bool | None = None
+) -> Result:
     """Choose the state that follows a failure, and the moment of the next try."""
+    if is_cut_off is None:
+        is_cut_off = why.code in verdicts.UNREACHABLE
+    if life.down_since is None:
+        life = replace(life, down_since=now)
+    life = replace(life, pleas=life.pleas + 1 if why.code in verdicts.BUSY else 0)
     if why.code in FLAWS:
         # connecting -> config_error: waits for an edit
         return _enter(life, State.CONFIG_ERROR, why, now, due_at=None), ()
     if life.wanted_protocol == Protocol.AUTO and why.code in VERSION_REFUSALS:
-        return _try_other_version(life, why, now, draw)
+        return _try_other_version(life, why, now, draw, is_cut_off)
     if why.code in REFUSALS:
         # connecting -> refused
-        count = life.refusals + 1
-        delay = backoff.refused(count, draw)
-        return _wait(replace(life, refusals=count), State.REFUSED, why, now, delay), ()
+        return _refuse(life, why, now, draw), ()
     # -> backoff
-    failures = life.failures + 1
-    delay = backoff.backoff(failures, draw)
-    return _wait(replace(life, failures=failures), State.BACKOFF, why, now, delay), ()
+    life = replace(life, failures=life.failures + 1)
+    delay = backoff.busy(life.pleas, draw) if life.pleas else backoff.backoff(life.failures, draw)
+    return _wait(life, State.BACKOFF, why, now, delay, is_cut_off=is_cut_off), ()
 
 
-def _try_other_version(life: Life, why: Cause, now: float, draw: float) -> Result:
+def _refuse(life: Life, why: Cause, now: float, draw: float) -> Life:
+    life = replace(life, refusals=life.refusals + 1)
+    if why.code == "use_another_server":
+        # Temporary, says the specification (5, section 4.13.2).
+        return _wait(life, State.REFUSED, why, now, backoff.elsewhere(draw))
+    return _wait(life, State.REFUSED, why, now, backoff.refused(life.refusals, draw))
+
+
+def _try_other_version(life: Life, why: Cause, now: float, draw: float, is_cut_off: bool) -> Result:
     """Let the other MQTT version have its turn; at once the first time, later with backoff."""
     delay = backoff.backoff(life.failures, draw) if life.failures else 0.0
     other = replace(life, fell_back=not life.fell_back, failures=life.failures + 1)
-    return _wait(other, State.BACKOFF, why, now, delay), ()
+    return _wait(other, State.BACKOFF, why, now, delay, is_cut_off=is_cut_off), ()
 
 
 def _cool_down(life: Life, why: Cause, now: float) -> Life:
     count = life.cooldowns + 1
     until = max(now + backoff.cooldown(count), takeover.earliest_retry(life.evidence))
+    if life.down_since is None:
+        life = replace(life, down_since=now)
     life = replace(life, cooldowns=count, failures=life.failures + 1)
     return _wait(life, State.COOLDOWN, why, now, until - now)
 
 
-def _wait(life: Life, state: State, why: Cause, now: float, delay: float) -> Life:
+def _wait(
+    life: Life, state: State, why: Cause, now: float, delay: float, *, is_cut_off: bool = False
+) -> Life:
     due = max(now + delay, life.tried_at + backoff.MIN_CONNECT_GAP)
-    return _enter(life, state, why, now, due_at=due, connected_at=None)
+    life = _enter(life, state, why, now, due_at=due, connected_at=None)
+    return replace(life, is_cut_off=is_cut_off)
 
 
 def _duplicate(life: Life) -> Cause:

@@ -178,3 +178,54 @@ def test_nothing_happens_after_the_end() -> None:
         events.Stop(cause("disabled")),
     ):
         assert step(over, event, 1e6, 0.5) == (over, ())
+
+
+# --- a session that stands and does not do what it should
+
+
+MISSED = events.Impaired(cause("self_ping_missed", seconds=5))
+RETURNED = events.Recovered(cause("self_ping_returned"))
+
+
+def test_connected_to_degraded_when_a_self_ping_is_missed() -> None:
+    walk = lives.connected().on(MISSED, after=5.0)
+    assert (walk.state, walk.commands) == (State.DEGRADED, ())
+    assert walk.life.why.code == "self_ping_missed"
+    assert walk.life.connected_at is not None
+
+
+def test_degraded_to_connected_when_the_self_ping_returns() -> None:
+    walk = lives.connected().on(MISSED, after=5.0).on(RETURNED, after=5.0)
+    assert (walk.state, walk.life.why.code) == (State.CONNECTED, "self_ping_returned")
+
+
+def test_a_refused_filter_outlasts_a_self_ping_that_returns() -> None:
+    walk = lives.degraded().on(MISSED, after=5.0)
+    assert walk.life.why.code == "self_ping_missed"
+    walk.on(RETURNED, after=5.0)
+    assert (walk.state, walk.life.why.code) == (State.DEGRADED, "subscribe_refused")
+
+
+@pytest.mark.parametrize("name", ["connected", "degraded"])
+def test_up_to_backoff_when_traffic_does_not_flow(name: str) -> None:
+    walk = EVERY_STATE[name]().on(events.Broken(cause("self_ping_failed")), after=10.0)
+    assert (walk.state, walk.commands) == (State.BACKOFF, (events.Abort(),))
+    assert walk.life.evidence == ()
+
+
+@pytest.mark.parametrize("name", ["connected", "degraded"])
+def test_up_to_cooldown_when_a_rival_left_its_name(name: str) -> None:
+    walk = EVERY_STATE[name]().on(events.RivalNamed(cause("duplicate_client_id")), after=1.0)
+    assert (walk.state, walk.commands) == (State.COOLDOWN, (events.Close(),))
+    assert walk.wait == pytest.approx(60.0)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [MISSED, RETURNED, events.Broken(cause("self_ping_failed")), events.Greeted()],
+)
+@pytest.mark.parametrize("name", sorted(EVERY_STATE.keys() - {"connected", "degraded"}))
+def test_news_of_a_session_that_is_gone_changes_nothing(name: str, event: events.Event) -> None:
+    walk = EVERY_STATE[name]()
+    before = walk.life
+    assert walk.on(event, after=0.1).life == before
