@@ -17,6 +17,12 @@ COOLDOWN_CAP = 600.0  # seconds
 REFUSED_BASE = 60.0  # seconds
 REFUSED_CAP = 300.0  # seconds
 
+#: After the broker asked for patience, the wait doubles between these, spread upwards.
+BUSY_BASE = 5.0  # seconds
+BUSY_CAP = 60.0  # seconds
+#: How long to stay away from a broker that asks to use another one for a while.
+ELSEWHERE = 30.0  # seconds
+
 
 def backoff(failures: int, draw: float) -> float:
     """Return the wait in seconds after `failures` failures in a row (1 or more)."""
@@ -31,6 +37,16 @@ def cooldown(count: int) -> float:
 def refused(count: int, draw: float) -> float:
     """Return the wait after the `count`-th refusal in a row, spread by 10 percent."""
     return _doubling(count - 1, REFUSED_BASE, REFUSED_CAP) * (0.9 + 0.1 * draw)
+
+
+def busy(count: int, draw: float) -> float:
+    """Return the wait after the `count`-th plea for patience in a row, up to a half longer."""
+    return _doubling(count - 1, BUSY_BASE, BUSY_CAP) * (1.0 + 0.5 * draw)
+
+
+def elsewhere(draw: float) -> float:
+    """Return the wait before a broker that asked to use another one is tried again."""
+    return ELSEWHERE * (0.5 + 0.5 * draw)
 
 
 def _doubling(exponent: int, base: float, cap: float) -> float:

@@ -31,6 +31,13 @@ class Postponed:
 
 
 @dataclass(frozen=True, slots=True)
+class Sooner:
+    """The broker is back: who waited for that may try from `at` on."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """CONNACK accepted and every SUBSCRIBE answered."""
 
@@ -116,6 +123,7 @@ Event = (
     Start
     | Due
     | Postponed
+    | Sooner
     | Opened
     | Greeted
     | Impaired

@@ -29,9 +29,9 @@ from mqttworker.core.events import (
     Opened,
     Postponed,
     Reconnect,
-    Sooner,
     Recovered,
     RivalNamed,
+    Sooner,
     Start,
     Stop,
 )
@@ -262,14 +262,14 @@ def _lost(life: Life, event: Lost, now: float, draw: float) -> Result:
         return _cool_down(life, event.why, now), ()
     if not is_suspicious(event):
         life = replace(life, evidence=())
-        return _fail(life, event.why, now, draw, is_cut_off=_is_cut_off(event))
+        return _fail(life, event.why, now, draw, is_cut_off=_is_cut_off(event, session))
     life = replace(life, evidence=takeover.remember(life.evidence, session))
     in_dispute = life.cooldowns > 0 and session.is_short
     if in_dispute or takeover.is_duplicate(life.evidence):
         # connected -> cooldown: concluded from the pattern.
         return _cool_down(life, _duplicate(life), now), ()
     # connected -> backoff
-    return _fail(life, event.why, now, draw, is_cut_off=_is_cut_off(event))
+    return _fail(life, event.why, now, draw, is_cut_off=_is_cut_off(event, session))
 
 
 def _reconnect(life: Life, event: Reconnect, now: float, _draw: float) -> Result:
@@ -326,8 +326,10 @@ def is_suspicious(event: Lost) -> bool:
     return event.why.code in SILENT_CLOSES and event.door_open
 
 
-def _is_cut_off(event: Lost) -> bool:
+def _is_cut_off(event: Lost, session: takeover.Session) -> bool:
     """Whether the loss speaks of the broker or the network, not of this connection."""
+    if session.is_short:
+        return False
     if event.why.code in SILENT_CLOSES:
         return not (event.alone and event.door_open)
     return event.why.code in verdicts.UNREACHABLE
@@ -337,7 +339,8 @@ def _is_cut_off(event: Lost) -> bool:
 
 
 def _enter(life: Life, state: State, why: Cause, now: float, **changes: Any) -> Life:
-    return replace(life, state=state, why=why, since=now, **{"is_cut_off": False, **changes})
+    changes = {"is_cut_off": False, **changes}
+    return replace(life, state=state, why=why, since=now, **changes)
 
 
 def _up(life: Life, state: State, why: Cause, now: float) -> Life:
@@ -417,8 +420,7 @@ def _wait(
     life: Life, state: State, why: Cause, now: float, delay: float, *, is_cut_off: bool = False
 ) -> Life:
     due = max(now + delay, life.tried_at + backoff.MIN_CONNECT_GAP)
-    life = _enter(life, state, why, now, due_at=due, connected_at=None)
-    return replace(life, is_cut_off=is_cut_off)
+    return _enter(life, state, why, now, due_at=due, connected_at=None, is_cut_off=is_cut_off)
 
 
 def _duplicate(life: Life) -> Cause:

@@ -80,6 +80,13 @@ class AnyLife(RuleBasedStateMachine):
     def postponed(self, seconds: float) -> None:
         self._happen(events.Postponed(max(self.now, self.life.due_at or 0.0) + seconds))
 
+    @rule(seconds=_seconds)
+    def sooner(self, seconds: float) -> None:
+        before = self.life
+        self._happen(events.Sooner(self.now + seconds))
+        assert self.life.state is before.state
+        assert (self.life.due_at or 0.0) <= (before.due_at or 0.0)
+
     @rule(refused=st.booleans())
     def opened_by_the_broker(self, refused: bool) -> None:
         self._happen(events.Opened("5", ("a",) if refused else (), 0x80 if refused else None))
@@ -143,6 +150,23 @@ class AnyLife(RuleBasedStateMachine):
         if self.life.state is State.STOPPING and not self.life.is_over:
             assert self.life.due_at is not None
             assert self.life.due_at <= self.life.since + life.CLOSE_TIMEOUT
+
+    @invariant()
+    def time_alone_moves_it_on(self) -> None:
+        rests = self.life.is_over or self.life.state in {*UP_STATES, State.CONFIG_ERROR}
+        if not rests:
+            assert self.life.due_at is not None
+            when = max(self.now, self.life.due_at)
+            moved, commands = step(self.life, events.Due(), when, 0.5)
+            assert commands
+            assert moved.is_over or moved.state is not self.life.state
+
+    @invariant()
+    def it_is_down_unless_a_session_exists(self) -> None:
+        if self.life.state in UP_STATES or self.life.is_over:
+            assert self.life.down_since is None
+        elif self.life.state in WAITING_STATES and self.life.why.code != "operator_reconnect":
+            assert self.life.down_since is not None
 
     @invariant()
     def only_disabled_ends_as_disabled(self) -> None:

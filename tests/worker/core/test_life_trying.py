@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from database.words import ConnectionState as State
-from mqttworker.core import events, life
+from mqttworker.core import events, life, verdicts
 from mqttworker.core.cause import cause
 from tests.worker.core import lives
 from tests.worker.core.lives import EVERY_STATE, TIMEOUT, Walk
@@ -58,16 +58,39 @@ def test_connecting_to_degraded_when_a_filter_is_refused() -> None:
     assert walk.life.connected_at == walk.now
 
 
-@pytest.mark.parametrize(
-    "code",
-    ["tcp_refused", "dns_failed", "tls_expired", "connack_timeout", "server_busy", "peer_closed"],
-)
-def test_connecting_to_backoff_when_the_try_fails(code: str) -> None:
+@pytest.mark.parametrize("code", ["tcp_refused", "dns_failed", "tls_expired"])
+def test_connecting_to_backoff_when_the_broker_is_not_reached(code: str) -> None:
     walk = lives.connecting().on(events.Failed(cause(code)), after=2.0)
     assert (walk.state, walk.commands) == (State.BACKOFF, ())
     assert walk.life.why.code == code
     assert walk.wait == pytest.approx(0.5)
     assert walk.life.failures == 1
+
+
+@pytest.mark.parametrize("code", ["connack_timeout", "peer_closed", "tls_failed"])
+def test_connecting_to_backoff_when_the_broker_may_have_got_a_connect(code: str) -> None:
+    walk = lives.connecting().on(events.Failed(cause(code)), after=2.0)
+    assert walk.state is State.BACKOFF
+    # Counted from the failure: the CONNECT may have left at any time before.
+    assert walk.wait == 1.0
+
+
+@pytest.mark.parametrize("code", sorted(verdicts.BUSY))
+def test_connecting_to_a_longer_backoff_when_the_broker_asks_for_patience(code: str) -> None:
+    walk, waits = lives.connecting(), []
+    for _ in range(6):
+        walk.on(events.Failed(cause(code)), after=0.1, draw=0.0)
+        assert walk.state is State.BACKOFF
+        waits.append(walk.wait)
+        walk.due()
+    assert waits == pytest.approx([5, 10, 20, 40, 60, 60])
+
+
+def test_another_failure_ends_a_series_of_pleas_for_patience() -> None:
+    walk = lives.connecting()
+    for code in ("server_busy", "server_busy", "tcp_refused"):
+        walk.on(events.Failed(cause(code)), after=0.1).due()
+    assert walk.on(events.Failed(cause("server_busy")), draw=0.0).wait == pytest.approx(5)
 
 
 def test_connecting_to_backoff_when_the_port_refuses() -> None:
@@ -109,11 +132,20 @@ def test_connecting_to_backoff_when_it_is_stuck_notyet() -> None:
     assert (walk.state, walk.commands) == (State.CONNECTING, ())
 
 
-@pytest.mark.parametrize("code", sorted(life.REFUSALS))
+@pytest.mark.parametrize("code", sorted(life.REFUSALS - {"use_another_server"}))
 def test_connecting_to_refused_when_the_broker_says_no_for_good(code: str) -> None:
     walk = lives.connecting().on(events.Failed(cause(code)), after=0.1)
     assert (walk.state, walk.life.why.code) == (State.REFUSED, code)
     assert 54 <= walk.wait <= 60
+
+
+def test_connecting_to_a_short_refusal_when_another_server_is_to_be_used_for_a_while() -> None:
+    walk = lives.connecting()
+    for _ in range(5):
+        walk.on(events.Failed(cause("use_another_server", server="b.example")), after=0.1)
+        assert walk.state is State.REFUSED
+        assert 15 <= walk.wait <= 30
+        walk.due()
 
 
 def test_refused_to_connecting_when_due() -> None:
@@ -155,6 +187,55 @@ def test_what_does_not_wait_cannot_be_postponed(name: str) -> None:
     assert walk.on(events.Postponed(walk.now + 1000)).life is before
 
 
+# --- the broker is back ------------------------------------------------------------------
+
+
+def _cut_off(code: str = "tcp_refused", times: int = 6) -> Walk:
+    """Wait long, after so many tries that did not reach the broker."""
+    walk = lives.connecting()
+    for _ in range(times):
+        walk.on(events.Failed(cause(code)), after=2.0, draw=0.9).due()
+    return walk.on(events.Failed(cause(code)), after=2.0, draw=0.9)
+
+
+@pytest.mark.parametrize("code", sorted(verdicts.UNREACHABLE))
+def test_a_long_backoff_ends_when_the_broker_is_back(code: str) -> None:
+    walk = _cut_off(code)
+    failures = walk.life.failures
+    walk.on(events.Sooner(walk.now + 5.0), after=2.0)
+    assert (walk.state, walk.wait) == (State.BACKOFF, 3.0)
+    assert walk.life.failures == failures
+    assert walk.due().state is State.CONNECTING
+
+
+def test_a_long_backoff_ends_when_the_broker_is_back_notyet() -> None:
+    walk = _cut_off()
+    before = walk.life
+    assert walk.on(events.Sooner(walk.now + 1000.0)).life == before
+    assert walk.on(events.Due()).state is State.BACKOFF
+
+
+def test_a_broker_that_is_back_is_met_a_second_after_the_last_connect() -> None:
+    walk = _cut_off("connack_timeout").on(events.Sooner(0.0), after=0.25)
+    assert walk.wait == 0.75
+    walk.on(events.Due(), after=0.74)
+    assert walk.state is State.BACKOFF
+
+
+@pytest.mark.parametrize("code", ["server_busy", "protocol_error", "tls_expired", "not_authorized"])
+def test_who_has_another_reason_to_wait_goes_on_waiting(code: str) -> None:
+    walk = _cut_off(code)
+    before = walk.life
+    assert walk.on(events.Sooner(walk.now), after=2.0).life is before
+
+
+@pytest.mark.parametrize("name", sorted(EVERY_STATE.keys() - {"backoff"}))
+def test_only_who_waits_for_the_broker_is_hurried(name: str) -> None:
+    walk = EVERY_STATE[name]()
+    before = walk.life
+    assert walk.on(events.Sooner(walk.now), after=2.0).life is before
+
+
 # --- auto: MQTT 5 first, then 3.1.1 ------------------------------------------------------
 
 
@@ -166,7 +247,7 @@ def test_auto_tries_the_new_version_first() -> None:
 def test_auto_tries_the_other_version_at_once_but_not_within_a_second(code: str) -> None:
     walk = lives.connecting("auto").on(events.Failed(cause(code)), after=0.1)
     assert walk.state is State.BACKOFF
-    assert walk.wait == pytest.approx(0.9)
+    assert walk.wait == 1.0
     assert walk.due().commands == (events.Open("3.1.1"),)
 
 

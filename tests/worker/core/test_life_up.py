@@ -65,6 +65,38 @@ def test_a_stable_session_clears_what_went_before_notyet() -> None:
     assert (walk.life.attempt, walk.life.failures) == (3, 3)
 
 
+# --- since when it is down ----------------------------------------------------------------
+
+
+def test_it_is_down_since_its_session_was_lost_whatever_fails_afterwards() -> None:
+    walk = lives.connected()
+    lost_at = walk.on(CLOSED, after=5.0).now
+    walk.due().on(FAILED).due()
+    assert walk.life.down_since == lost_at
+    assert walk.on(events.Opened("5")).life.down_since is None
+
+
+def test_it_is_down_since_its_first_try_failed() -> None:
+    walk = lives.connecting()
+    failed_at = walk.on(FAILED, after=5.0).now
+    assert walk.due().on(FAILED).life.down_since == failed_at
+
+
+def test_what_is_not_wanted_is_not_down() -> None:
+    assert lives.in_backoff().on(events.Stop(cause("disabled"))).life.down_since is None
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("door_open", [True, False])
+@pytest.mark.parametrize("seconds", [1.0, 100.0])
+def test_a_silent_close_is_the_brokers_if_shared_or_its_door_shut_and_the_session_was_not_short(
+    alone: bool, door_open: bool, seconds: float
+) -> None:
+    lost = events.Lost(cause("peer_closed"), alone, door_open)
+    walk = lives.connected().on(lost, after=seconds)
+    assert walk.life.is_cut_off == (seconds > 30 and not (alone and door_open))
+
+
 # --- stop -------------------------------------------------------------------------------
 
 
@@ -131,8 +163,8 @@ def test_anything_to_backoff_when_a_reconnect_is_wanted(name: str) -> None:
 
 
 def test_a_wanted_reconnect_keeps_a_second_from_the_last_try() -> None:
-    walk = lives.connected().on(events.Reconnect(cause("operator_reconnect")))
-    assert walk.wait == pytest.approx(0.9)
+    walk = lives.connected().on(events.Reconnect(cause("operator_reconnect")), after=0.25)
+    assert walk.wait == 0.75
 
 
 def test_a_reconnect_does_not_open_a_record_that_cannot_be_used() -> None:
