@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine
 
 from database import encryption
@@ -175,8 +176,11 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 def pytest_configure() -> None:
-    """Choose where files go before the first is made."""
+    """Choose where files go before the first is made, and how patient Hypothesis is."""
     scratch.use_memory()
+    # How fast examples are made says how busy the machine is, not whether our code is right.
+    settings.register_profile("suite", deadline=2_000, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("suite")
 
 
 @pytest.hookimpl(trylast=True)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
@@ -64,14 +65,26 @@ def make_settings(home: Path, database_url: str) -> Callable[..., WebSettings]:
     return make
 
 
+@pytest.fixture(scope="session")
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
+    """Templates are compiled once a run, not once an application."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
-def make_app(make_settings: Callable[..., WebSettings]) -> Iterator[Callable[..., Flask]]:
+def make_app(
+    make_settings: Callable[..., WebSettings], compiled_templates: FileSystemBytecodeCache
+) -> Iterator[Callable[..., Flask]]:
     """A function that returns applications; their engines are closed at the end."""
     made: list[Flask] = []
 
     def make(**values: Any) -> Flask:
-        made.append(create_app(make_settings(**values)))
-        return made[-1]
+        app = create_app(make_settings(**values))
+        app.jinja_env.bytecode_cache = compiled_templates
+        # A hash that takes a tenth of a second protects nobody here.
+        app.extensions["security"].pwd_context.update(argon2__rounds=1, argon2__memory_cost=64)
+        made.append(app)
+        return app
 
     yield make
     for app in made:
