@@ -19,9 +19,11 @@ from gmqtt.mqtt.connection import MQTTConnection
 from gmqtt.mqtt.protocol import MQTTProtocol
 
 from database.words import Protocol
+from mqttworker.adapters.packet_stream import PacketStream
 from mqttworker.core import packets
+from mqttworker.core.conformance import Conversation
 from mqttworker.core.spec import ConnectionSpec, SubscriptionSpec
-from mqttworker.ports.transport import OutboundMessage
+from mqttworker.ports.transport import OutboundMessage, status_message
 
 _WIRE_VERSIONS = {Protocol.V5: 5, Protocol.V311: 4}
 
@@ -40,13 +42,11 @@ _logger = logging.getLogger("gmqtt")
 _logger.setLevel(logging.CRITICAL + 1)
 
 
-class PacketReader(MQTTProtocol):  # type: ignore[misc]
-    """Cuts the byte stream into packets, looking at each length before buffering.
+class PacketReader(PacketStream, MQTTProtocol):  # type: ignore[misc]
+    """Reads in place of gmqtt, and tells the conversation what gmqtt writes.
 
-    Takes the place of gmqtt's stream reader and its read task: those buffer without
-    bound, copy quadratically, and go deaf for ever when a callback raises.
-    `on_packet` gets (first byte, body) and may raise for a malformed one; `on_error` gets
-    what makes the stream unusable; `on_closed` the socket's error or None.
+    gmqtt's own stream reader and read task buffer without bound, copy quadratically, and
+    go deaf for ever when a callback raises.
     """
 
     def __init__(
@@ -57,56 +57,32 @@ class PacketReader(MQTTProtocol):  # type: ignore[misc]
         on_packet: Callable[[int, bytes], None],
         on_closed: Callable[[Exception | None], None],
     ) -> None:
+        super().__init__(client.conversation, max_packet_bytes, on_error, on_packet, on_closed)
         # gmqtt's own constructor would make the stream reader; its senders need only these.
         self._connection_state = client._connection_state
         self.id_generator = client._package_handler.id_generator
         self._connection: Any = None
-        self._transport: Any = None
         self._closed = asyncio.get_running_loop().create_future()
-        self._max_packet_bytes = max_packet_bytes
-        self._on_error = on_error
-        self._on_packet = on_packet
-        self._on_closed = on_closed
-        self._buffer = bytearray()
-        self.heard_at = time.monotonic()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self.heard_at = time.monotonic()
-        stream: bytes | bytearray = data
-        if self._buffer:
-            self._buffer += data
-            stream = self._buffer
-        try:
-            used = self._cut(stream)
-        except Exception as error:  # noqa: BLE001 - any of them means a malformed packet
-            self._on_error(error)
-            return
-        if stream is self._buffer:
-            del self._buffer[:used]
-        elif used < len(data):
-            self._buffer += data[used:]
-
-    def _cut(self, stream: bytes | bytearray) -> int:
-        """Hand on every whole packet in `stream`; return how many bytes they take."""
-        at = 0
-        while not self._transport.is_closing():
-            frame = packets.next_frame(stream, at, self._max_packet_bytes)
-            if frame is None or frame.end > len(stream):
-                break
-            self._on_packet(frame.first, bytes(stream[frame.start : frame.end]))
-            at = frame.end
-        return at
-
-    def eof_received(self) -> bool:
-        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._closed.done():
             self._closed.set_result(None)
-        self._on_closed(exc)
+        super().connection_lost(exc)
+
+    def send_publish(self, message: gmqtt.Message) -> tuple[int | None, bytes]:
+        mid, package = super().send_publish(message)
+        if mid is not None:
+            self._conversation.published(mid, message.qos)
+        return mid, package
+
+    def send_subscribe_packet(self, subscriptions: Sequence[Any], **properties: Any) -> int:
+        mid: int = super().send_subscribe_packet(subscriptions, **properties)
+        self._conversation.subscribed(mid, len(subscriptions))
+        return mid
+
+    def send_command_with_mid(self, cmd: int, mid: int, dup: bool, reason_code: int = 0) -> None:
+        super().send_command_with_mid(cmd, mid, dup, reason_code)
+        self._conversation.acknowledged(cmd, mid, reason_code)
 
 
 class KeptConnection(MQTTConnection):  # type: ignore[misc]
@@ -169,6 +145,8 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         #: Resolves with the reason code of each acknowledgement, by Packet Identifier.
         self._acks: dict[int, asyncio.Future[int]] = {}
         version = _WIRE_VERSIONS[Protocol(protocol)]
+        #: What the broker may send, and what it still owes.
+        self.conversation = Conversation(version, clean_start=spec.clean_session)
         super().__init__(
             # As bytes: gmqtt counts the characters of a text and sends its UTF-8.
             spec.client_id.encode(),
@@ -236,6 +214,12 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         """Let gmqtt read one packet. Raises whatever it makes of malformed ones."""
         if first in _PUBLISH_ANSWERS and len(body) > 2:
             self._note_answer(int.from_bytes(body[:2], "big"), body[2])
+        elif first == PUBREL_FIRST and not self.conversation.knows(_identifier(body)):
+            # A mismatch that MQTT 5 gives a code, and 3.1.1 answers like any other.
+            self._send_command_with_mid(
+                packets.PUBCOMP, _identifier(body), False, PACKET_IDENTIFIER_NOT_FOUND
+            )
+            return
         self._package_handler._handle_packet(first, body)
 
     def say_goodbye(self) -> None:
@@ -287,11 +271,6 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         """Take the reason code of a PUBACK or PUBREC, which gmqtt does not look at."""
         if code >= REFUSED and mid in self._acks:
             self._acks.pop(mid).set_result(code)
-
-
-def status_message(spec: ConnectionSpec, payload: str) -> OutboundMessage:
-    """Return what tells others on the status topic how this client is."""
-    return OutboundMessage(spec.status_topic, payload.encode(), spec.status_qos, spec.status_retain)
 
 
 def _will(spec: ConnectionSpec) -> gmqtt.Message | None:

@@ -9,7 +9,7 @@ from typing import Any
 from database.words import Protocol
 from mqttworker.adapters.dial import dial
 from mqttworker.adapters.failures import Phase, error_cause, lost_cause, timeout_cause
-from mqttworker.adapters.gmqtt_client import BrokerClient, PacketReader, status_message
+from mqttworker.adapters.gmqtt_client import BrokerClient, PacketReader
 from mqttworker.adapters.hub_loop import HubLoop
 from mqttworker.adapters.tls import ContextCache, UnusableTLSError, peer_certificate
 from mqttworker.adapters.turns import Turns
@@ -26,6 +26,7 @@ from mqttworker.ports.transport import (
     Report,
     Terms,
     ignore,
+    status_message,
 )
 
 #: Topic Filters in one SUBSCRIBE; some brokers take no more.

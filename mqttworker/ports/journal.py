@@ -18,6 +18,8 @@ class Traffic:
     bytes_in: int = 0
     bytes_out: int = 0
     last_message_at: datetime | None = None
+    #: How long the last self-ping took, milliseconds.
+    round_trip_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,16 @@ class Status:
     since: datetime
     attempt: int = 0
     connected_since: datetime | None = None
+    #: When the last session was lost or the first try failed, None while a session exists.
+    down_since: datetime | None = None
     next_attempt_at: datetime | None = None
     client_id: str | None = None
     status_topic: str | None = None
     protocol_negotiated: str | None = None
+    #: The Keep Alive in force, seconds.
+    keepalive_s: int | None = None
+    broker_cert_subject: str | None = None
+    broker_cert_expires_at: datetime | None = None
     applied_revision: int | None = None
     traffic: Traffic = Traffic()
 

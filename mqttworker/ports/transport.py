@@ -38,6 +38,11 @@ class OutboundMessage:
     retain: bool = False
 
 
+def status_message(spec: ConnectionSpec, payload: str) -> OutboundMessage:
+    """Return what tells others on the status topic how this client is."""
+    return OutboundMessage(spec.status_topic, payload.encode(), spec.status_qos, spec.status_retain)
+
+
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """What the broker showed of itself in the TLS handshake."""

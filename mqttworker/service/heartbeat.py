@@ -12,6 +12,7 @@ import gevent
 from database.version import VERSION
 from database.words import WorkerState
 from mqttworker.adapters import process
+from mqttworker.core.who import Who
 from mqttworker.ports.journal import Beat
 from mqttworker.ports.store import Presence
 from mqttworker.service.manager import MQTTConnectionManager
@@ -32,6 +33,11 @@ class Identity:
     def worker_id(self) -> str:
         """Unique among the processes that run at the same time."""
         return f"{self.hostname}-{process.pid()}"
+
+    @property
+    def who(self) -> Who:
+        """What this process leaves at the brokers."""
+        return Who(self.worker_id, self.hostname, process.pid(), self.boot_id)
 
 
 class Heartbeat:

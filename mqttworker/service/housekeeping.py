@@ -25,7 +25,7 @@ class Housekeeping:
         self._store = store
         self._monitor = monitor
         self._transport = transport
-        self._written: dict[int, int] = {}
+        self._written: dict[int, Traffic] = {}
 
     def note_lost_sessions(self) -> None:
         """Put down, before anything connects, which sessions a dead worker left behind."""
@@ -33,14 +33,14 @@ class Housekeeping:
             log.warning("the worker before this one ended without a word", sessions=number)
 
     def write_traffic(self) -> None:
-        """Write the counters of the connections that received something since last time."""
-        changed: dict[int, Traffic] = {}
-        for connection_id, manager in self._monitor.managers.items():
-            if manager.messages_in != self._written.get(connection_id, 0):
-                changed[connection_id] = manager.traffic()
+        """Write the counters that moved since last time."""
+        now = {key: manager.traffic() for key, manager in self._monitor.managers.items()}
+        changed = {
+            key: item for key, item in now.items() if item != self._written.get(key, Traffic())
+        }
         if changed:
             in_thread(self._store.facts.write_traffic, changed)
-            self._written.update({key: item.messages_in for key, item in changed.items()})
+            self._written.update(changed)
 
     def clean(self) -> None:
         """Remove what nobody needs any more."""

@@ -12,12 +12,14 @@ from gevent.queue import Empty, SimpleQueue
 
 from database.words import WAITING_STATES, ConnectionState
 from mqttworker.core import events
-from mqttworker.core.cause import Cause, cause, completed
+from mqttworker.core.cause import Cause, cause
 from mqttworker.core.life import Life, is_suspicious, step
-from mqttworker.core.spec import ConnectionSpec, Record
-from mqttworker.ports.journal import Status, Traffic, Transition
+from mqttworker.core.spec import Record
+from mqttworker.ports.journal import Status, Traffic
 from mqttworker.ports.transport import InboundMessage, Session
+from mqttworker.service.chronicle import Chronicle
 from mqttworker.service.context import Context
+from mqttworker.service.upkeep import Upkeep
 
 #: How long `offline` may wait for its PUBACK, seconds. Without it the will says the same.
 CLOSE_GRACE = 0.6
@@ -31,7 +33,7 @@ class MQTTConnectionManager:
     """Owns the life of one connection, from the first try to the last DISCONNECT."""
 
     __slots__ = (
-        "_connected_since",
+        "_chronicle",
         "_context",
         "_generation",
         "_has_slot",
@@ -40,10 +42,9 @@ class MQTTConnectionManager:
         "_life",
         "_next_record",
         "_on_over",
-        "_protocol_negotiated",
         "_session",
-        "_since",
         "_start_why",
+        "_upkeep",
         "bytes_in",
         "greenlet",
         "messages_in",
@@ -67,10 +68,9 @@ class MQTTConnectionManager:
         #: Tells reports of the present session from late ones of an earlier session.
         self._generation = 0
         self._has_slot = False
-        self._protocol_negotiated: str | None = None
         self._start_why = cause("enabled")
-        self._since = context.clock.wall()
-        self._connected_since: datetime | None = None
+        self._chronicle = Chronicle(context.clock)
+        self._upkeep = Upkeep(record.name, context.me, context.clock, self.post)
 
     # --- what others may ask
 
@@ -128,6 +128,7 @@ class MQTTConnectionManager:
             messages_in=self.messages_in,
             bytes_in=self.bytes_in,
             last_message_at=self._last_message_at,
+            round_trip_ms=self._upkeep.round_trip_ms,
         )
 
     # --- the greenlet
@@ -145,14 +146,13 @@ class MQTTConnectionManager:
     def _begin_again(self, record: Record) -> None:
         self.record, self._next_record = record, None
         self._life = _new_life(record, self._life.tried_at)
-        self._protocol_negotiated = None
+        self._chronicle = Chronicle(self._context.clock)
+        self._upkeep = Upkeep(record.name, self._context.me, self._context.clock, self.post)
         self._handle(events.Start(cause("config_changed"), record.flaw))
 
     def _next_event(self) -> events.Event:
-        due_at = self._life.due_at
         try:
-            wait = None if due_at is None else max(0.0, due_at - self._context.clock.now())
-            generation, event = self._inbox.get(timeout=wait)
+            generation, event = self._inbox.get(timeout=self._until_due())
         except Empty:
             return self._when_due()
         if generation is not None and generation != self._generation:
@@ -161,10 +161,16 @@ class MQTTConnectionManager:
             return self._judged(event)
         return event
 
+    def _until_due(self) -> float | None:
+        moments = [at for at in (self._life.due_at, self._upkeep.due_at) if at is not None]
+        return max(0.0, min(moments) - self._context.clock.now()) if moments else None
+
     def _when_due(self) -> events.Event:
         """Return Due, or Postponed while the lease or the limiter does not allow a try."""
+        now = self._context.clock.now()
+        if self._life.is_up:
+            return self._upkeep.tick(now)
         if self._life.state in WAITING_STATES:
-            now = self._context.clock.now()
             until = self._earliest_try(now)
             if until > now:
                 return events.Postponed(until)
@@ -193,21 +199,23 @@ class MQTTConnectionManager:
         before = self._life
         now, draw = self._context.clock.now(), self._context.draw()
         self._life, commands = step(before, event, now, draw)
-        self._stamp(before)
-        if isinstance(event, events.Opened):
-            self._protocol_negotiated = event.protocol
+        self._follow(before, event)
         for command in commands:
             self._do(command)
         if self._life.state is not before.state or self._life.why is not before.why:
-            self._note(before.state)
+            self._note(before)
 
-    def _stamp(self, before: Life) -> None:
-        """Fix the wall-clock times of a change once, so that they never drift."""
-        life, clock = self._life, self._context.clock
-        if life.since != before.since:
-            self._since = clock.wall(life.since)
-        if life.connected_at != before.connected_at:
-            self._connected_since = clock.wall(life.connected_at) if life.is_up else None
+    def _follow(self, before: Life, event: events.Event) -> None:
+        """Let the chronicle and the upkeep know what became of the session."""
+        if self._life.is_up and not before.is_up and self._session is not None:
+            assert isinstance(event, events.Opened)
+            self._chronicle.protocol = event.protocol
+            self._chronicle.terms = self._session.terms
+            self._upkeep.begin(self._session)
+        elif before.is_up and not self._life.is_up:
+            thrown_out = isinstance(event, events.Lost) and is_suspicious(event)
+            self._upkeep.end(thrown_out=thrown_out)
+        self._chronicle.follow(before, self._life)
 
     def _do(self, command: events.Command) -> None:
         if isinstance(command, events.Open):
@@ -225,50 +233,41 @@ class MQTTConnectionManager:
         self._generation += 1
         self._has_slot = False
         report = partial(self._report, self._generation)
-        self._session = self._context.transport.open(spec, protocol, report, self._receive)
+        self._session = self._context.transport.open(
+            spec, protocol, report, self._receive, watch=self._upkeep.watch(spec)
+        )
 
     # --- called by the session, in the loop: only take note, never block
 
     def _report(self, generation: int, event: events.Event) -> None:
         spec = self.record.spec
+        if isinstance(event, events.Greeted):
+            if generation == self._generation:
+                self._upkeep.greeted()
+            return
         if isinstance(event, events.Lost) and spec is not None:
             now = self._context.clock.now()
             self._context.losses.lost(spec.broker, spec.connection_id, now)
         self._inbox.put((generation, event))
 
     def _receive(self, message: InboundMessage) -> None:
+        if self._upkeep.take(message):
+            return
         self.messages_in += 1
         self.bytes_in += len(message.payload)
         self._last_message_at = self._context.clock.wall()
 
     # --- what is written down
 
-    def _note(self, previous: ConnectionState | None) -> None:
+    def _note(self, before: Life | None) -> None:
         transition = None
-        if previous is not None:
-            why = completed(self._life.why, _known(self.record.spec))
-            now = self._context.clock.wall()
-            transition = Transition(self.record.connection_id, now, self._life.state, previous, why)
+        if before is not None:
+            transition = self._chronicle.transition(self.record, before, self._life)
         self._context.journal.note(self, transition)
 
     def status(self) -> Status:
         """Return the whole state as it is now, to be written down."""
-        why = completed(self._life.why, _known(self.record.spec))
-        life, spec, clock = self._life, self.record.spec, self._context.clock
-        return Status(
-            connection_id=self.record.connection_id,
-            state=life.state,
-            why=why,
-            since=self._since,
-            attempt=life.attempt,
-            connected_since=self._connected_since,
-            next_attempt_at=clock.wall(life.next_attempt_at) if life.next_attempt_at else None,
-            client_id=spec.client_id if spec else None,
-            status_topic=spec.status_topic if spec else None,
-            protocol_negotiated=self._protocol_negotiated,
-            applied_revision=self.record.revision,
-            traffic=self.traffic(),
-        )
+        return self._chronicle.status(self.record, self._life, self.traffic())
 
 
 def _new_life(record: Record, tried_at: float) -> Life:
@@ -276,10 +275,3 @@ def _new_life(record: Record, tried_at: float) -> Life:
     if spec is None:
         return Life("auto", 0.0, tried_at=tried_at)
     return Life(spec.protocol, spec.connect_timeout_s, tried_at=tried_at)
-
-
-def _known(spec: ConnectionSpec | None) -> dict[str, object]:
-    """Return what a sentence may name that the failure itself did not say."""
-    if spec is None:
-        return {}
-    return {"host": spec.host, "port": spec.port, "client_id": spec.client_id}

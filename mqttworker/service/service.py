@@ -72,6 +72,7 @@ class MQTTService:
             ConnectLimiter(settings.connect_rate),
             self._lease.may_connect,
             Doors(self._transport),
+            identity.who,
             clock=self._clock,
         )
         self._monitor = Monitor(self._store.wishes, context, settings.monitor_interval)

@@ -1,0 +1,79 @@
+"""What is written down about one connection: its state with wall-clock times, its events."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from mqttworker.core.cause import completed
+from mqttworker.core.life import Life
+from mqttworker.core.spec import ConnectionSpec, Record
+from mqttworker.ports.journal import Status, Traffic, Transition
+from mqttworker.ports.transport import Terms
+from mqttworker.service.context import Clock
+
+
+class Chronicle:
+    """Follows a life and puts its monotonic moments into wall-clock times, once each."""
+
+    __slots__ = ("_clock", "_connected_since", "_down_since", "_since", "protocol", "terms")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since = clock.wall()
+        self._connected_since: datetime | None = None
+        self._down_since: datetime | None = None
+        #: The MQTT version that was agreed on.
+        self.protocol: str | None = None
+        self.terms = Terms()
+
+    def follow(self, before: Life, after: Life) -> None:
+        """Fix the wall-clock times of a change, so that they never drift."""
+        if after.since != before.since:
+            self._since = self._clock.wall(after.since)
+        if after.connected_at != before.connected_at:
+            self._connected_since = self._clock.wall(after.connected_at) if after.is_up else None
+        if after.is_up:
+            self._down_since = None
+        elif before.is_up or (self._down_since is None and after.failures):
+            self._down_since = self._clock.wall(after.since)
+
+    def transition(self, record: Record, before: Life, after: Life) -> Transition:
+        """Return the event that led from `before` to `after`."""
+        return Transition(
+            connection_id=record.connection_id,
+            at=self._clock.wall(),
+            state=after.state,
+            previous_state=before.state,
+            why=completed(after.why, _known(record.spec)),
+        )
+
+    def status(self, record: Record, life: Life, traffic: Traffic) -> Status:
+        """Return the whole state as it is now."""
+        spec = record.spec
+        due = life.next_attempt_at
+        certificate = self.terms.certificate
+        return Status(
+            connection_id=record.connection_id,
+            state=life.state,
+            why=completed(life.why, _known(spec)),
+            since=self._since,
+            attempt=life.attempt,
+            connected_since=self._connected_since,
+            down_since=self._down_since,
+            next_attempt_at=self._clock.wall(due) if due else None,
+            client_id=spec.client_id if spec else None,
+            status_topic=spec.status_topic if spec else None,
+            protocol_negotiated=self.protocol,
+            keepalive_s=self.terms.keepalive_s or None,
+            broker_cert_subject=certificate.subject if certificate else None,
+            broker_cert_expires_at=certificate.expires_at if certificate else None,
+            applied_revision=record.revision,
+            traffic=traffic,
+        )
+
+
+def _known(spec: ConnectionSpec | None) -> dict[str, object]:
+    """Return what a sentence may name that the failure itself did not say."""
+    if spec is None:
+        return {}
+    return {"host": spec.host, "port": spec.port, "client_id": spec.client_id}

@@ -1,0 +1,220 @@
+"""Keeps what a session says of itself true while it stands.
+
+Says who we are and finds out who else did, corrects the status topic when others have
+left it wrong, and sends messages to ourselves to see that traffic flows. What is heard
+comes in on the loop and is only noted; what is said goes out on the manager's greenlet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from database.words import Certainty
+from mqttworker.core import events, self_ping, who
+from mqttworker.core.cause import Cause, cause
+from mqttworker.core.spec import ConnectionSpec
+from mqttworker.ports.transport import (
+    InboundMessage,
+    OutboundMessage,
+    Session,
+    status_message,
+)
+from mqttworker.service.context import Clock
+
+log = structlog.get_logger(__name__)
+
+#: Least time between two corrections of the status topic, seconds.
+CORRECTION_GAP = 5.0
+#: So many sessions in a row that end while we say who we are: the broker does not like it.
+CUT_GREETINGS = 2
+
+
+class Upkeep:
+    """The upkeep of one connection, over all of its sessions."""
+
+    __slots__ = (
+        "_clock",
+        "_correct_at",
+        "_corrected_at",
+        "_cut_greetings",
+        "_is_greeting",
+        "_me",
+        "_name",
+        "_ping",
+        "_post",
+        "_register",
+        "_rival",
+        "_session",
+        "_spec",
+        "_watched",
+        "round_trip_ms",
+    )
+
+    def __init__(
+        self, name: str, me: who.Who, clock: Clock, post: Callable[[events.Event], object]
+    ) -> None:
+        self._name = name
+        self._me = me
+        self._clock = clock
+        self._post = post
+        self._register = who.Register(me.boot_id)
+        self._cut_greetings = 0
+        self._is_greeting = False
+        self._corrected_at = float("-inf")
+        self._spec: ConnectionSpec | None = None
+        self._watched: tuple[str, ...] = ()
+        #: Set while a session is looked after.
+        self._session: Session | None = None
+        self._ping: self_ping.SelfPing | None = None
+        self._rival: who.Who | None = None
+        self._correct_at: float | None = None
+        self.round_trip_ms: float | None = None
+
+    # --- called by the manager's greenlet
+
+    def watch(self, spec: ConnectionSpec) -> tuple[str, ...]:
+        """Return the topics that the next session is to watch."""
+        self._spec = spec
+        self._watched = () if self._is_plain else spec.watched_topics
+        self._is_greeting = not self._is_plain
+        return self._watched
+
+    def begin(self, session: Session) -> None:
+        """Look after `session`, which is up."""
+        self._session = session
+
+    def end(self, *, thrown_out: bool = False) -> None:
+        """Look after nothing: the session is gone, or going."""
+        self._register = self._register.lost(thrown_out=thrown_out)
+        if self._session is not None and self._is_greeting and thrown_out:
+            self._cut_greetings += 1
+            if self._is_plain:
+                words = "the broker hangs up when own topics are watched, going on without"
+                log.warning(words, connection=self._name)
+        self._forget()
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether this broker gets nothing but `online`."""
+        return self._cut_greetings >= CUT_GREETINGS
+
+    @property
+    def due_at(self) -> float | None:
+        """When `tick` has something to do, None while it has not."""
+        ping = self._ping.due_at if self._ping else None
+        moments = [moment for moment in (ping, self._correct_at) if moment is not None]
+        return min(moments, default=None)
+
+    def tick(self, now: float) -> events.Event:
+        """Do what is due; return what it means for the life, Due if nothing."""
+        if self._correct_at is not None and now >= self._correct_at:
+            self._correct(now)
+        if self._ping is not None and now >= self._ping.due_at:
+            return self._drive_ping(self._ping, now)
+        return events.Due()
+
+    # --- called on the loop: only take note
+
+    def greeted(self) -> None:
+        """Go on once the broker has our `online`: by then it has said what was retained."""
+        spec = self._spec
+        if self._session is None or spec is None:
+            return
+        if self._rival is not None:
+            self._post(events.RivalNamed(_named(self._rival)))
+        elif spec.who_topic and not self._is_plain:
+            message = OutboundMessage(spec.who_topic, self._me.encode(), spec.status_qos, True)
+            self._session.publish(message, self._announced)
+        else:
+            self._is_greeting = False
+        if spec.self_ping_s and not self._is_plain:
+            self._ping = self_ping.begin(float(spec.self_ping_s), self._clock.now())
+            self._post(events.Due())
+
+    def take(self, message: InboundMessage) -> bool:
+        """Note a message on one of our own topics; return whether it is ours alone."""
+        spec, topic = self._spec, message.topic
+        if spec is None or topic is None or self._is_plain:
+            return False
+        if topic == spec.ping_topic:
+            self._take_ping(message.payload)
+            return True
+        if topic == spec.who_topic:
+            self._take_name(message)
+        elif topic == spec.status_topic:
+            self._take_status(spec, message.payload)
+        return topic in self._watched
+
+    # --- pieces
+
+    def _forget(self) -> None:
+        self._session = self._ping = self._rival = self._correct_at = self.round_trip_ms = None
+
+    def _announced(self, refused: Cause | None) -> None:
+        if self._session is not None:
+            self._is_greeting = False
+            self._cut_greetings = 0
+        if refused is None:
+            self._register = self._register.announced()
+
+    def _take_name(self, message: InboundMessage) -> None:
+        found = who.read(message.payload)
+        if found is None:
+            return
+        if not message.retain:
+            self._register = self._register.met(found)
+        elif self._register.is_rival(found):
+            self._rival = found
+
+    def _take_status(self, spec: ConnectionSpec, payload: bytes) -> None:
+        # Before we are greeted, `online` is still on its way.
+        is_wrong = payload != spec.online_payload.encode()
+        if is_wrong and self._session is not None and not self._is_greeting:
+            self._correct_at = max(self._clock.now(), self._corrected_at + CORRECTION_GAP)
+            self._post(events.Due())
+
+    def _correct(self, now: float) -> None:
+        self._correct_at, self._corrected_at = None, now
+        if self._session is not None and self._spec is not None:
+            log.info("the status topic was wrong, corrected", connection=self._name)
+            self._session.publish(status_message(self._spec, self._spec.online_payload), _ignore)
+
+    def _drive_ping(self, ping: self_ping.SelfPing, now: float) -> events.Event:
+        if ping.sent_at is None:
+            self._ping = self_ping.sent(ping, now)
+            self._send_ping(self._ping.number)
+            return events.Due()
+        self._ping = self_ping.missed(ping, now)
+        if self._ping.is_broken:
+            return events.Broken(cause("self_ping_failed"))
+        return events.Impaired(cause("self_ping_missed", seconds=ping.patience))
+
+    def _send_ping(self, number: int) -> None:
+        if self._session is not None and self._spec is not None and self._spec.ping_topic:
+            payload = f"{self._me.boot_id} {number}".encode()
+            self._session.publish(OutboundMessage(self._spec.ping_topic, payload, qos=1), _ignore)
+
+    def _take_ping(self, payload: bytes) -> None:
+        boot_id, _, number = payload.decode("ascii", "replace").partition(" ")
+        if self._ping is None or boot_id != self._me.boot_id or not number.isdecimal():
+            return
+        was_missed = self._ping.misses > 0
+        self._ping, took = self_ping.returned(self._ping, int(number[:20]), self._clock.now())
+        if took is None:
+            return
+        self.round_trip_ms = round(took * 1000, 1)
+        self._post(events.Recovered(cause("self_ping_returned")) if was_missed else events.Due())
+
+
+def _named(rival: who.Who) -> Cause:
+    found = cause(
+        "duplicate_client_id", rival=rival.hostname, pid=rival.pid, worker_id=rival.worker_id
+    )
+    return replace(found, certainty=Certainty.CERTAIN)
+
+
+def _ignore(_refused: Cause | None) -> None:
+    """Take no notice: what this publishes is looked at when it comes back."""
