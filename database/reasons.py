@@ -334,6 +334,12 @@ REASONS: dict[str, Reason] = {
         "Look at the network between this machine and the broker.",
         _N,
     ),
+    "write_blocked": Reason(
+        "The broker has taken nothing of what waits for it for {seconds} s.",
+        "broker takes no data",
+        "Look at the broker's load, and at the network between this machine and the broker.",
+        _N,
+    ),
     "peer_closed": Reason(
         "The broker, or something on the way, closed the connection without a reason.",
         "closed without a reason",

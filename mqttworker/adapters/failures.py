@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+from dataclasses import replace
 from enum import StrEnum
 
+from database.words import Certainty
+from mqttworker.core import packets
 from mqttworker.core.cause import Cause, cause
 
 
@@ -89,6 +92,17 @@ def lost_cause(error: BaseException | None, phase: Phase, *, port: int, tls: boo
     if error is None:
         return cause("peer_closed")
     return cause("connection_reset", raw_code=_errno(error), error=_words(error))
+
+
+def data_cause(error: Exception, *, limit: int) -> Cause:
+    """Return what it means that `error` came up over what the broker sent."""
+    if isinstance(error, packets.PacketTooLargeError):
+        return cause("packet_too_large", bytes=error.size, limit=limit)
+    if isinstance(error, packets.TLSSpokenError):
+        return replace(cause("tls_expected"), certainty=Certainty.CERTAIN)
+    if isinstance(error, packets.ViolationError):
+        return cause("protocol_error", error=str(error))
+    return cause("internal_error", error=type(error).__name__)
 
 
 def _tls_cause(error: ssl.SSLError) -> Cause:

@@ -21,6 +21,7 @@ from gmqtt.mqtt.protocol import MQTTProtocol
 from database.words import Protocol
 from mqttworker.adapters.packet_stream import PacketStream
 from mqttworker.core import packets
+from mqttworker.core.cause import Cause, cause
 from mqttworker.core.conformance import Conversation
 from mqttworker.core.spec import ConnectionSpec, SubscriptionSpec
 from mqttworker.ports.transport import OutboundMessage, status_message
@@ -30,6 +31,9 @@ _WIRE_VERSIONS = {Protocol.V5: 5, Protocol.V311: 4}
 #: First bytes of PUBACK and PUBREC, whose reason codes from REFUSED on refuse a PUBLISH.
 _PUBLISH_ANSWERS = frozenset({0x40, 0x50})
 REFUSED = 0x80
+#: The first byte of a PUBREL, and what MQTT 5 answers to one for an unknown message.
+_PUBREL = packets.PUBREL | 0x02
+_PACKET_IDENTIFIER_NOT_FOUND = 0x92
 
 #: A PINGREQ is due after this share of the Keep Alive without traffic.
 PING_AFTER = 0.75
@@ -40,6 +44,14 @@ DEAD_AFTER, DEAD_SLACK = 1.5, 1.0  # Keep Alives, seconds
 # service logs one line a transition instead.
 _logger = logging.getLogger("gmqtt")
 _logger.setLevel(logging.CRITICAL + 1)
+
+
+class NotSentError(OSError):
+    """A PUBLISH cannot be written now; `why` says what is in the way."""
+
+    def __init__(self, why: Cause) -> None:
+        super().__init__(str(why))
+        self.why = why
 
 
 class PacketReader(PacketStream, MQTTProtocol):  # type: ignore[misc]
@@ -92,7 +104,7 @@ class KeptConnection(MQTTConnection):  # type: ignore[misc]
     in a way that never ends while unsent bytes remain.
     """
 
-    on_dead: Callable[[float], None]
+    on_dead: Callable[[Cause], None]
 
     def hold(self) -> None:
         """Neither ping nor judge: until its CONNACK a broker owes nothing else."""
@@ -110,7 +122,11 @@ class KeptConnection(MQTTConnection):  # type: ignore[misc]
         silent = now - self._protocol.heard_at
         dead_after = DEAD_AFTER * self._keepalive + DEAD_SLACK
         if silent >= dead_after:
-            self.on_dead(silent)
+            self.on_dead(cause("keepalive_timeout", seconds=round(silent, 1)))
+            return
+        blocked_for = self._blocked_for(now)
+        if blocked_for >= dead_after:
+            self.on_dead(cause("write_blocked", seconds=round(blocked_for, 1)))
             return
         ping_after = PING_AFTER * self._keepalive
         # Only what we send keeps us alive at the broker, and only an answer shows that
@@ -119,9 +135,19 @@ class KeptConnection(MQTTConnection):  # type: ignore[misc]
         if quiet >= ping_after:
             self._send_ping_request()
             quiet = 0.0
-        wait = min(ping_after - quiet, dead_after - silent)
+        wait = min(ping_after - quiet, dead_after - silent, dead_after - blocked_for)
         loop = asyncio.get_running_loop()
         self._keep_connection_callback = loop.call_later(max(wait, 0.01), self._keep_connection)
+
+    def _blocked_for(self, now: float) -> float:
+        since = self._protocol.blocked_since
+        return 0.0 if since is None else now - since
+
+    def blocked(self) -> Cause | None:
+        """Return why nothing more can be written now, None if it can."""
+        if self._protocol.blocked_since is None:
+            return None
+        return cause("write_blocked", seconds=round(self._blocked_for(time.monotonic()), 1))
 
     def end(self) -> None:
         """Stop the timer, which would hold on to this object, and drop the socket."""
@@ -182,7 +208,7 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         return int(self._connection.keepalive)
 
     async def start(
-        self, transport: asyncio.Transport, reader: PacketReader, on_dead: Callable[[float], None]
+        self, transport: asyncio.Transport, reader: PacketReader, on_dead: Callable[[Cause], None]
     ) -> None:
         """Send CONNECT over `transport`, whose protocol is `reader`."""
         self._connection = KeptConnection(
@@ -199,28 +225,28 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         )
 
     def accept(self, first: int, body: bytes) -> None:
-        """Let gmqtt read the CONNACK that accepts us. Raises what `take` raises."""
+        """Let gmqtt read the CONNACK that accepts us."""
         self.take(first, body)
-        handler = self._package_handler
-        if handler.has_error:
-            msg = "the CONNACK holds an unknown property"
-            raise packets.MalformedPacketError(msg)
         # gmqtt takes the broker's Receive Maximum for the number of Packet Identifiers
         # and would run out of them while subscribing; we publish two messages at most.
-        handler.id_generator._max = packets.MAX_PACKET_ID
+        self._package_handler.id_generator._max = packets.MAX_PACKET_ID
+        # A broker that wants no pings must not keep us from noticing that it is gone.
+        self._connection.keepalive = self._connection.keepalive or self._keepalive
         self._connection.keep()
 
     def take(self, first: int, body: bytes) -> None:
-        """Let gmqtt read one packet. Raises whatever it makes of malformed ones."""
+        """Let gmqtt read one packet, which the conversation has let through."""
         if first in _PUBLISH_ANSWERS and len(body) > 2:
-            self._note_answer(int.from_bytes(body[:2], "big"), body[2])
-        elif first == PUBREL_FIRST and not self.conversation.knows(_identifier(body)):
-            # A mismatch that MQTT 5 gives a code, and 3.1.1 answers like any other.
-            self._send_command_with_mid(
-                packets.PUBCOMP, _identifier(body), False, PACKET_IDENTIFIER_NOT_FOUND
-            )
-            return
-        self._package_handler._handle_packet(first, body)
+            self._note_answer(_identifier(body), body[2])
+        if first == _PUBREL and not self.conversation.knows(_identifier(body)):
+            self._complete_unknown(_identifier(body))
+        else:
+            self._package_handler._handle_packet(first, body)
+
+    def _complete_unknown(self, mid: int) -> None:
+        """Answer a PUBREL for a message that we know nothing of (5, section 4.3.3)."""
+        code = _PACKET_IDENTIFIER_NOT_FOUND
+        self._send_command_with_mid(packets.PUBCOMP, mid, dup=False, reason_code=code)
 
     def say_goodbye(self) -> None:
         """Write DISCONNECT and close the socket once it is out."""
@@ -250,8 +276,10 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
     def send(self, message: OutboundMessage) -> asyncio.Future[int] | None:
         """Write a PUBLISH; return what resolves with its reason code (QoS > 0).
 
-        The future is cancelled if the session ends before.
+        The future is cancelled if the session ends before. Raises NotSentError.
         """
+        if (why := self._connection.blocked()) is not None:
+            raise NotSentError(why)
         mid, _ = self._connection.publish(_as_gmqtt(message))
         if mid is None:
             return None
@@ -292,3 +320,8 @@ def _connect_properties(
     if not spec.clean_session and spec.session_expiry_s:
         properties["session_expiry_interval"] = spec.session_expiry_s
     return properties
+
+
+def _identifier(body: bytes) -> int:
+    """Return the Packet Identifier that an acknowledgement begins with."""
+    return int.from_bytes(body[:2], "big")

@@ -6,10 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from database.words import Protocol
 from mqttworker.adapters.dial import dial
-from mqttworker.adapters.failures import Phase, error_cause, lost_cause, timeout_cause
-from mqttworker.adapters.gmqtt_client import BrokerClient, PacketReader
+from mqttworker.adapters.failures import Phase, data_cause, error_cause, lost_cause, timeout_cause
+from mqttworker.adapters.gmqtt_client import BrokerClient, NotSentError, PacketReader
 from mqttworker.adapters.hub_loop import HubLoop
 from mqttworker.adapters.tls import ContextCache, UnusableTLSError, peer_certificate
 from mqttworker.adapters.turns import Turns
@@ -168,7 +167,7 @@ class BrokerSession:
         readers: list[PacketReader] = []
         transport = await dial(self._spec, context, make_reader, self._enter)
         certificate = peer_certificate(transport) if tls else None
-        await client.start(transport, readers[-1], self._on_dead)
+        await client.start(transport, readers[-1], self._end)
         await self._wait()
         self._terms = Terms(client.keepalive, certificate)
 
@@ -234,7 +233,11 @@ class BrokerSession:
         if not self.is_open or self._client is None:
             done(cause("not_connected"))
             return
-        ack = self._client.send(message)
+        try:
+            ack = self._client.send(message)
+        except NotSentError as refused:
+            done(refused.why)
+            return
         if ack is None:
             done(None)
         else:
@@ -250,19 +253,15 @@ class BrokerSession:
 
     def _on_packet(self, first: int, body: bytes) -> None:
         kind = first & 0xF0
-        if self._phase is Phase.CONNACK:
-            self._on_connack(kind, first, body)
-        elif kind == packets.DISCONNECT and self._protocol == Protocol.V5:
+        if kind == packets.CONNACK:
+            self._on_connack(first, body)
+        elif kind == packets.DISCONNECT:
             self._end(answers.disconnect_cause(body))
-        elif kind in {packets.CONNACK, packets.DISCONNECT, packets.AUTH}:
-            self._end(cause("protocol_error", error=f"unexpected packet {first:#04x}"))
         elif self._client is not None:
             self._client.take(first, body)
 
-    def _on_connack(self, kind: int, first: int, body: bytes) -> None:
-        if kind != packets.CONNACK or len(body) < 2:
-            self._end(cause("protocol_error", error=f"packet {first:#04x} instead of CONNACK"))
-        elif (why := answers.connack_cause(body, self._protocol)) is not None:
+    def _on_connack(self, first: int, body: bytes) -> None:
+        if (why := answers.connack_cause(body, self._protocol)) is not None:
             self._end(why)
         elif self._client is not None:
             self._client.accept(first, body)
@@ -271,11 +270,7 @@ class BrokerSession:
             self._wake()
 
     def _on_data_error(self, error: Exception) -> None:
-        if isinstance(error, packets.PacketTooLargeError):
-            limit = self._around.max_packet_bytes
-            self._end(cause("packet_too_large", bytes=error.size, limit=limit))
-        else:
-            self._end(cause("protocol_error", error=f"{type(error).__name__}: {error}"[:200]))
+        self._end(data_cause(error, limit=self._around.max_packet_bytes))
 
     def _on_subscribe(
         self, _client: object, mid: int, granted: tuple[int, ...], _properties: object
@@ -307,9 +302,6 @@ class BrokerSession:
             self._end(cause("internal_error", error=type(error).__name__))
             raise
         return 0
-
-    def _on_dead(self, silent: float) -> None:
-        self._end(cause("keepalive_timeout", seconds=round(silent, 1)))
 
     def _on_closed(self, error: Exception | None) -> None:
         spec = self._spec

@@ -1,0 +1,176 @@
+"""Whether what a broker sends fits MQTT and what was said before, packet by packet.
+
+One `Conversation` a network connection: it hears what we send and judges what comes,
+before anything acts on it. No I/O; `core.wire` knows the packets.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from mqttworker.core import packets
+from mqttworker.core.packets import (
+    AUTH,
+    CONNACK,
+    DISCONNECT,
+    PINGRESP,
+    PUBACK,
+    PUBCOMP,
+    PUBLISH,
+    PUBREC,
+    PUBREL,
+    SUBACK,
+    UNSUBACK,
+    ViolationError,
+)
+from mqttworker.core.wire import bodies
+
+_QOS_1, _QOS_2 = 0x02, 0x04
+#: Where an outgoing QoS 2 message waits for its PUBCOMP, in `_unacknowledged`.
+_RELEASED = PUBCOMP
+
+
+class Conversation:
+    """What is open between us and the broker on one network connection.
+
+    `version` is the one on the wire (5, or 4 for 3.1.1); `receive_maximum` is what our
+    CONNECT said, or the default (5, section 3.1.2.11.3).
+    """
+
+    def __init__(
+        self, version: int, *, clean_start: bool, receive_maximum: int = packets.MAX_PACKET_ID
+    ) -> None:
+        self._version = version
+        self._clean_start = clean_start
+        self._receive_maximum = receive_maximum
+        #: Whether the CONNACK has come and accepts us.
+        self.is_accepted = False
+        #: The packet that each PUBLISH of ours waits for, by Packet Identifier.
+        self._unacknowledged: dict[int, int] = {}
+        #: How many Topic Filters each SUBSCRIBE and UNSUBSCRIBE named that is unanswered.
+        self._subscribing: dict[int, int] = {}
+        self._unsubscribing: dict[int, int] = {}
+        #: The broker's QoS 1 messages that we have not acknowledged, and its QoS 2 messages
+        #: whose exchange is not complete.
+        self._received: set[int] = set()
+        self._releasable: set[int] = set()
+
+    @property
+    def may_say_why(self) -> bool:
+        """Whether our DISCONNECT holds a reason code."""
+        return self._version == bodies.V5
+
+    # --- what we send
+
+    def published(self, identifier: int, qos: int) -> None:
+        """Take note of a PUBLISH of ours with QoS 1 or 2."""
+        self._unacknowledged[identifier] = PUBACK if qos == 1 else PUBREC
+
+    def subscribed(self, identifier: int, filters: int) -> None:
+        """Take note of a SUBSCRIBE of ours to so many Topic Filters."""
+        self._subscribing[identifier] = filters
+
+    def unsubscribed(self, identifier: int, filters: int) -> None:
+        """Take note of an UNSUBSCRIBE of ours from so many Topic Filters."""
+        self._unsubscribing[identifier] = filters
+
+    def acknowledged(self, first: int, identifier: int, code: int) -> None:
+        """Take note of a PUBACK, PUBREC or PUBCOMP of ours."""
+        if first == PUBACK:
+            self._received.discard(identifier)
+        elif first == PUBCOMP or (first == PUBREC and code >= bodies.REFUSAL):
+            self._releasable.discard(identifier)
+
+    def knows(self, identifier: int) -> bool:
+        """Whether a PUBREL with this identifier belongs to a message of the broker."""
+        return identifier in self._releasable
+
+    # --- what the broker sends
+
+    def receive(self, first: int, body: bytes) -> None:
+        """Judge the packet that has come. Raises ViolationError."""
+        kind = first & 0xF0
+        if not self.is_accepted:
+            self._receive_connack(kind, body)
+        elif kind == PUBLISH:
+            identifier = bodies.check_publish(first, body, self._version)
+            if identifier:
+                self._receive_message(first, identifier)
+        elif kind in _ANSWERS:
+            self._receive_answer(kind, body)
+        elif kind in {SUBACK, UNSUBACK}:
+            self._receive_codes(kind, body)
+        elif kind == PUBREL:
+            bodies.check_acknowledgement(kind, body, self._version)
+        elif kind == PINGRESP:
+            # One that nobody asked for is not forbidden anywhere.
+            bodies.check_pingresp(body)
+        elif kind == DISCONNECT and self._version == bodies.V5:
+            bodies.check_disconnect(body)
+        else:
+            self._refuse(kind)
+
+    def _receive_connack(self, kind: int, body: bytes) -> None:
+        if kind != CONNACK:
+            msg = f"a {packets.NAMES[kind]} in place of the CONNACK"
+            raise ViolationError(msg)
+        session_present = bodies.check_connack(body, self._version)
+        if session_present and self._clean_start:
+            msg = "Session Present, although we asked for a clean start"
+            raise ViolationError(msg)
+        self.is_accepted = body[1] == 0
+
+    def _receive_message(self, first: int, identifier: int) -> None:
+        open_here = self._received if first & _QOS_1 else self._releasable
+        open_here.add(identifier)
+        if len(self._received) + len(self._releasable) > self._receive_maximum:
+            msg = f"more than {self._receive_maximum} messages before we acknowledged one"
+            raise ViolationError(msg, packets.RECEIVE_MAXIMUM_EXCEEDED)
+
+    def _receive_answer(self, kind: int, body: bytes) -> None:
+        """Judge a PUBACK, PUBREC or PUBCOMP."""
+        identifier = bodies.check_acknowledgement(kind, body, self._version)
+        waited_for = self._unacknowledged.get(identifier)
+        if waited_for != kind and not self._may_repeat(kind, waited_for):
+            self._refuse_unasked(kind, identifier)
+        refuses = len(body) > 2 and body[2] >= bodies.REFUSAL
+        if kind == PUBREC and not refuses:
+            self._unacknowledged[identifier] = _RELEASED
+        else:
+            del self._unacknowledged[identifier]
+
+    def _may_repeat(self, kind: int, waited_for: int | None) -> bool:
+        # 3.1.1 lets a broker send its PUBREC again at any time (section 4.4).
+        return kind == PUBREC and waited_for == _RELEASED and self._version != bodies.V5
+
+    def _receive_codes(self, kind: int, body: bytes) -> None:
+        """Judge a SUBACK or UNSUBACK."""
+        check = bodies.check_suback if kind == SUBACK else bodies.check_unsuback
+        waiting = self._subscribing if kind == SUBACK else self._unsubscribing
+        identifier, codes = check(body, self._version)
+        filters = waiting.pop(identifier, None)
+        if filters is None:
+            self._refuse_unasked(kind, identifier)
+        has_codes = kind == SUBACK or self._version == bodies.V5
+        if has_codes and codes != filters:
+            msg = f"a {packets.NAMES[kind]} with {codes} codes for {filters} Topic Filters"
+            raise ViolationError(msg)
+
+    @staticmethod
+    def _refuse(kind: int) -> NoReturn:
+        if kind == CONNACK:
+            msg = "a second CONNACK"
+        elif kind == AUTH:
+            msg = "an AUTH that nobody asked for"
+        else:
+            msg = f"a {packets.NAMES[kind]}, which only a client may send"
+        raise ViolationError(msg)
+
+    @staticmethod
+    def _refuse_unasked(kind: int, identifier: int) -> NoReturn:
+        msg = f"a {packets.NAMES[kind]} that nobody waits for (Packet Identifier {identifier})"
+        raise ViolationError(msg)
+
+
+#: What answers a PUBLISH of ours, at once or at last.
+_ANSWERS = frozenset({PUBACK, PUBREC, PUBCOMP})
