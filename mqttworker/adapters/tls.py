@@ -89,7 +89,11 @@ def peer_certificate(transport: asyncio.Transport) -> Certificate | None:
     """Return what the peer of a TLS connection showed, None if that cannot be read."""
     # A connection that the broker has closed meanwhile has forgotten it.
     socket = transport.get_extra_info("ssl_object")
-    der = socket.getpeercert(binary_form=True) if socket else None
+    try:
+        der = socket.getpeercert(binary_form=True) if socket else None
+    except ValueError:
+        # The broker refused us in an alert: for OpenSSL the handshake is not done any more.
+        return None
     return _read_certificate(der) if der else None
 
 
