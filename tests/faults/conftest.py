@@ -1,8 +1,7 @@
-"""The stage of the fault tests, one a process of the run, and the figures that they measure."""
+"""The stage of the fault tests, one a process of the run."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from database import encryption
 from database.session import make_engine
 from tests.conftest import ENCRYPTION_KEY, HOSTNAME
+from tests.faults import figures
 from tests.faults.oracle import Oracle
 from tests.faults.stage import Stage
 from tests.support import mosquitto as mosquitto_module
@@ -21,12 +21,14 @@ from webapp.app import create_app
 from webapp.settings import WebSettings
 from webapp.store import db
 
-#: The long forms of the tests: what takes minutes, with larger numbers.
-LONG = "FAULTS_LONG"
-#: A file to which each measured figure is appended as one line of JSON.
-FIGURES = "FAULTS_FIGURES"
-
+#: Row, what was measured, the figure, its unit.
 Note = Callable[[str, str, float, str], None]
+
+
+@pytest.fixture(scope="session")
+def note() -> Note:
+    """Keep a figure; see `tests.faults.figures`."""
+    return figures.note
 
 
 @pytest.fixture(scope="session")
@@ -78,26 +80,6 @@ def oracle(stage: Stage) -> Iterator[Oracle]:
     """The oracle, watching during one test."""
     with Oracle(stage) as watching:
         yield watching
-
-
-@pytest.fixture(scope="session")
-def is_long() -> bool:
-    """Whether the long forms were asked for."""
-    return os.environ.get(LONG, "") not in ("", "0")
-
-
-@pytest.fixture(scope="session")
-def note() -> Note:
-    """Keep a figure: row, what, value, unit."""
-    path = os.environ.get(FIGURES)
-
-    def keep(row: str, what: str, value: float, unit: str = "s") -> None:
-        line = json.dumps({"row": row, "what": what, "value": round(value, 3), "unit": unit})
-        if path:
-            with Path(path).open("a", encoding="utf-8") as figures:
-                figures.write(line + "\n")
-
-    return keep
 
 
 @pytest.hookimpl(trylast=True)

@@ -18,7 +18,7 @@ from database.models import ConfigVersion, Connection
 from database.words import ConnectionState as State
 from database.words import WorkerState
 from tests.support.mosquitto import Mosquitto
-from tests.support.process import Child, wait_until
+from tests.support.process import Child
 from tests.worker.service.worker import ROOT, WorkerProcess, add, change, events, status
 
 #: Connections that no fault may touch.
@@ -26,6 +26,8 @@ NEIGHBOURS = 20
 #: The password of every record: whoever finds it outside the database has found a leak.
 CANARY = "canary-5e1f-password"
 HEALTH = "/api/v1/mqtt/health/"
+#: Seconds between two looks at it: each costs some milliseconds.
+LOOK_INTERVAL = 0.1
 #: Seconds in which health tells what has changed.
 TOLD_WITHIN = 5.0
 
@@ -51,8 +53,11 @@ class Subject:
             said = self.told()
             return said["state"] == state and reason in (None, said["reason_code"])
 
-        words = f"{self.name}: {state} {reason or ''}"
-        wait_until(arrived, seconds, lambda: f"{words}; {self.told()}; {self.events()}")
+        deadline = time.monotonic() + seconds
+        while not arrived():
+            words = f"{self.name} not {state} {reason or ''} within {seconds:g} s"
+            assert time.monotonic() < deadline, f"{words}: {self.told()}; {self.events()}"
+            time.sleep(LOOK_INTERVAL)
         return self.told()
 
     def seconds_until(
