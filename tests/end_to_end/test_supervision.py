@@ -61,8 +61,9 @@ def test_health_fails_while_the_worker_is_stopped_and_passes_after(fleet: Fleet)
     assert fleet.product.health()[0] == 200
 
 
-def test_a_frozen_worker_turns_health_to_fail(fleet: Fleet) -> None:
-    worker = fleet.product.pid_of("mqttworker")
+def test_a_frozen_worker_turns_health_to_fail_even_if_nobody_ends_it(fleet: Fleet) -> None:
+    worker, watcher = fleet.product.pid_of("mqttworker"), fleet.product.pid_of("watcher")
+    os.kill(watcher, signal.SIGSTOP)
     os.kill(worker, signal.SIGSTOP)
     try:
         fleet.product.wait_for_status(503, 8)
@@ -70,6 +71,11 @@ def test_a_frozen_worker_turns_health_to_fail(fleet: Fleet) -> None:
         assert body["worker"]["stale"] is True
     finally:
         os.kill(worker, signal.SIGCONT)
+        os.kill(watcher, signal.SIGCONT)
+    # It finds out by itself how long it was frozen, and another one takes its place.
+    fleet.product.wait_for_connected(FLEET, 5)
+    assert fleet.product.health()[0] == 200
+    assert fleet.product.pid_of("mqttworker") != worker
 
 
 def test_ctrl_c_leaves_every_status_topic_offline(own_fleet: Fleet) -> None:
