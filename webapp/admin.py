@@ -11,7 +11,8 @@ from flask_admin.theme import Bootstrap4Theme
 from webapp import texts
 from webapp.pages.connections import ConnectionView
 from webapp.pages.dashboard import DashboardView
-from webapp.pages.facts import EventView, MessageView, WorkerView
+from webapp.pages.events import EventView
+from webapp.pages.facts import MessageView, WorkerView
 
 
 def configure(app: Flask) -> None:

@@ -29,6 +29,7 @@ def configure(app: Flask) -> None:
         product=texts.PRODUCT,
         texts=texts,
         explain=reasons.explain,
+        next_step=reasons.next_step,
         may_edit=accounts.may_edit,
         signed_in=accounts.signed_in,
         account=lambda: str(current_user.email),

@@ -12,10 +12,9 @@ from flask_admin.model import BaseModelView
 from wtforms import Form
 
 from database.models import Connection
-from webapp import accounts, connection_form, live, records, saving, store, texts
+from webapp import accounts, connection_form, live, records, saving, store, texts, timeline
 from webapp.connection_form import ConnectionForm
 from webapp.overview import Item
-from webapp.pages.facts import events
 
 #: An address that a form may lead back to: on this site, and fit for a header.
 _OWN_PAGE = re.compile(r"/admin/[^\x00-\x20\x7f-\x9f\\]*")
@@ -137,12 +136,12 @@ class ConnectionView(BaseModelView):  # type: ignore[misc]
         record = self._asked_for()
         found = live.picture([record["id"]])
         with store.reading() as transaction:
-            last = transaction.execute(events(record["id"]).limit(LAST_EVENTS)).all()
+            last = timeline.latest(transaction, record["id"], LAST_EVENTS)
         return self.render(
             "connections/details.html",
             record=record,
             item=found.items[0] if found.items else abort(404),
-            events=[row._mapping for row in last],
+            events=last,
             parts=live.detail_parts(found),
             banner=live.banner(found),
         )

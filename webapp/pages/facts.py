@@ -1,4 +1,4 @@
-"""Read-only pages of what the worker wrote: events, messages, heartbeats."""
+"""Read-only pages of what the worker wrote: messages, heartbeats."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask_admin.model import BaseModelView
 from sqlalchemy import Select, select
 from wtforms import Form
 
-from database.models import Connection, ConnectionEvent, Message, WorkerHeartbeat
+from database.models import Connection, Message, WorkerHeartbeat
 from webapp import accounts, columns, records, store, workers
 
 #: Characters of a payload or topic that a list shows.
@@ -62,38 +62,6 @@ class ReadOnlyView(BaseModelView):  # type: ignore[misc]
 
     def get_one(self, id: Any) -> None:  # noqa: A002 - the library's name
         return None
-
-
-class EventView(ReadOnlyView):
-    """`/admin/events/`: every transition, of one connection with `?connection=ID`."""
-
-    kind = "event"
-    empty = "No events yet. They appear as soon as the worker works on a connection."
-
-    def __init__(self) -> None:
-        super().__init__(ConnectionEvent, "Events", endpoint="events", url="/admin/events")
-
-    def statement(self) -> Select[Any]:
-        return events(records.identifier(request.args.get("connection")))
-
-
-def events(connection_id: int | None = None) -> Select[Any]:
-    """Return the statement for events, newest first, with the names of their records."""
-    event = ConnectionEvent
-    names = ("id", "connection_id", "state", "previous_state", "reason_code", "origin", "certainty")
-    statement = (
-        select(
-            *(columns.raw(getattr(event, name)) for name in (*names, "raw_code")),
-            columns.json_object(event.detail),
-            columns.time(event.at),
-            columns.raw(Connection.name),
-        )
-        .outerjoin_from(event, Connection, Connection.id == event.connection_id)
-        .order_by(event.id.desc())
-    )
-    if connection_id is not None:
-        statement = statement.where(event.connection_id == connection_id)
-    return statement
 
 
 class MessageView(ReadOnlyView):

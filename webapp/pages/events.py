@@ -1,0 +1,81 @@
+"""`/admin/events/`: what happened when, to which connection, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Response, abort, request
+from flask_admin import BaseView, expose
+from sqlalchemy import Engine, select
+
+from database.models import Connection
+from webapp import exporting, records, store, timeline
+from webapp.timeline import Filter, Found
+
+PAGE_SIZE = 50
+#: Rows of an export at most, and rows read at a time.
+EXPORT_ROWS, EXPORT_SLICE = 100_000, 1_000
+
+
+class EventView(BaseView):  # type: ignore[misc]
+    """The timeline of all connections, of one with `?connection=ID`, and its export."""
+
+    def __init__(self) -> None:
+        super().__init__("Events", endpoint="events", url="/admin/events")
+
+    @expose("/")
+    def index_view(self) -> Any:
+        wanted = Filter.asked(request.args)
+        before = records.identifier(request.args.get("before"))
+        with store.reading() as transaction:
+            found = timeline.search(transaction, wanted, before, PAGE_SIZE)
+            name = _name(transaction, wanted)
+            reasons = timeline.reasons_of(transaction, wanted)
+        return self.render(
+            "events.html",
+            wanted=wanted,
+            found=found,
+            before=before,
+            connection_name=name,
+            reasons=reasons,
+            states=timeline.STATES,
+            spans=timeline.SPANS,
+            export_rows=EXPORT_ROWS,
+        )
+
+    @expose("/export")
+    def export(self) -> Response:
+        """Stream what the filter shows, newest first, as `format` says: csv or jsonl."""
+        kind = request.args.get("format", "csv")
+        if kind not in exporting.FORMATS:
+            abort(400)
+        lines, media_type = exporting.FORMATS[kind]
+        slices = _slices(store.engine(), Filter.asked(request.args))
+        answer = Response(lines(slices), mimetype=None, content_type=media_type)
+        name = f"hawser-events-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{kind}"
+        answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        return answer
+
+
+def _slices(engine: Engine, wanted: Filter) -> Iterator[Sequence[Mapping[str, Any]]]:
+    """Yield what `wanted` selects, each slice in a short transaction of its own."""
+    left, before = EXPORT_ROWS, None
+    while left:
+        with store.reading(engine) as transaction:
+            found: Found = timeline.search(transaction, wanted, before, min(left, EXPORT_SLICE))
+        if found.rows:
+            yield found.rows
+        left -= len(found.rows)
+        before = found.before
+        if before is None:
+            return
+
+
+def _name(transaction: Any, wanted: Filter) -> str | None:
+    """Return the name of the one connection that is asked for, None for many or a lost one."""
+    if wanted.connection is None:
+        return None
+    found = transaction.scalar(select(Connection.name).where(Connection.id == wanted.connection))
+    return None if found is None else str(found)
