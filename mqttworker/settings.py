@@ -19,4 +19,4 @@ class WorkerSettings(Settings):
     #: Longest packet that is accepted from a broker, bytes.
     max_packet_bytes: int = Field(default=1_048_576, ge=1024, le=268_435_455)
     #: CONNECTs a second to one broker while its connections come back.
-    connect_rate: float = Field(default=500.0, gt=0, le=100_000)
+    connect_rate: float = Field(default=400.0, gt=0, le=100_000)

@@ -2,29 +2,116 @@
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass, field
+
 Broker = tuple[str, int]
 #: When, and which connection.
 Loss = tuple[float, int]
 
 _NEVER: Loss = (float("-inf"), 0)
 
+#: No stretch of time this long may see more than its share of tries, seconds ...
+WINDOW = 0.1
+#: ... which is a little more than the even pace gives it: clocks and queues have jitter.
+SHARE = 1.2
+#: A try that has no answer after this long does not keep others from trying, seconds.
+PATIENCE = 2.0
+#: How long a slower pace lasts before it is doubled again, seconds.
+RECOVERY = 30.0
+#: Pleas for patience within this are one, seconds.
+ONE_PLEA = 5.0
+#: The pace is never halved more often than this.
+MOST_HALVINGS = 6
+
+
+@dataclass(slots=True)
+class _Pace:
+    """What one broker has been asked lately, and what is planned."""
+
+    next_slot: float = 0.0
+    #: Moments that were promised to connections.
+    slots: dict[int, float] = field(default_factory=dict)
+    #: Tries that have no answer yet and when they began, oldest first.
+    in_flight: dict[int, float] = field(default_factory=dict)
+    #: When the tries of the last WINDOW were answered.
+    answered: deque[float] = field(default_factory=deque)
+    halvings: int = 0
+    changed_at: float = float("-inf")
+
 
 class ConnectLimiter:
-    """Hands out moments to connect, evenly `1 / rate` seconds apart for each broker.
+    """Gives each try its moment: evenly `1 / rate` seconds apart for each broker.
 
-    First tries of a record do not ask: they meet a broker that has not just failed and
-    go as fast as it answers.
+    A moment that was missed, because the hub stalled or the broker is slow, is not made
+    up for: at most `rate * WINDOW * SHARE` tries are in flight or were answered within any
+    WINDOW, so the broker never accepts more than that in as much time. First tries of a
+    record do not ask: they meet a broker that has not just failed.
     """
 
     def __init__(self, rate: float) -> None:
-        self._interval = 1.0 / rate
-        self._next: dict[Broker, float] = {}
+        self._rate = rate
+        self._paces: dict[Broker, _Pace] = {}
 
-    def reserve(self, broker: Broker, now: float) -> float:
-        """Return the moment at which the caller may connect, `now` or later."""
-        slot = max(now, self._next.get(broker, 0.0))
-        self._next[broker] = slot + self._interval
+    def earliest(self, broker: Broker, connection_id: int, now: float) -> float:
+        """Return when the connection may try: `now`, which begins the try, or later."""
+        pace = self._pace(broker, now)
+        slot = pace.slots.get(connection_id)
+        if slot is None:
+            slot = self._promise(pace, connection_id, now)
+        if slot <= now and self._is_crowded(pace, now):
+            pace.next_slot = max(pace.next_slot, now + self._interval(pace))
+            slot = self._promise(pace, connection_id, now)
+        if slot > now:
+            return slot
+        del pace.slots[connection_id]
+        pace.in_flight.pop(connection_id, None)
+        pace.in_flight[connection_id] = now
+        return now
+
+    def answered(self, broker: Broker, connection_id: int, now: float) -> None:
+        """Note that a try has ended, one way or the other."""
+        pace = self._pace(broker, now)
+        pace.in_flight.pop(connection_id, None)
+        pace.answered.append(now)
+
+    def forget(self, broker: Broker, connection_id: int) -> None:
+        """Take back what was promised to a connection that does not wait any more."""
+        if (pace := self._paces.get(broker)) is not None:
+            pace.slots.pop(connection_id, None)
+            pace.in_flight.pop(connection_id, None)
+
+    def slow_down(self, broker: Broker, now: float) -> None:
+        """Halve the pace for a while: the broker asked for patience."""
+        pace = self._pace(broker, now)
+        if now - pace.changed_at >= ONE_PLEA:
+            pace.halvings = min(pace.halvings + 1, MOST_HALVINGS)
+            pace.changed_at = now
+
+    def _pace(self, broker: Broker, now: float) -> _Pace:
+        pace = self._paces.setdefault(broker, _Pace())
+        while pace.halvings and now - pace.changed_at >= RECOVERY:
+            pace.halvings -= 1
+            pace.changed_at += RECOVERY
+        return pace
+
+    def _interval(self, pace: _Pace) -> float:
+        return (1 << pace.halvings) / self._rate
+
+    def _promise(self, pace: _Pace, connection_id: int, now: float) -> float:
+        slot = max(now, pace.next_slot)
+        pace.next_slot = slot + self._interval(pace)
+        pace.slots[connection_id] = slot
         return slot
+
+    def _is_crowded(self, pace: _Pace, now: float) -> bool:
+        while pace.answered and pace.answered[0] <= now - WINDOW:
+            pace.answered.popleft()
+        waiting = pace.in_flight
+        while waiting and waiting[oldest := next(iter(waiting))] <= now - PATIENCE:
+            del waiting[oldest]
+        room = max(1, int(WINDOW * SHARE / self._interval(pace)))
+        return len(waiting) + len(pace.answered) >= room
 
 
 class LossWatch:

@@ -55,6 +55,8 @@ class Transition:
     state: ConnectionState
     previous_state: ConnectionState | None
     why: Cause
+    #: Part of what happens to most connections of its broker, which is told once for all.
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,12 +32,13 @@ class Chronicle:
             self._since = self._clock.wall(after.since)
         if after.connected_at != before.connected_at:
             self._connected_since = self._clock.wall(after.connected_at) if after.is_up else None
-        if after.is_up:
-            self._down_since = None
-        elif before.is_up or (self._down_since is None and after.failures):
-            self._down_since = self._clock.wall(after.since)
+        if after.down_since != before.down_since:
+            down = after.down_since
+            self._down_since = None if down is None else self._clock.wall(down)
 
-    def transition(self, record: Record, before: Life, after: Life) -> Transition:
+    def transition(
+        self, record: Record, before: Life, after: Life, *, is_shared: bool
+    ) -> Transition:
         """Return the event that led from `before` to `after`."""
         return Transition(
             connection_id=record.connection_id,
@@ -45,6 +46,7 @@ class Chronicle:
             state=after.state,
             previous_state=before.state,
             why=completed(after.why, _known(record.spec)),
+            is_shared=is_shared,
         )
 
     def status(self, record: Record, life: Life, traffic: Traffic) -> Status:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from mqttworker.core.limiter import ConnectLimiter, LossWatch
 from mqttworker.core.who import Who
 from mqttworker.ports.transport import Transport
 from mqttworker.service.doors import Doors
+from mqttworker.service.fleet import Fleet
 from mqttworker.service.journal import Journal
 
 
@@ -37,12 +37,11 @@ class Context:
 
     transport: Transport
     journal: Journal
-    limiter: ConnectLimiter
+    fleet: Fleet
     #: Whether sessions may be opened now (the lease).
     may_connect: Callable[[], bool]
     doors: Doors
     #: Which process this is, as it is told at `<status_topic>/who`.
     me: Who
-    losses: LossWatch = field(default_factory=LossWatch)
     clock: Clock = field(default_factory=Clock)
     draw: Callable[[], float] = random.random

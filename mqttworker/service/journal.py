@@ -124,10 +124,14 @@ class Journal:
         self._is_failing = True
 
     def _tell(self) -> None:
-        """Write a line for each transition since the last time; tries only at DEBUG."""
+        """Write a line for each transition since the last time.
+
+        Tries, and what is told once for all connections of a broker, only at DEBUG.
+        """
         while self._untold:
             name, item = self._untold.popleft()
-            level = log.debug if item.state is ConnectionState.CONNECTING else log.info
+            is_minor = item.is_shared or item.state is ConnectionState.CONNECTING
+            level = log.debug if is_minor else log.info
             level(
                 str(item.why),
                 connection=name,

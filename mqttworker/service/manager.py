@@ -36,7 +36,6 @@ class MQTTConnectionManager:
         "_chronicle",
         "_context",
         "_generation",
-        "_has_slot",
         "_inbox",
         "_last_message_at",
         "_life",
@@ -67,7 +66,6 @@ class MQTTConnectionManager:
         self._session: Session | None = None
         #: Tells reports of the present session from late ones of an earlier session.
         self._generation = 0
-        self._has_slot = False
         self._start_why = cause("enabled")
         self._chronicle = Chronicle(context.clock)
         self._upkeep = Upkeep(record.name, context.me, context.clock, self.post)
@@ -180,33 +178,27 @@ class MQTTConnectionManager:
         if not self._context.may_connect():
             return now + LEASE_RETRY
         spec = self.record.spec
-        if self._has_slot or spec is None:
-            return now
-        self._has_slot = True
-        return self._context.limiter.reserve(spec.broker, now)
+        return now if spec is None else self._context.fleet.earliest_try(spec, now)
 
     def _judged(self, event: events.Lost) -> events.Event:
         spec = self.record.spec
-        if spec is None:
+        if spec is None or not is_suspicious(event):
             return event
-        now = self._context.clock.now()
-        alone = self._context.losses.is_alone(spec.broker, spec.connection_id, now)
-        if not is_suspicious(event):
-            return event
+        alone = self._context.fleet.is_alone(spec)
         return replace(event, alone=alone, door_open=self._context.doors.is_open(spec))
 
     def _handle(self, event: events.Event) -> None:
         before = self._life
         now, draw = self._context.clock.now(), self._context.draw()
         self._life, commands = step(before, event, now, draw)
-        self._follow(before, event)
+        is_shared = self._follow(before, event)
         for command in commands:
             self._do(command)
         if self._life.state is not before.state or self._life.why is not before.why:
-            self._note(before)
+            self._note(before, is_shared=is_shared)
 
-    def _follow(self, before: Life, event: events.Event) -> None:
-        """Let the chronicle and the upkeep know what became of the session."""
+    def _follow(self, before: Life, event: events.Event) -> bool:
+        """Let the others know what became of it; return whether it is told once for all."""
         if self._life.is_up and not before.is_up and self._session is not None:
             assert isinstance(event, events.Opened)
             self._chronicle.protocol = event.protocol
@@ -216,6 +208,10 @@ class MQTTConnectionManager:
             thrown_out = isinstance(event, events.Lost) and is_suspicious(event)
             self._upkeep.end(thrown_out=thrown_out)
         self._chronicle.follow(before, self._life)
+        spec = self.record.spec
+        return spec is not None and self._context.fleet.follow(
+            self, spec, (before, self._life), event
+        )
 
     def _do(self, command: events.Command) -> None:
         if isinstance(command, events.Open):
@@ -231,7 +227,6 @@ class MQTTConnectionManager:
         spec = self.record.spec
         assert spec is not None, "a flawed record is never opened"
         self._generation += 1
-        self._has_slot = False
         report = partial(self._report, self._generation)
         self._session = self._context.transport.open(
             spec, protocol, report, self._receive, watch=self._upkeep.watch(spec)
@@ -245,9 +240,8 @@ class MQTTConnectionManager:
             if generation == self._generation:
                 self._upkeep.greeted()
             return
-        if isinstance(event, events.Lost) and spec is not None:
-            now = self._context.clock.now()
-            self._context.losses.lost(spec.broker, spec.connection_id, now)
+        if isinstance(event, events.Lost) and spec is not None and generation == self._generation:
+            self._context.fleet.hear_of_loss(spec)
         self._inbox.put((generation, event))
 
     def _receive(self, message: InboundMessage) -> None:
@@ -259,10 +253,12 @@ class MQTTConnectionManager:
 
     # --- what is written down
 
-    def _note(self, before: Life | None) -> None:
+    def _note(self, before: Life | None, *, is_shared: bool = False) -> None:
         transition = None
         if before is not None:
-            transition = self._chronicle.transition(self.record, before, self._life)
+            transition = self._chronicle.transition(
+                self.record, before, self._life, is_shared=is_shared
+            )
         self._context.journal.note(self, transition)
 
     def status(self) -> Status:

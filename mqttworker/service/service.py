@@ -22,6 +22,7 @@ from mqttworker.core.limiter import ConnectLimiter
 from mqttworker.ports.store import Store
 from mqttworker.service.context import Clock, Context
 from mqttworker.service.doors import Doors
+from mqttworker.service.fleet import Fleet
 from mqttworker.service.heartbeat import Heartbeat, Identity
 from mqttworker.service.helpers import Helpers
 from mqttworker.service.housekeeping import CLEAN_INTERVAL, TRAFFIC_INTERVAL, Housekeeping
@@ -69,7 +70,7 @@ class MQTTService:
         context = Context(
             self._transport,
             self._journal,
-            ConnectLimiter(settings.connect_rate),
+            Fleet(ConnectLimiter(settings.connect_rate), self._clock.now),
             self._lease.may_connect,
             Doors(self._transport),
             identity.who,

@@ -4,30 +4,123 @@ from __future__ import annotations
 
 import pytest
 
-from mqttworker.core.limiter import ConnectLimiter, LossWatch
+from mqttworker.core.limiter import ONE_PLEA, PATIENCE, RECOVERY, WINDOW, ConnectLimiter, LossWatch
 
 HERE, THERE = ("a.example", 1883), ("b.example", 1883)
 
 
-def test_moments_are_spread_evenly() -> None:
-    limiter = ConnectLimiter(500)
-    slots = [limiter.reserve(HERE, 10.0) for _ in range(1000)]
-    assert slots[0] == 10.0
-    assert slots[-1] == pytest.approx(10.0 + 999 / 500)
-    assert slots == sorted(slots)
+def _all_back(limiter: ConnectLimiter, count: int, answer_s: float = 0.001) -> list[float]:
+    """Let `count` connections that are due at 10 s try as soon as they may; return when."""
+    due, tried = dict.fromkeys(range(count), 10.0), []
+    while due:
+        connection_id, now = min(due.items(), key=lambda item: item[1])
+        due[connection_id] = limiter.earliest(HERE, connection_id, now)
+        if due[connection_id] == now:
+            del due[connection_id]
+            tried.append(now)
+            limiter.answered(HERE, connection_id, now + answer_s)
+    return tried
+
+
+def _worst_window(moments: list[float]) -> int:
+    return max(sum(at <= other < at + WINDOW for other in moments) for at in moments)
+
+
+def test_tries_are_spread_evenly() -> None:
+    tried = _all_back(ConnectLimiter(400), 1000)
+    assert tried[0] == 10.0
+    assert tried[-1] == pytest.approx(10.0 + 999 / 400)
+    assert _worst_window(tried) <= 41
 
 
 def test_a_broker_does_not_wait_for_another() -> None:
     limiter = ConnectLimiter(1)
-    limiter.reserve(HERE, 10.0)
-    assert limiter.reserve(THERE, 10.0) == 10.0
-    assert limiter.reserve(("a.example", 8883), 10.0) == 10.0
+    limiter.earliest(HERE, 1, 10.0)
+    assert limiter.earliest(HERE, 2, 10.0) == 11.0
+    assert limiter.earliest(THERE, 3, 10.0) == 10.0
+    assert limiter.earliest(("a.example", 8883), 4, 10.0) == 10.0
 
 
 def test_unused_moments_are_not_saved_up() -> None:
     limiter = ConnectLimiter(1)
-    limiter.reserve(HERE, 10.0)
-    assert [limiter.reserve(HERE, 100.0) for _ in range(2)] == [100.0, 101.0]
+    limiter.earliest(HERE, 1, 10.0)
+    limiter.answered(HERE, 1, 10.0)
+    assert [limiter.earliest(HERE, number, 100.0) for number in (2, 3)] == [100.0, 101.0]
+
+
+def test_a_promised_moment_is_kept() -> None:
+    limiter = ConnectLimiter(10)
+    slots = [limiter.earliest(HERE, number, 10.0) for number in range(3)]
+    assert [limiter.earliest(HERE, number, 10.01) for number in (1, 2)] == slots[1:]
+
+
+def test_moments_missed_in_a_stall_do_not_burst() -> None:
+    limiter = ConnectLimiter(400)
+    waiting = range(1000)
+    for number in waiting:
+        limiter.earliest(HERE, number, 10.0)
+    limiter.answered(HERE, 0, 10.01)
+    # The hub stood still for a second: 400 moments have passed.
+    begun = [number for number in waiting[1:] if limiter.earliest(HERE, number, 11.0) == 11.0]
+    assert len(begun) == 48
+    later = [limiter.earliest(HERE, number, 11.0) for number in waiting[1:] if number not in begun]
+    assert min(later) > 11.0
+    assert max(later) < 11.0 + 3.0
+
+
+@pytest.mark.parametrize("answer_s", [0.02, 0.3])
+def test_a_slow_broker_never_accepts_more_than_its_share_in_a_window(answer_s: float) -> None:
+    limiter, due = ConnectLimiter(400), dict.fromkeys(range(300), 10.0)
+    answers: list[tuple[float, int]] = []
+    accepted = []
+    now = 10.0
+    while due or answers:
+        now = min([*due.values(), *(at for at, _ in answers[:1])])
+        while answers and answers[0][0] <= now:
+            at, connection_id = answers.pop(0)
+            limiter.answered(HERE, connection_id, at)
+            accepted.append(at)
+        for connection_id in [key for key, at in due.items() if at <= now]:
+            due[connection_id] = limiter.earliest(HERE, connection_id, now)
+            if due[connection_id] == now:
+                del due[connection_id]
+                answers.append((now + answer_s, connection_id))
+    assert len(accepted) == 300
+    assert _worst_window(accepted) <= 48
+
+
+def test_a_broker_that_does_not_answer_is_asked_by_a_few_at_a_time() -> None:
+    limiter = ConnectLimiter(400)
+    moments = [10.0 + number / 400 for number in range(400)]
+    begun = [n for n, now in enumerate(moments) if limiter.earliest(HERE, n, now) <= now]
+    assert len(begun) == 48
+    assert limiter.earliest(HERE, 1000, 10.0 + PATIENCE + 1.1) == 10.0 + PATIENCE + 1.1
+
+
+def test_a_connection_that_left_keeps_nobody_waiting() -> None:
+    limiter = ConnectLimiter(1)
+    limiter.earliest(HERE, 1, 10.0)
+    limiter.forget(HERE, 1)
+    assert limiter.earliest(HERE, 2, 11.0) == 11.0
+
+
+def test_a_plea_for_patience_halves_the_pace_for_a_while() -> None:
+    limiter = ConnectLimiter(400)
+    for number in range(100):
+        limiter.slow_down(HERE, 10.0 + number / 100)
+    tried = _all_back(limiter, 100)
+    assert tried[-1] - tried[0] == pytest.approx(99 / 200)
+    assert limiter.earliest(HERE, 1, 10.0 + RECOVERY) == 10.0 + RECOVERY
+    assert limiter.earliest(HERE, 2, 10.0 + RECOVERY) == pytest.approx(10.0 + RECOVERY + 1 / 400)
+
+
+def test_pleas_that_go_on_halve_the_pace_again() -> None:
+    limiter = ConnectLimiter(400)
+    for number in range(3):
+        limiter.slow_down(HERE, 10.0 + number * ONE_PLEA)
+    now = 10.0 + 3 * ONE_PLEA
+    assert limiter.earliest(HERE, 1, now) == now
+    assert limiter.earliest(HERE, 2, now) == pytest.approx(now + 8 / 400)
 
 
 def test_a_loss_is_alone_when_nobody_else_lost() -> None:

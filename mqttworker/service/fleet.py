@@ -1,0 +1,127 @@
+"""What connections to the same broker learn from each other, and what is said once for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import gevent
+import structlog
+
+from database.words import ConnectionState as State
+from mqttworker.core import events, fleet
+from mqttworker.core.life import Life
+from mqttworker.core.limiter import ConnectLimiter, LossWatch
+from mqttworker.core.spec import ConnectionSpec
+
+log = structlog.get_logger(__name__)
+
+#: Time between two looks at losses that are not concluded yet, seconds.
+TELL_INTERVAL = 0.5
+
+
+class Member(Protocol):
+    """A connection manager."""
+
+    def post(self, event: events.Event) -> None:
+        """Let it handle `event` soon."""
+
+
+class Fleet:
+    """Follows every life; wakes those who wait for a broker that is back."""
+
+    def __init__(self, limiter: ConnectLimiter, now: Callable[[], float]) -> None:
+        self._limiter = limiter
+        self._now = now
+        self._losses = LossWatch()
+        self._seen = fleet.Fleet()
+        self._members: dict[int, Member] = {}
+        self._teller: gevent.Greenlet[[], None] | None = None
+
+    def hear_of_loss(self, spec: ConnectionSpec) -> None:
+        """Note a loss before anybody judges it: what is lost together is judged together."""
+        now = self._now()
+        self._losses.lost(spec.broker, spec.connection_id, now)
+        self._seen.was_lost(spec.broker, spec.connection_id, now)
+        if self._teller is None:
+            self._teller = gevent.spawn(self._tell)
+
+    def is_alone(self, spec: ConnectionSpec) -> bool:
+        """Whether no other connection to the same broker was lost a moment ago."""
+        return self._losses.is_alone(spec.broker, spec.connection_id, self._now())
+
+    def earliest_try(self, spec: ConnectionSpec, now: float) -> float:
+        """Return when `spec` may try again: `now`, which begins the try, or later."""
+        return self._limiter.earliest(spec.broker, spec.connection_id, now)
+
+    def follow(
+        self,
+        member: Member,
+        spec: ConnectionSpec,
+        change: tuple[Life, Life],
+        event: events.Event,
+    ) -> bool:
+        """Take note of a change (before, after); return whether it is told once for all."""
+        before, life = change
+        now = self._now()
+        shared = self._seen.is_shared(spec.broker, spec.connection_id)
+        self._pace(spec, before, life, now)
+        if before.is_up and not life.is_up:
+            self._went_down(spec, event, now)
+        elif life.is_up and not before.is_up:
+            self._came_up(spec, now)
+        began_at = before.since if before.state is State.CONNECTING else now
+        self._wait_or_not(member, spec, life, began_at)
+        self._say()
+        return shared or self._seen.is_shared(spec.broker, spec.connection_id)
+
+    def _pace(self, spec: ConnectionSpec, before: Life, life: Life, now: float) -> None:
+        if before.state is State.CONNECTING and life.state is not State.CONNECTING:
+            self._limiter.answered(spec.broker, spec.connection_id, now)
+        if life.pleas > before.pleas:
+            self._limiter.slow_down(spec.broker, now)
+        if life.is_over:
+            self._limiter.forget(spec.broker, spec.connection_id)
+
+    def _went_down(self, spec: ConnectionSpec, event: events.Event, now: float) -> None:
+        if not self._seen.is_up(spec.broker, spec.connection_id):
+            return  # heard of before
+        if isinstance(event, events.Lost | events.Broken):
+            self.hear_of_loss(spec)
+        else:
+            self._seen.has_left(spec.broker, spec.connection_id, now)
+
+    def _came_up(self, spec: ConnectionSpec, now: float) -> None:
+        for connection_id in self._seen.came_up(spec.broker, spec.connection_id, now):
+            self._members[connection_id].post(events.Sooner(now))
+
+    def _wait_or_not(
+        self, member: Member, spec: ConnectionSpec, life: Life, began_at: float
+    ) -> None:
+        now = self._now()
+        broker, connection_id = spec.broker, spec.connection_id
+        if life.is_cut_off:
+            if connection_id not in self._members:
+                self._members[connection_id] = member
+                if self._seen.waits(broker, connection_id, began_at, now):
+                    member.post(events.Sooner(now))
+            return
+        self._members.pop(connection_id, None)
+        self._seen.waits_no_more(broker, connection_id)
+        if life.is_over or life.state in {State.REFUSED, State.COOLDOWN, State.CONFIG_ERROR}:
+            self._seen.has_left(broker, connection_id, now)
+
+    def _tell(self) -> None:
+        """Conclude what time decides, until nothing is left."""
+        while self._seen.judge(self._now()):
+            self._say()
+            gevent.sleep(TELL_INTERVAL)
+        self._say()
+        self._teller = None
+
+    def _say(self) -> None:
+        while self._seen.notices:
+            notice = self._seen.notices.pop(0)
+            host, port = notice.broker
+            level = log.warning if isinstance(notice, fleet.Lost) else log.info
+            level(str(notice), broker=f"{host}:{port}")
