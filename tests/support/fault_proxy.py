@@ -1,13 +1,15 @@
-"""A TCP proxy that delays, stalls, resets or refuses what passes through it."""
+"""A TCP proxy that delays, slows, cuts up, corrupts, stalls, resets or refuses what passes it."""
 
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 from typing import Self
 
 from tests.support.process import HOST, free_port
@@ -16,22 +18,39 @@ CHUNK = 65_536  # bytes
 JOIN_TIMEOUT = 10.0  # seconds
 
 
+#: What waits to be delivered, and from when; no bytes are the end.
+Line = SimpleQueue[tuple[float, bytes]]
+
+
 class FaultProxy:
-    """Listens on `port` and passes everything on to 127.0.0.1:`target`."""
+    """Listens on `host`:`port` and passes everything on to 127.0.0.1:`target`.
 
-    host = HOST
+    `listen` makes the listening socket, for a proxy that stands in another network.
+    """
 
-    def __init__(self, target: int) -> None:
+    def __init__(
+        self, target: int, host: str = HOST, listen: Callable[[int], socket.socket] | None = None
+    ) -> None:
+        self.host = host
         self.port = free_port()
         #: Seconds that every chunk is held back, in each direction.
         self.latency = 0.0
+        #: How much longer or shorter that may be at random, as a share.
+        self.jitter = 0.0
+        #: Bytes a second in each direction; None is as fast as it goes.
+        self.rate: float | None = None
+        #: Most bytes that are passed on in one piece.
+        self.slice = CHUNK
+        #: The chance of a byte to arrive as another one.
+        self.corrupt = 0.0
+        self._listen = listen or (lambda port: socket.create_server((host, port), backlog=512))
         self._target = target
         self._flowing = threading.Event()
         self._flowing.set()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._threads: list[threading.Thread] = []
         self._listener: socket.socket | None = None
-        self._stopped = False
+        self._stopped = threading.Event()
         self.accept()
 
     def __enter__(self) -> Self:
@@ -42,7 +61,7 @@ class FaultProxy:
 
     def stop(self) -> None:
         """Close everything and wait for the threads."""
-        self._stopped = True
+        self._stopped.set()
         self.refuse()
         self.resume()
         self.close_all()
@@ -61,7 +80,7 @@ class FaultProxy:
 
     def accept(self) -> None:
         """Take new connections, again after `refuse`."""
-        self._listener = socket.create_server((HOST, self.port), backlog=512)
+        self._listener = self._listen(self.port)
         self._start(self._accept, self._listener)
 
     def stall(self) -> None:
@@ -124,16 +143,50 @@ class FaultProxy:
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         """Copy until either end closes, then close both."""
+        line: Line = SimpleQueue()
+        delivery = self._start(self._deliver, line, source, sink)
         with contextlib.suppress(OSError):
+            due = 0.0
             while data := source.recv(CHUNK):
-                if self.latency:
-                    time.sleep(self.latency)
+                # Who writes into a line that stalls must feel it: nothing more is read.
                 self._flowing.wait()
-                if self._stopped:
-                    break
-                sink.sendall(data)
+                # What came first is delivered first, whatever the jitter.
+                due = max(due, time.monotonic() + self._delay())
+                line.put((due, self._corrupted(data)))
+        line.put((0.0, b""))
+        delivery.join()
         self._hang_up(source)
         self._hang_up(sink)
+
+    def _deliver(self, line: Line, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while (item := line.get())[1]:
+                self._stopped.wait(max(0.0, item[0] - time.monotonic()))
+                self._flowing.wait()
+                for piece in self._pieces(item[1]):
+                    sink.sendall(piece)
+        except OSError:
+            self._hang_up(source)
+            self._hang_up(sink)
+
+    def _pieces(self, data: bytes) -> Iterator[bytes]:
+        for start in range(0, len(data), self.slice):
+            if self._stopped.is_set():
+                return
+            piece = data[start : start + self.slice]
+            yield piece
+            if self.rate:
+                self._stopped.wait(len(piece) / self.rate)
+
+    def _delay(self) -> float:
+        return self.latency * random.uniform(1 - self.jitter, 1 + self.jitter)
+
+    def _corrupted(self, data: bytes) -> bytes:
+        if not self.corrupt:
+            return data
+        return bytes(
+            random.randrange(256) if random.random() < self.corrupt else byte for byte in data
+        )
 
     @staticmethod
     def _hang_up(end: socket.socket) -> None:
