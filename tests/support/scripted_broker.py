@@ -179,6 +179,9 @@ class ScriptedBroker:
                 return _publish_reply(message) if script.answer_publish else b""
             case PacketType.SUBSCRIBE:
                 identifier, filters = packet_reader.parse_subscribe(session.version, received.body)
+                if script.close_on_filter in [name for name, _ in filters]:
+                    msg = f"{script.close_on_filter} is forbidden"
+                    raise ValueError(msg)
                 session.filters.extend(filters)
                 codes = [_granted(script, options) for _, options in filters]
                 reply = packets.suback(session.version, identifier, codes) + script.after_suback
@@ -217,7 +220,10 @@ class ScriptedBroker:
         with contextlib.suppress(OSError):
             if session.script.last_words:
                 session.send(session.script.last_words)
-            session.close(reset=session.script.reset)
+            if session.script.half:
+                session.socket.shutdown(socket.SHUT_WR)
+            else:
+                session.close(reset=session.script.reset)
 
     def _pause(self, seconds: float, session: Session) -> None:
         """Wait for `seconds`, or for the end of the session or of the broker."""

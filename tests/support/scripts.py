@@ -33,9 +33,13 @@ class Script:
     last_words: bytes = b""
     #: Whatever closes sends RST instead of FIN.
     reset: bool = False
+    #: Only our direction is closed; what the client sends is still taken.
+    half: bool = False
     #: SUBACK code for every filter; None grants what was asked for.
     suback_code: int | None = None
     answer_subscribe: bool = True
+    #: Hang up when somebody subscribes to this Topic Filter.
+    close_on_filter: str | None = None
     answer_publish: bool = True
     answer_ping: bool = True
 

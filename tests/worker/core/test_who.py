@@ -1,0 +1,68 @@
+"""Whose name is at `<status_topic>/who`, and what it proves."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mqttworker.core import who
+from mqttworker.core.who import Register, Who
+
+ME = Who("bfg_back-1", "bfg_back", 1, "boot-me")
+OTHER = Who("bfg_back-9", "clone", 9, "boot-other")
+
+
+def thrown_out() -> Register:
+    """One that was known to the broker and then thrown out."""
+    return Register(ME.boot_id).announced().lost(thrown_out=True)
+
+
+def test_a_name_says_who_runs_the_client() -> None:
+    said = json.loads(ME.encode())
+    assert said == {
+        "worker_id": "bfg_back-1",
+        "hostname": "bfg_back",
+        "pid": 1,
+        "boot_id": "boot-me",
+    }
+    assert who.read(ME.encode()) == ME
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"offline",
+        b"\xff",
+        b"[]",
+        b"{}",
+        b'{"worker_id": 1, "hostname": 2, "pid": "x", "boot_id": 3}',
+        b"[" * 100_000,
+        b"[" * 4_000,
+        json.dumps({**json.loads(ME.encode()), "hostname": "x" * 5_000}).encode(),
+    ],
+)
+def test_anything_else_is_no_name(payload: bytes) -> None:
+    assert who.read(payload) is None
+
+
+def test_a_name_left_while_we_were_thrown_out_is_a_rival() -> None:
+    assert thrown_out().is_rival(OTHER)
+
+
+def test_our_own_name_is_no_rival() -> None:
+    assert not thrown_out().is_rival(ME)
+
+
+def test_a_name_from_before_our_first_session_proves_nothing() -> None:
+    assert not Register(ME.boot_id).lost(thrown_out=True).is_rival(OTHER)
+
+
+def test_a_loss_with_another_reason_proves_nothing() -> None:
+    assert not thrown_out().lost(thrown_out=False).is_rival(OTHER)
+
+
+def test_whoever_came_while_we_stayed_has_another_client_id() -> None:
+    register = Register(ME.boot_id).announced().met(OTHER).met(ME).lost(thrown_out=True)
+    assert not register.is_rival(OTHER)
