@@ -113,10 +113,11 @@ def suback(version: int, packet_id: int, codes: list[int]) -> bytes:
     return packet(PacketType.SUBACK, body)
 
 
-def acknowledgement(kind: PacketType, packet_id: int) -> bytes:
-    """Return a PUBACK, PUBREC, PUBREL or PUBCOMP that says success."""
+def acknowledgement(kind: PacketType, packet_id: int, code: int | None = None) -> bytes:
+    """Return a PUBACK, PUBREC, PUBREL or PUBCOMP: success, or MQTT 5 with a Reason Code."""
     flags = 0b0010 if kind is PacketType.PUBREL else 0
-    return packet(kind, struct.pack("!H", packet_id), flags)
+    tail = b"" if code is None else bytes([code])
+    return packet(kind, struct.pack("!H", packet_id) + tail, flags)
 
 
 def disconnect(code: int) -> bytes:

@@ -176,7 +176,7 @@ class ScriptedBroker:
             case PacketType.PUBLISH:
                 message = packet_reader.parse_publish(session.version, received)
                 session.publishes.append(message)
-                return _publish_reply(message) if script.answer_publish else b""
+                return _publish_reply(message, script) if script.answer_publish else b""
             case PacketType.SUBSCRIBE:
                 identifier, filters = packet_reader.parse_subscribe(session.version, received.body)
                 if script.close_on_filter in [name for name, _ in filters]:
@@ -246,8 +246,8 @@ def _granted(script: Script, options: int) -> int:
     return options & 0x03 if script.suback_code is None else script.suback_code
 
 
-def _publish_reply(message: Publish) -> bytes:
+def _publish_reply(message: Publish, script: Script) -> bytes:
     if message.packet_id is None:
         return b""
     kind = PacketType.PUBACK if message.qos == 1 else PacketType.PUBREC
-    return packets.acknowledgement(kind, message.packet_id)
+    return packets.acknowledgement(kind, message.packet_id, script.publish_code)

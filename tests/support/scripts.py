@@ -41,6 +41,8 @@ class Script:
     #: Hang up when somebody subscribes to this Topic Filter.
     close_on_filter: str | None = None
     answer_publish: bool = True
+    #: Reason Code of every PUBACK and PUBREC (MQTT 5).
+    publish_code: int | None = None
     answer_ping: bool = True
 
 
