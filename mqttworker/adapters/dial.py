@@ -81,8 +81,11 @@ async def _hear_out(transport: asyncio.Transport) -> None:
     With TLS 1.3 a broker judges our certificate after the handshake. Its alert names
     the reason; a write into a socket that it has reset would lose that.
     """
+    connected = transport.get_extra_info("socket")
+    if connected is None or connected.fileno() < 0:
+        return  # the broker has hung up already, and what it said was read
     said = select.poll()
-    said.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    said.register(connected.fileno(), select.POLLIN)
     for _ in range(READ_TURNS):
         if transport.is_closing() or not said.poll(0):
             return

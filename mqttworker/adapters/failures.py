@@ -94,6 +94,16 @@ def lost_cause(error: BaseException | None, phase: Phase, *, port: int, tls: boo
     return cause("connection_reset", raw_code=_errno(error), error=_words(error))
 
 
+def undone_cause() -> Cause:
+    """Return what it means that a TLS connection was reset before its first write.
+
+    With TLS 1.3 a broker judges our certificate after the handshake. It names the reason
+    in an alert, which a write into the socket that it has reset meanwhile makes unreadable.
+    """
+    why = cause("tls_client_cert_rejected", error="reset right after the handshake")
+    return replace(why, certainty=Certainty.INFERRED)
+
+
 def data_cause(error: Exception, *, limit: int) -> Cause:
     """Return what it means that `error` came up over what the broker sent."""
     if isinstance(error, packets.PacketTooLargeError):

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mqttworker.adapters.dial import dial
-from mqttworker.adapters.failures import Phase, data_cause, error_cause, lost_cause, timeout_cause
+from mqttworker.adapters.failures import (
+    Phase,
+    data_cause,
+    error_cause,
+    lost_cause,
+    timeout_cause,
+    undone_cause,
+)
 from mqttworker.adapters.gmqtt_client import BrokerClient, NotSentError, PacketReader
 from mqttworker.adapters.hub_loop import HubLoop
 from mqttworker.adapters.tls import ContextCache, UnusableTLSError, peer_certificate
@@ -119,6 +126,7 @@ class BrokerSession:
     def begin(self) -> None:
         """Start the try; runs in the loop."""
         if self._phase is not Phase.OVER:
+            self._progress(self._phase.value)
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
@@ -166,8 +174,11 @@ class BrokerSession:
         # One for each address that was tried; a socket that closed has forgotten its own.
         readers: list[PacketReader] = []
         transport = await dial(self._spec, context, make_reader, self._enter)
-        certificate = peer_certificate(transport) if tls else None
+        was_open = not transport.is_closing()
         await client.start(transport, readers[-1], self._end)
+        if tls and was_open and transport.is_closing():
+            raise SessionEndedError(undone_cause())
+        certificate = peer_certificate(transport) if tls else None
         await self._wait()
         self._terms = Terms(client.keepalive, certificate)
 
@@ -200,7 +211,7 @@ class BrokerSession:
             self._answer.set_result(None)
 
     def _enter(self, phase: Phase) -> None:
-        if self._phase is not Phase.OVER:
+        if phase is not self._phase and self._phase is not Phase.OVER:
             self._phase = phase
             self._progress(phase.value)
 
