@@ -50,15 +50,16 @@ class Plan:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `connect` can be told."""
     add = parser.add_argument
-    add("--connections", type=_positive, default=1000, metavar="N")
-    add("--runs", type=_positive, default=3, metavar="R", help="print medians of R runs")
+    add("--connections", type=positive, default=1000, metavar="N")
+    add("--runs", type=positive, default=3, metavar="R", help="print medians of R runs")
     add("--idle", type=float, default=10.0, metavar="SECONDS", help="how long CPU is averaged")
     add("--settle", type=float, default=2.0, metavar="SECONDS", help="wait before measuring")
     add("--only", metavar="NAMES", help="contestants, separated by commas")
     add("--json", action="store_true", help="print every sample as JSON")
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Return the whole number that an argument names. Raises ArgumentTypeError."""
     if not text.isdecimal() or int(text) < 1:
         msg = f"{text} is not a whole number from 1 up"
         raise argparse.ArgumentTypeError(msg)

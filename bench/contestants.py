@@ -20,7 +20,7 @@ from bench.references.paho_threads import PER_PROCESS
 from database import encryption, migrate
 from database.models import Connection, ConnectionEvent, ConnectionStatus, WorkerHeartbeat
 from database.session import make_engine
-from database.words import WorkerState
+from database.words import WAITING_STATES, ConnectionState, WorkerState
 
 ROOT = Path(__file__).parent.parent
 START_TIMEOUT = 30.0  # seconds
@@ -54,6 +54,10 @@ class Contestant(ABC):
         None where it does not tell.
         """
         del child
+        return None
+
+    def failed_tries(self) -> int | None:
+        """Return how many tries did not become a session so far, None where it does not tell."""
         return None
 
     def finish(self) -> None:  # noqa: B027 - most have nothing to give back
@@ -187,6 +191,15 @@ class Worker(Contestant):
         written = select(func.count(ConnectionStatus.connected_since))
         with self._engine.connect() as transaction:
             return transaction.scalar(written) == self._count
+
+    def failed_tries(self) -> int | None:
+        assert self._engine is not None
+        failed = select(func.count(ConnectionEvent.id)).where(
+            ConnectionEvent.previous_state == ConnectionState.CONNECTING,
+            ConnectionEvent.state.in_(WAITING_STATES),
+        )
+        with self._engine.connect() as transaction:
+            return transaction.scalar(failed)
 
     def finish(self) -> None:
         if self._engine is not None:

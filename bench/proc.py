@@ -23,9 +23,9 @@ def rss_kb(pid: int) -> int:
 
 def cpu_percent(pid: int, seconds: float) -> float:
     """Watch a process and its descendants for `seconds`; return how much of one core they used."""
-    before, started = _cpu_seconds(pid), time.monotonic()
+    before, started = cpu_seconds(pid), time.monotonic()
     time.sleep(seconds)
-    return 100 * (_cpu_seconds(pid) - before) / (time.monotonic() - started)
+    return 100 * (cpu_seconds(pid) - before) / (time.monotonic() - started)
 
 
 def _rss_kb(pid: int) -> int:
@@ -36,7 +36,7 @@ def _rss_kb(pid: int) -> int:
     raise ProcessLookupError(msg)
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """Return the CPU time that a process and its descendants have used, user and system."""
     total = 0
     for member in family(pid):

@@ -1,0 +1,59 @@
+"""Who was accepted and when, read from a mosquitto's growing log every millisecond.
+
+mosquitto writes a line the moment it accepts a client, unbuffered, and stamps whole seconds
+only. So the moments are those at which a thread of ours finds the line: later than the
+CONNACK by a millisecond or so, a few where the machine is busy.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from pathlib import Path
+from typing import Self
+
+#: Seconds between two looks at the log.
+LOOK_INTERVAL = 0.001
+_CONNECTED = re.compile(rb"New client connected from \S+ as (.+) \(p\d")
+_LISTENS = b"Opening ipv4 listen socket"
+
+
+class StormLog:
+    """Follows the log of one broker over all its restarts. A context manager reads it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._follow)
+        #: `time.monotonic()` of each CONNACK that accepts, and the Client Identifier.
+        self.accepted: list[tuple[float, bytes]] = []
+        #: `time.monotonic()` of each start of the listener.
+        self.listens_at: list[float] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def clients_since(self, moment: float) -> int:
+        """Return how many different clients were accepted since then."""
+        return len({client for at, client in list(self.accepted) if at >= moment})
+
+    def _follow(self) -> None:
+        rest = b""
+        with self._path.open("rb", buffering=0) as log:
+            while not self._over.wait(LOOK_INTERVAL):
+                if data := log.read():
+                    *lines, rest = (rest + data).split(b"\n")
+                    self._take(lines, time.monotonic())
+
+    def _take(self, lines: list[bytes], now: float) -> None:
+        for line in lines:
+            if match := _CONNECTED.search(line):
+                self.accepted.append((now, match[1]))
+            elif _LISTENS in line:
+                self.listens_at.append(now)
