@@ -6,15 +6,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.orm import Session
 
-from database.models import ConfigVersion, Connection
+from database.models import ConfigVersion, Connection, ConnectionEvent
 from database.words import ConnectionState as State
 from database.words import WorkerState
 from tests.support.mosquitto import Mosquitto
@@ -45,23 +46,23 @@ class Subject:
         return self.stage.health(self.name)["connections"][0]  # type: ignore[no-any-return]
 
     def wait(
-        self, state: State, reason: str | None = None, seconds: float = TOLD_WITHIN
+        self, state: State | None, reason: str | None = None, seconds: float = TOLD_WITHIN
     ) -> dict[str, Any]:
-        """Wait until health tells this state, and this reason if given, and return its words."""
+        """Wait until health tells this state and this reason, where given; return its words."""
 
         def arrived() -> bool:
             said = self.told()
-            return said["state"] == state and reason in (None, said["reason_code"])
+            return state in (None, said["state"]) and reason in (None, said["reason_code"])
 
         deadline = time.monotonic() + seconds
         while not arrived():
-            words = f"{self.name} not {state} {reason or ''} within {seconds:g} s"
+            words = f"{self.name} not {state or ''} {reason or ''} within {seconds:g} s"
             assert time.monotonic() < deadline, f"{words}: {self.told()}; {self.events()}"
             time.sleep(LOOK_INTERVAL)
         return self.told()
 
     def seconds_until(
-        self, state: State, reason: str | None = None, seconds: float = TOLD_WITHIN
+        self, state: State | None, reason: str | None = None, seconds: float = TOLD_WITHIN
     ) -> float:
         """Return how long it takes until health tells this."""
         started = time.monotonic()
@@ -75,6 +76,16 @@ class Subject:
     def events(self) -> list[tuple[str, str]]:
         """Return (state, reason code) of each event, oldest first."""
         return events(self.stage.engine, self.id)
+
+    def last(self, reason: str) -> datetime:
+        """Return when this reason last ended or began something. Raises AssertionError."""
+        event = ConnectionEvent
+        wanted = (event.connection_id == self.id, event.reason_code == reason)
+        with self.stage.engine.connect() as transaction:
+            at = transaction.scalar(select(func.max(event.id)).where(*wanted))
+            moment = transaction.scalar(select(event.at).where(event.id == at))
+        assert moment is not None, (reason, self.events())
+        return moment
 
     def change(self, **columns: Any) -> None:
         """Edit the record as the web does."""
