@@ -1,0 +1,41 @@
+"""What a broker's CONNACK and DISCONNECT say, and where they send us."""
+
+from __future__ import annotations
+
+import pytest
+
+from database.reasons import explain
+from mqttworker.core.answers import connack_cause, disconnect_cause
+from tests.support import packets
+
+ELSEWHERE = packets.text("b.example:8883")
+REFERENCE = bytes([len(ELSEWHERE) + 1, 0x1C]) + ELSEWHERE
+
+
+@pytest.mark.parametrize(("code", "reason"), [(0x9C, "use_another_server"), (0x9D, "server_moved")])
+def test_the_server_to_use_instead_is_named(code: int, reason: str) -> None:
+    for why in (
+        connack_cause(bytes([0, code]) + REFERENCE, "5"),
+        disconnect_cause(bytes([code]) + REFERENCE),
+    ):
+        assert why is not None
+        assert (why.code, why.raw_code) == (reason, code)
+        assert "b.example:8883" in explain(why.code, why.detail)
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [b"", b"\0", b"\x05\x1c\xff", b"\x03\x1c\0\x09", b"\x02\x24\x01", b"\xff\xff\xff\xff\xff"],
+)
+def test_a_missing_or_broken_reference_does_not_cost_the_reason(tail: bytes) -> None:
+    why = connack_cause(b"\0\x9d" + tail, "5")
+    assert why is not None
+    assert why.code == "server_moved"
+    assert "server" not in why.detail
+    assert disconnect_cause(b"\x9d" + tail).code == "server_moved"
+
+
+def test_an_old_broker_has_no_properties() -> None:
+    why = connack_cause(b"\0\x05", "3.1.1")
+    assert why is not None
+    assert why.code == "not_authorized"
