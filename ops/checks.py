@@ -41,10 +41,10 @@ def test(arguments: list[str]) -> int:
     """Install what the tests use, then run pytest with `arguments`; return its exit status."""
     system_packages.provide()
     python = virtual_environment.ensure("dev")
-    return _run(python, ["pytest", *_distribution(arguments), *arguments], _scrubbed())
+    return _run(python, ["pytest", *distribution(arguments), *arguments], _scrubbed())
 
 
-def _distribution(arguments: list[str]) -> list[str]:
+def distribution(arguments: list[str]) -> list[str]:
     """Return the options that spread tests over processes; `-n` in `arguments` changes them."""
     if TERMINAL_OPTIONS & set(arguments):
         return []

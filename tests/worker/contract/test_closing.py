@@ -75,6 +75,7 @@ def _server_context(certificates: Certificates) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("unsent", [0, 20_000_000])
 @pytest.mark.parametrize("with_tls", [False, True])
 def test_a_frozen_broker_does_not_hold_the_goodbye_up(
