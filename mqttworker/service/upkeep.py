@@ -43,6 +43,7 @@ class Upkeep:
         "_is_greeting",
         "_me",
         "_name",
+        "_own",
         "_ping",
         "_post",
         "_register",
@@ -66,6 +67,8 @@ class Upkeep:
         self._corrected_at = float("-inf")
         self._spec: ConnectionSpec | None = None
         self._watched: tuple[str, ...] = ()
+        #: What takes a message on each of our own topics.
+        self._own: dict[str, Callable[[InboundMessage], None]] = {}
         #: Set while a session is looked after.
         self._session: Session | None = None
         self._ping: self_ping.SelfPing | None = None
@@ -80,6 +83,7 @@ class Upkeep:
         self._spec = spec
         self._watched = () if self._is_plain else spec.watched_topics
         self._is_greeting = not self._is_plain
+        self._own = {} if self._is_plain else self._takers(spec)
         return self._watched
 
     def begin(self, session: Session) -> None:
@@ -136,19 +140,22 @@ class Upkeep:
 
     def take(self, message: InboundMessage) -> bool:
         """Note a message on one of our own topics; return whether it is ours alone."""
-        spec, topic = self._spec, message.topic
-        if spec is None or topic is None or self._is_plain:
+        take = self._own.get(message.topic) if message.topic else None
+        if take is None:
             return False
-        if topic == spec.ping_topic:
-            self._take_ping(message.payload)
-            return True
-        if topic == spec.who_topic:
-            self._take_name(message)
-        elif topic == spec.status_topic:
-            self._take_status(spec, message.payload)
-        return topic in self._watched
+        take(message)
+        return message.topic in self._watched or take == self._take_ping
 
     # --- pieces
+
+    def _takers(self, spec: ConnectionSpec) -> dict[str, Callable[[InboundMessage], None]]:
+        status = spec.status_topic if spec.announce_who else None
+        takers = (
+            (status, self._take_status),
+            (spec.who_topic, self._take_name),
+            (spec.ping_topic, self._take_ping),
+        )
+        return {topic: take for topic, take in takers if topic}
 
     def _forget(self) -> None:
         self._session = self._ping = self._rival = self._correct_at = self.round_trip_ms = None
@@ -169,10 +176,11 @@ class Upkeep:
         elif self._register.is_rival(found):
             self._rival = found
 
-    def _take_status(self, spec: ConnectionSpec, payload: bytes) -> None:
+    def _take_status(self, message: InboundMessage) -> None:
+        if self._spec is None or message.payload == self._spec.online_payload.encode():
+            return
         # Before we are greeted, `online` is still on its way.
-        is_wrong = payload != spec.online_payload.encode()
-        if is_wrong and self._session is not None and not self._is_greeting:
+        if self._session is not None and not self._is_greeting:
             self._correct_at = max(self._clock.now(), self._corrected_at + CORRECTION_GAP)
             self._post(events.Due())
 
@@ -197,8 +205,8 @@ class Upkeep:
             payload = f"{self._me.boot_id} {number}".encode()
             self._session.publish(OutboundMessage(self._spec.ping_topic, payload, qos=1), _ignore)
 
-    def _take_ping(self, payload: bytes) -> None:
-        boot_id, _, number = payload.decode("ascii", "replace").partition(" ")
+    def _take_ping(self, message: InboundMessage) -> None:
+        boot_id, _, number = message.payload.decode("ascii", "replace").partition(" ")
         if self._ping is None or boot_id != self._me.boot_id or not number.isdecimal():
             return
         was_missed = self._ping.misses > 0
