@@ -57,6 +57,8 @@ def _scrubbed() -> dict[str, str]:
     """Return the environment without the product's settings: tests choose their own."""
     away = ("HAWSER_", "PYTEST_ADDOPTS", "PYTHONPATH", "PYTHONHOME")
     values = {name: value for name, value in os.environ.items() if not name.startswith(away)}
+    # All processes must see the cases of a set in one order.
+    values.setdefault("PYTHONHASHSEED", "0")
     # Debian keeps mosquitto where only root's PATH looks.
     values["PATH"] = os.pathsep.join([values.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
     return values
