@@ -17,7 +17,7 @@ from mqttworker.adapters.failures import (
 )
 from mqttworker.adapters.gmqtt_client import BrokerClient, NotSentError, PacketReader
 from mqttworker.adapters.hub_loop import HubLoop
-from mqttworker.adapters.tls import ContextCache, UnusableTLSError, peer_certificate
+from mqttworker.adapters.tls import ContextCache, UnusableTLSError, is_given_up, peer_certificate
 from mqttworker.adapters.turns import Turns
 from mqttworker.core import answers, packets
 from mqttworker.core.cause import Cause, cause
@@ -174,9 +174,9 @@ class BrokerSession:
         # One for each address that was tried; a socket that closed has forgotten its own.
         readers: list[PacketReader] = []
         transport = await dial(self._spec, context, make_reader, self._enter)
-        was_open = not transport.is_closing()
+        had_failed = is_given_up(transport)
         await client.start(transport, readers[-1], self._end)
-        if tls and was_open and transport.is_closing():
+        if tls and is_given_up(transport) and not had_failed:
             raise SessionEndedError(undone_cause())
         certificate = peer_certificate(transport) if tls else None
         await self._wait()

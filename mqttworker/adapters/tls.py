@@ -105,3 +105,12 @@ def _read_certificate(der: bytes) -> Certificate | None:
         return Certificate(found.subject.rfc4514_string(), found.not_valid_after_utc)
     except ValueError:
         return None
+
+
+def is_given_up(transport: asyncio.Transport) -> bool:
+    """Whether the socket below a TLS transport has failed.
+
+    `is_closing` of such a transport says only whether we closed it.
+    """
+    raw = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+    return raw is None or raw.is_closing()
