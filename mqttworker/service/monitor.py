@@ -50,7 +50,7 @@ class Monitor:
 
     def sweep(self) -> None:
         """Reconcile once. Without the database, what runs goes on as it is."""
-        self._check_all()
+        self.check_all()
         try:
             # In this order: a wish that comes in between is seen by the next poll.
             self._version = in_thread(self._wishes.config_version)
@@ -94,7 +94,27 @@ class Monitor:
         if self.managers.get(connection_id) is manager:
             del self.managers[connection_id]
 
-    def _check_all(self) -> None:
+    def check_all(self) -> None:
+        """Free every connection that does not move by itself."""
         now = self._context.clock.now()
-        for manager in self.managers.values():
-            manager.check(now)
+        for manager in list(self.managers.values()):
+            if manager.greenlet is not None and manager.greenlet.dead:
+                self._replace(manager)
+            else:
+                manager.check(now)
+
+    def _replace(self, manager: MQTTConnectionManager) -> None:
+        """Start a connection afresh whose greenlet met an error of ours and died."""
+        connection_id = manager.record.connection_id
+        error = type(manager.greenlet.exception).__name__ if manager.greenlet else ""
+        log.error(
+            "the greenlet of a connection died, starting it afresh",
+            connection=manager.record.name,
+            connection_id=connection_id,
+            error=error,
+        )
+        manager.abort()
+        del self.managers[connection_id]
+        record = self._running.pop(connection_id, None)
+        if record is not None:
+            self._start(record, cause("internal_error", error=error))

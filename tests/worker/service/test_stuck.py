@@ -1,0 +1,145 @@
+"""The monitor frees what nothing else would move: no record waits for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import gevent
+import pytest
+from sqlalchemy import Engine
+
+from database.words import ConnectionState as State
+from mqttworker.adapters.fake_broker import FakeBroker
+from mqttworker.adapters.fake_transport import FakeTransport
+from mqttworker.core.cause import cause
+from mqttworker.core.life import CONNECT_SLACK
+from mqttworker.core.limiter import ConnectLimiter
+from mqttworker.core.plan import Plan
+from mqttworker.core.spec import ConnectionSpec, Record
+from mqttworker.core.who import Who
+from mqttworker.ports.store import Store
+from mqttworker.service import doors
+from mqttworker.service.context import Clock, Context
+from mqttworker.service.doors import Doors
+from mqttworker.service.fleet import Fleet
+from mqttworker.service.journal import Journal
+from mqttworker.service.manager import OVERDUE, MQTTConnectionManager
+from mqttworker.service.monitor import Monitor
+from tests.worker.service.worker import ONE_DATABASE
+
+pytestmark = ONE_DATABASE
+
+SPEC = ConnectionSpec(7, "fake.example", 1883, "site_88_host", protocol="5", connect_timeout_s=0.5)
+RECORD = Record(7, "plant", 1, SPEC)
+
+
+class Faulty(FakeTransport):
+    """Breaks a promise now and then."""
+
+    raises = 0
+    answers_knocks = True
+
+    def open(self, *args: Any, **options: Any) -> Any:
+        """Begin to connect, or raise."""
+        if self.raises:
+            self.raises -= 1
+            msg = "a fault of our own"
+            raise RuntimeError(msg)
+        return super().open(*args, **options)
+
+    def knock(self, spec: ConnectionSpec, answer: Callable[[bool], object]) -> None:
+        """Answer, or never."""
+        if self.answers_knocks:
+            super().knock(spec, answer)
+
+
+class Scene:
+    """A monitor with one connection to a broker in memory; its journal is not written."""
+
+    def __init__(self, engine: Engine) -> None:
+        store = Store(engine, boot_id="boot", hostname="host")
+        self.broker = FakeBroker()
+        self.transport = Faulty(self.broker)
+        #: Seconds that our clock is ahead of the real one.
+        self.ahead = 0.0
+        clock = Clock(lambda: Clock().now() + self.ahead)
+        context = Context(
+            self.transport,
+            Journal(store.facts, lambda: None),
+            Fleet(ConnectLimiter(400), clock.now),
+            lambda: True,
+            Doors(self.transport),
+            Who("host-1", "host", 1, "boot"),
+            clock=clock,
+        )
+        self.monitor = Monitor(store.wishes, context, 30.0)
+
+    def start(self) -> None:
+        self.monitor.apply(Plan(start=(RECORD,)), cause("enabled"))
+
+    @property
+    def manager(self) -> MQTTConnectionManager:
+        return self.monitor.managers[7]
+
+    def wait(self, state: State, seconds: float = 5.0) -> None:
+        with gevent.Timeout(seconds, AssertionError(f"not {state}")):
+            while self.manager.state is not state:
+                gevent.sleep(0.01)
+
+
+@pytest.fixture
+def scene(engine: Engine) -> Iterator[Scene]:
+    made = Scene(engine)
+    yield made
+    for manager in list(made.monitor.managers.values()):
+        manager.stop(cause("worker_shutdown"))
+        if manager.greenlet is not None:
+            manager.greenlet.join(5.0)
+
+
+def test_a_connection_whose_greenlet_died_is_started_afresh(scene: Scene) -> None:
+    scene.transport.raises = 1
+    scene.start()
+    dead = scene.manager
+    assert dead.greenlet is not None
+    dead.greenlet.join(5.0)
+    assert scene.manager is dead
+    scene.monitor.check_all()
+    scene.wait(State.CONNECTED)
+    assert scene.manager is not dead
+    scene.monitor.apply(Plan(stop=(7,)), cause("disabled"))
+    gevent.sleep(0.1)
+    assert scene.monitor.managers == {}
+
+
+def test_a_session_that_ended_without_a_word_is_lost(scene: Scene) -> None:
+    scene.start()
+    scene.wait(State.CONNECTED)
+    scene.manager.abort()
+    scene.monitor.check_all()
+    scene.wait(State.BACKOFF)
+
+
+def test_a_knock_that_is_never_answered_holds_nobody_up(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "ANSWER_TIMEOUT", 0.1)
+    scene.start()
+    scene.wait(State.CONNECTED)
+    scene.transport.answers_knocks = False
+    scene.broker.kick("site_88_host")
+    scene.wait(State.BACKOFF)
+
+
+def test_a_try_that_never_ends_is_given_up_and_repeated(scene: Scene) -> None:
+    silent = replace(SPEC, connect_timeout_s=1000.0)
+    scene.broker.freeze()
+    scene.monitor.apply(Plan(start=(replace(RECORD, spec=silent),)), cause("enabled"))
+    gevent.sleep(0.05)
+    assert scene.manager.state is State.CONNECTING
+    # The machine was suspended: the greenlet's own timer is late, the monitor is not.
+    scene.ahead = 1000.0 + CONNECT_SLACK + OVERDUE + 1.0
+    scene.monitor.check_all()
+    scene.wait(State.BACKOFF)
