@@ -146,6 +146,8 @@ class CommandResult(Base):
     __tablename__ = "command_result"
 
     command_id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=False)
+    #: The worker process that took it; if that is gone, nobody will finish it.
+    boot_id: Mapped[str | None] = mapped_column(Text)
     state: Mapped[CommandState] = mapped_column(Word(CommandState))
     #: What the kind yields, for example the timed steps of a test.
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
