@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,16 @@ from tests.faults import figures
 from tests.faults.oracle import Oracle
 from tests.faults.stage import Stage
 from tests.support import mosquitto as mosquitto_module
+from tests.support import nameserver
 from tests.support.databases import Databases
 from tests.support.mosquitto import Mosquitto
+from tests.support.nameserver import NameServer
 from webapp.app import create_app
 from webapp.settings import WebSettings
 from webapp.store import db
 
+#: How long the worker's look-ups wait for an answer, seconds; 30 is the most there is.
+RESOLVER_TIMEOUT = 30 if figures.LONG else 6
 #: Row, what was measured, the figure, its unit.
 Note = Callable[[str, str, float, str], None]
 
@@ -38,18 +43,32 @@ def stage(tmp_path_factory: pytest.TempPathFactory, sqlite_databases: Databases)
         pytest.skip("mosquitto is not installed (Debian: mosquitto)")
     encryption.configure([ENCRYPTION_KEY])
     directory = tmp_path_factory.mktemp("stage")
-    with sqlite_databases.migrated() as url, Mosquitto(directory) as mosquitto:
+    with (
+        sqlite_databases.migrated() as url,
+        Mosquitto(directory) as mosquitto,
+        _name_server(directory) as names,
+    ):
         app = create_app(_web_settings(directory, url))
         engine = make_engine(url)
         made = Stage(directory, _environment(directory, url), engine, app)
         try:
-            made.start(mosquitto)
+            made.start(mosquitto, names)
             yield made
         finally:
             made.worker.child.stop()
             engine.dispose()
             with app.app_context():
                 db.engine.dispose()
+
+
+@contextmanager
+def _name_server(directory: Path) -> Iterator[NameServer | str]:
+    """Yield a name server for the worker, or why there is none."""
+    if reason := nameserver.why_not():
+        yield reason
+        return
+    with NameServer(directory, timeout=RESOLVER_TIMEOUT) as names:
+        yield names
 
 
 def _web_settings(directory: Path, url: str) -> WebSettings:

@@ -19,6 +19,7 @@ from database.models import ConfigVersion, Connection, ConnectionEvent
 from database.words import ConnectionState as State
 from database.words import WorkerState
 from tests.support.mosquitto import Mosquitto
+from tests.support.nameserver import NameServer
 from tests.support.process import Child
 from tests.worker.service.worker import ROOT, WorkerProcess, add, change, events, status
 
@@ -103,16 +104,24 @@ class Stage:
         self.worker = WorkerProcess(directory, environment, engine)
         self.neighbours = tuple(f"neighbour-{number}" for number in range(NEIGHBOURS))
         self.mosquitto: Mosquitto
+        #: Where the worker looks names up; None where it cannot have a server of its own.
+        self.names: NameServer | None = None
+        self.no_names = ""
         self._log = directory / "worker.log"
         self._environment = environment
         self._app = app
         self._number = 0
 
-    def start(self, mosquitto: Mosquitto, prefix: Sequence[str] = ()) -> None:
-        """Start the worker, `prefix` before its command, and return when all are connected."""
+    def start(self, mosquitto: Mosquitto, names: NameServer | str) -> None:
+        """Start the worker and return when all are connected; `names` or why there are none."""
         self.mosquitto = mosquitto
+        if isinstance(names, NameServer):
+            self.names = names
+        else:
+            self.no_names = names
         for name in self.neighbours:
             add(self.engine, name, mosquitto.port, username="u", password=CANARY)
+        prefix = self.names.prefix if self.names else []
         command = [*prefix, sys.executable, "-m", "mqttworker"]
         self.worker.child = Child(command, self._log, env=self._environment, cwd=ROOT)
         self.worker.wait_until_worker(WorkerState.RUNNING)
