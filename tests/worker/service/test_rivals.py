@@ -1,4 +1,4 @@
-"""A second client with our client id is told from a broker that restarts."""
+"""What looks like a second client with our client id, and what is one (see tests/faults too)."""
 
 from __future__ import annotations
 
@@ -8,31 +8,11 @@ from functools import partial
 
 from sqlalchemy import Engine
 
-from database.reasons import explain
 from database.words import ConnectionState as State
 from tests.conftest import HOSTNAME
 from tests.support.mosquitto import Mosquitto
 from tests.support.observer import Observer
-from tests.worker.service.worker import ONE_DATABASE, WorkerProcess, add, events, states, status
-
-
-@ONE_DATABASE
-def test_a_rival_that_keeps_coming_back_is_named_and_left_alone(
-    engine: Engine, mosquitto: Mosquitto, worker: WorkerProcess
-) -> None:
-    add(engine, "plant", mosquitto.port)
-    add(engine, "other", mosquitto.port)
-    worker.start()
-    worker.wait_for_states({"plant": State.CONNECTED, "other": State.CONNECTED})
-    with Observer(mosquitto.port, ("x",), client_id=f"plant_{HOSTNAME}") as rival:
-        worker.wait_for_states({"plant": State.COOLDOWN}, seconds=40.0)
-        takeovers = len(rival.lost_at)
-    assert takeovers <= 3
-    row = status(engine, "plant")
-    assert row.reason_code == "duplicate_client_id"
-    assert f"plant_{HOSTNAME}" in explain(row.reason_code, row.detail)
-    assert (row.next_attempt_at - row.since).total_seconds() >= 59
-    assert states(engine)["other"] is State.CONNECTED
+from tests.worker.service.worker import ONE_DATABASE, WorkerProcess, add, events, status
 
 
 @ONE_DATABASE
