@@ -45,6 +45,9 @@ REASONS: dict[str, Reason] = {
     "operator_reconnect": Reason(
         "An operator asked for a reconnect.", "reconnect asked for", origin=_O
     ),
+    "operator_test": Reason(
+        "An operator tests the connection with its own client id.", "being tested", origin=_O
+    ),
     "worker_start": Reason("The worker started.", "worker started", origin=_W),
     "worker_shutdown": Reason("The worker is stopping.", "worker stopping", origin=_W),
     "worker_died": Reason(

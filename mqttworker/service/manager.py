@@ -19,6 +19,7 @@ from mqttworker.ports.journal import Status, Traffic
 from mqttworker.ports.transport import InboundMessage, Session
 from mqttworker.service.chronicle import Chronicle
 from mqttworker.service.context import Context
+from mqttworker.service.pause import Pause
 from mqttworker.service.upkeep import Upkeep
 
 #: How long `offline` may wait for its PUBACK, seconds. Without it the will says the same.
@@ -41,6 +42,7 @@ class MQTTConnectionManager:
         "_life",
         "_next_record",
         "_on_over",
+        "_pause",
         "_session",
         "_start_why",
         "_upkeep",
@@ -61,6 +63,7 @@ class MQTTConnectionManager:
         self._context = context
         self._on_over = on_over
         self._next_record: Record | None = None
+        self._pause: Pause | None = None
         self._life = _new_life(record, float("-inf"))
         self._inbox: SimpleQueue[tuple[int | None, events.Event]] = SimpleQueue()
         self._session: Session | None = None
@@ -91,16 +94,29 @@ class MQTTConnectionManager:
     def stop(self, why: Cause) -> None:
         """End the life: `offline`, DISCONNECT, over."""
         self._next_record = None
+        if self._pause is not None:
+            self._pause.stopped_by = why
+            self._pause.is_over.set()
         self.post(events.Stop(why))
 
     def update(self, record: Record) -> None:
         """Stop the present session and live on as `record`."""
         self._next_record = record
-        self.post(events.Stop(cause("config_changed")))
+        if self._pause is None:
+            self.post(events.Stop(cause("config_changed")))
+
+    def pause(self, why: Cause) -> Pause:
+        """Stop the present session; live on when the pause that is returned is over."""
+        self._next_record = self._next_record or self.record
+        self._pause = Pause(why)
+        self.post(events.Stop(why))
+        return self._pause
 
     def touch(self, record: Record) -> None:
         """Take note of an edit that needs no reconnect."""
         self.record = record
+        if self._pause is not None:
+            self._next_record = record
         self._note(None)
 
     def post(self, event: events.Event) -> None:
@@ -136,17 +152,31 @@ class MQTTConnectionManager:
         while True:
             while not self._life.is_over:
                 self._handle(self._next_event())
+            why = self._sit_out_pause()
             if self._next_record is None:
                 break
-            self._begin_again(self._next_record)
+            self._begin_again(self._next_record, why)
         self._on_over(self)
 
-    def _begin_again(self, record: Record) -> None:
+    def _sit_out_pause(self) -> Cause:
+        """Return why the life goes on that may follow."""
+        if self._pause is None:
+            return cause("config_changed")
+        self._pause.rests.set()
+        self._pause.is_over.wait()
+        pause, self._pause = self._pause, None
+        if pause.stopped_by is not None and self._next_record is None:
+            # What it stopped for is not why it ends.
+            self._life = _new_life(self.record, self._life.tried_at)
+            self._handle(events.Stop(pause.stopped_by))
+        return pause.why
+
+    def _begin_again(self, record: Record, why: Cause) -> None:
         self.record, self._next_record = record, None
         self._life = _new_life(record, self._life.tried_at)
         self._chronicle = Chronicle(self._context.clock)
         self._upkeep = Upkeep(record.name, self._context.me, self._context.clock, self.post)
-        self._handle(events.Start(cause("config_changed"), record.flaw))
+        self._handle(events.Start(why, record.flaw))
 
     def _next_event(self) -> events.Event:
         try:

@@ -20,6 +20,7 @@ from mqttworker.adapters.watchdog import end_now
 from mqttworker.core.cause import cause
 from mqttworker.core.limiter import ConnectLimiter
 from mqttworker.ports.store import Store
+from mqttworker.service.commands import COMMAND_INTERVAL, CommandRunner
 from mqttworker.service.context import Clock, Context
 from mqttworker.service.doors import Doors
 from mqttworker.service.fleet import Fleet
@@ -30,6 +31,7 @@ from mqttworker.service.journal import Journal
 from mqttworker.service.lease import CHECK_INTERVAL, LEASE_INTERVAL, LeaseKeeper
 from mqttworker.service.monitor import Monitor
 from mqttworker.service.orphan import LOOK_INTERVAL, OrphanCare
+from mqttworker.service.testing import Tester
 from mqttworker.service.threads import in_thread
 from mqttworker.service.vitals import Vitals
 from mqttworker.settings import WorkerSettings
@@ -78,6 +80,12 @@ class MQTTService:
         )
         self._monitor = Monitor(self._store.wishes, context, settings.monitor_interval)
         self._housekeeping = Housekeeping(self._store, self._monitor, self._transport)
+        managers = self._monitor.managers
+        self._commands = CommandRunner(
+            self._store.commands,
+            lambda connection_id: managers.get(connection_id or 0),
+            Tester(self._transport, settings.hostname, lambda: list(managers.values())),
+        )
         self._heartbeat = Heartbeat(
             self._store.presence, identity, lambda: list(self._monitor.managers.values())
         )
@@ -127,6 +135,7 @@ class MQTTService:
         started = self._clock.now()
         was_running = self._heartbeat.state is WorkerState.RUNNING
         self._helpers.end()
+        self._commands.end()
         connections = len(self._monitor.managers)
         if self._failure:
             self._drop_connections()
@@ -158,9 +167,11 @@ class MQTTService:
         self._helpers.spawn("monitor", self._monitor.monitor_connections)
         poll = self._settings.config_poll_interval
         self._helpers.every("configuration", poll, self._monitor.poll_config)
+        self._helpers.every("commands", COMMAND_INTERVAL, self._commands.poll)
         for name, interval, work in (
             ("traffic", TRAFFIC_INTERVAL, self._housekeeping.write_traffic),
             ("clean-up", CLEAN_INTERVAL, self._housekeeping.clean),
+            ("clean-up of commands", CLEAN_INTERVAL, self._commands.prune),
         ):
             self._helpers.every(name, interval, work, at_once=False)
         log.info("running")

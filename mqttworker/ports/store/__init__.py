@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
+from mqttworker.ports.store.commands import Commands, Order
 from mqttworker.ports.store.facts import Facts, LeaseLostError
 from mqttworker.ports.store.presence import Presence
 from mqttworker.ports.store.pruning import Pruning
 from mqttworker.ports.store.wishes import Wishes
 
-__all__ = ["Facts", "LeaseLostError", "Presence", "Pruning", "Store", "Wishes"]
+__all__ = ["Commands", "Facts", "LeaseLostError", "Order", "Presence", "Pruning", "Store", "Wishes"]
 
 
 class Store:
@@ -24,3 +25,4 @@ class Store:
         self.facts = Facts(engine, boot_id)
         self.pruning = Pruning(engine)
         self.presence = Presence(engine, boot_id)
+        self.commands = Commands(engine, boot_id)
