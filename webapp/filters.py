@@ -23,6 +23,8 @@ def configure(app: Flask) -> None:
         iso=health.timestamp,
         plain_time=plain_time,
         preview=facts.preview,
+        percent=texts.percent,
+        duration=texts.duration,
     )
     app.jinja_env.globals.update(
         version=VERSION,

@@ -14,7 +14,8 @@ from flask import Response, current_app, jsonify, request
 from markupsafe import Markup
 
 from database.models import Connection
-from webapp import accounts, overview, store, texts, verdict
+from webapp import accounts, history, overview, store, texts, verdict
+from webapp.history import Ribbon
 from webapp.overview import Item, Picture
 
 #: Rows that the dashboard shows at most.
@@ -35,12 +36,14 @@ def worst(items: Iterable[Item]) -> list[Item]:
 
 def dashboard_parts(found: Picture) -> dict[str, Markup]:
     """Return the dashboard's parts by element id."""
+    items = worst(found.items)
     return _render(
         "parts/dashboard.html",
         ("banner", "verdict", "counts", "worst", "worker"),
         picture=found,
         judged=verdict.judge(found),
-        items=worst(found.items),
+        items=items,
+        ribbons=ribbons(found, items),
         limit=WORST,
         order=texts.WORST_FIRST,
         editor=accounts.may_edit(),
@@ -50,16 +53,30 @@ def dashboard_parts(found: Picture) -> dict[str, Markup]:
 def row_parts(found: Picture) -> dict[str, Markup]:
     """Return the parts of list rows by element id."""
     parts = {"banner": banner(found)}
+    days = ribbons(found, found.items)
     for item in found.items:
-        cells = _render("parts/row.html", ("state", "reason", "since"), item=item)
+        names = ("state", "reason", "since", "day")
+        cells = _render("parts/row.html", names, item=item, ribbon=days[item.id])
         parts.update({f"{name}-{item.id}": html for name, html in cells.items()})
     return parts
 
 
 def detail_parts(found: Picture) -> dict[str, Markup]:
     """Return the parts of the details page by element id."""
-    now = _render("parts/details.html", ("now",), item=found.items[0])
+    now = _render("parts/details.html", ("now", "past"), item=found.items[0], spans=past(found))
     return {"banner": banner(found), **now}
+
+
+def ribbons(found: Picture, items: Iterable[Item]) -> dict[int, Ribbon]:
+    """Return the last day of each of `items`: of those that are shown, no more."""
+    with store.reading() as transaction:
+        return history.day(transaction, found, items)
+
+
+def past(found: Picture) -> list[Ribbon]:
+    """Return the ribbons of the one connection of `found`."""
+    with store.reading() as transaction:
+        return history.all_spans(transaction, found, found.items[0])
 
 
 def answer(found: Picture, parts: Mapping[str, str]) -> Response:

@@ -49,6 +49,11 @@ class Item:
     raw_code: int | None
     since: datetime | None
     connected_since: datetime | None
+    #: When the last session was lost, or the first try failed; None while there is a session.
+    down_since: datetime | None
+    #: The stored state, whoever wrote it, and since when there is a session or none.
+    held_state: str | None
+    held_since: datetime | None
     attempt: int
     next_attempt_at: datetime | None
     #: Whether the live worker runs this very revision of the record.
@@ -142,6 +147,7 @@ def _statement() -> Any:
         columns.json_object(status.detail),
         columns.time(status.since),
         columns.time(status.connected_since),
+        columns.time(status.down_since),
         columns.time(status.next_attempt_at),
         columns.time(status.last_message_at),
         columns.raw(status.client_id).label("client_id_used"),
@@ -181,6 +187,9 @@ def _item(row: Row[Any], worker: Worker | None, hostname: str) -> Item:
         raw_code=row.raw_code if known else None,
         since=since,
         connected_since=row.connected_since if known else None,
+        down_since=row.down_since if known else None,
+        held_state=row.state,
+        held_since=row.connected_since or row.down_since,
         attempt=(row.attempt or 0) if known else 0,
         next_attempt_at=row.next_attempt_at if known else None,
         applied=known and row.applied_revision == row.revision,

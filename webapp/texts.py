@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from database.words import ConnectionState as S
 
 PRODUCT = "Hawser"
@@ -88,6 +90,24 @@ def sentence(text: str) -> str:
 def count(number: int, noun: str) -> str:
     """`1 connection`, `2 connections`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def percent(value: float) -> str:
+    """Return a percentage; anything short of everything is less than 100 %."""
+    return "100 %" if value >= 100 else f"{math.floor(value * 100) / 100:.2f} %"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in its two largest units: `3 d 4 h`, `12 min 5 s`."""
+    left = max(1, round(seconds))
+    words = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        number, left = divmod(left, size)
+        if number:
+            words.append(f"{number} {unit}")
+        elif words:
+            break
+    return " ".join(words[:2])
 
 
 def rank(state: str) -> int:

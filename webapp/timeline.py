@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 
 from sqlalchemy import ColumnElement, ScalarSelect, Select, func, null, select
@@ -131,12 +132,10 @@ def conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
         yield _event.state == ConnectionState(wanted.state)
 
 
-def first_since(seconds: float) -> ScalarSelect[Any]:
-    """Select the id of the first event of the last `seconds`, found in the index of times."""
-    started = database_now(-seconds - LATE)
-    return (
-        select(_event.id).where(_event.at >= started).order_by(_event.at).limit(1).scalar_subquery()
-    )
+def first_since(moment: datetime | ColumnElement[Any]) -> ScalarSelect[Any]:
+    """Select the id of the first event since `moment`, found in the index of times."""
+    first = select(_event.id).where(_event.at >= moment).order_by(_event.at)
+    return first.limit(1).scalar_subquery()
 
 
 def reasons_of(transaction: Transaction, wanted: Filter) -> dict[str, str]:
@@ -154,7 +153,7 @@ def reasons_of(transaction: Transaction, wanted: Filter) -> dict[str, str]:
 def _bottom(wanted: Filter) -> ScalarSelect[Any]:
     """Select the lowest id that can matter."""
     if wanted.seconds is not None:
-        return first_since(wanted.seconds)
+        return first_since(database_now(-wanted.seconds - LATE))
     oldest = select(func.min(_event.id))
     if wanted.connection:
         oldest = oldest.where(_event.connection_id == wanted.connection)

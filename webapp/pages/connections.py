@@ -106,7 +106,9 @@ class ConnectionView(BaseModelView):  # type: ignore[misc]
             found.reverse()
         size = page_size or self.page_size
         start = max(page, 0) * size
-        return len(found), found[start : start + size]
+        shown = found[start : start + size]
+        g.days = live.ribbons(g.picture, shown)
+        return len(found), shown
 
     # --- pages
 
