@@ -145,3 +145,8 @@ def packet_id_of(received: Packet) -> int:
 def disconnect_code(received: Packet) -> int:
     """Return the Reason Code of a DISCONNECT, 0 where none is written."""
     return received.body[0] if received.body else 0
+
+
+def reason_code(received: Packet) -> int:
+    """Return the Reason Code of an acknowledgement, 0 where none is written."""
+    return received.body[2] if len(received.body) > 2 else 0

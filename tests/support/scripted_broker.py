@@ -194,6 +194,8 @@ class ScriptedBroker:
                 return packets.acknowledgement(PacketType.PUBCOMP, identifier)
             case PacketType.PUBACK | PacketType.PUBREC | PacketType.PUBCOMP:
                 session.acknowledged.append((received.type, packet_reader.packet_id_of(received)))
+                if received.type is PacketType.PUBCOMP:
+                    session.completions.append(packet_reader.reason_code(received))
                 return b""
             case PacketType.DISCONNECT:
                 session.disconnect_code = packet_reader.disconnect_code(received)

@@ -31,6 +31,8 @@ class Session:
     pings: int = 0
     #: Acknowledgements that the client sent: (type, Packet Identifier).
     acknowledged: list[tuple[PacketType, int]] = field(default_factory=list)
+    #: Reason Code of each PUBCOMP that the client sent.
+    completions: list[int] = field(default_factory=list)
 
     def send(self, data: bytes) -> None:
         """Send raw bytes to the client."""

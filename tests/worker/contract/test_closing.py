@@ -76,7 +76,7 @@ def _server_context(certificates: Certificates) -> ssl.SSLContext:
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("unsent", [0, 20_000_000])
+@pytest.mark.parametrize("unsent", [0, 8_000_000])
 @pytest.mark.parametrize("with_tls", [False, True])
 def test_a_frozen_broker_does_not_hold_the_goodbye_up(
     open_try: OpenTry, certificates: Certificates, with_tls: bool, unsent: int
@@ -85,7 +85,8 @@ def test_a_frozen_broker_does_not_hold_the_goodbye_up(
     with DeafBroker(_server_context(certificates) if with_tls else None) as broker:
         attempt = open_try(spec_for(broker.port, tls=tls, online_payload="x" * unsent))
         attempt.opened()
-        assert 0.3 <= attempt.close(grace=0.3) < 0.6
+        # Behind so much unsent data `offline` would come too late; the will says the same.
+        assert (0.0 if unsent else 0.3) <= attempt.close(grace=0.3) < 0.6
 
 
 def test_a_loss_during_the_goodbye_ends_it(

@@ -126,7 +126,7 @@ def test_each_reason_code_of_5_has_its_reason(
     no_socket_left(scripted_broker)
 
 
-@pytest.mark.parametrize(("protocol", "code"), [("5", 0x77), ("3.1.1", 99)])
+@pytest.mark.parametrize(("protocol", "code"), [("5", 0xF7), ("3.1.1", 99)])
 def test_a_code_that_nobody_knows_is_still_a_refusal(
     scripted_broker: ScriptedBroker, open_try: OpenTry, protocol: str, code: int
 ) -> None:

@@ -11,8 +11,10 @@ from mqttworker.core.packets import (
     Frame,
     MalformedPacketError,
     PacketTooLargeError,
+    ViolationError,
     check_first_byte,
     next_frame,
+    speaks_tls,
 )
 
 LARGEST = 268_435_455  # bytes, four digits of seven bits
@@ -49,10 +51,10 @@ def test_a_valid_header_is_read_as_the_specification_says(
 
 
 @given(data=st.binary(max_size=12), at=st.integers(0, 3), limit=st.integers(0, LARGEST))
-def test_any_bytes_give_a_frame_or_one_of_two_errors(data: bytes, at: int, limit: int) -> None:
+def test_any_bytes_give_a_frame_or_a_violation(data: bytes, at: int, limit: int) -> None:
     try:
         frame = next_frame(data, at, limit)
-    except (MalformedPacketError, PacketTooLargeError):
+    except ViolationError:
         return
     if frame is not None:
         assert frame.first == data[at]
@@ -65,7 +67,7 @@ def test_the_first_byte_is_judged_as_the_specification_says(first: int) -> None:
     if first in VALID_FIRST:
         check_first_byte(first)
     else:
-        with pytest.raises(MalformedPacketError):
+        with pytest.raises(ViolationError):
             check_first_byte(first)
 
 
@@ -95,5 +97,31 @@ def test_a_remaining_length_of_five_bytes_is_malformed() -> None:
 
 @pytest.mark.parametrize("first", sorted(packets.CLIENT_ONLY))
 def test_what_only_a_client_may_send_is_malformed(first: int) -> None:
-    with pytest.raises(MalformedPacketError, match="must not come from a broker"):
+    with pytest.raises(ViolationError, match="must not come from a broker"):
         next_frame(bytes([first | 0x02 if first in {0x80, 0xA0} else first, 0]), 0, LARGEST)
+
+
+@pytest.mark.parametrize("data", [b"\x30\x80\x00", b"\xd0\x80\x80\x00", b"\x30\x85\x00abcde"])
+def test_a_remaining_length_that_takes_more_bytes_than_it_needs_is_malformed(data: bytes) -> None:
+    with pytest.raises(MalformedPacketError, match="than it needs"):
+        next_frame(data, 0, LARGEST)
+
+
+def test_a_bad_first_byte_is_not_waited_for() -> None:
+    with pytest.raises(MalformedPacketError):
+        next_frame(b"\x00\x80", 0, LARGEST)
+
+
+@pytest.mark.parametrize(
+    ("head", "is_tls"),
+    [
+        (b"\x15\x03\x01\x00\x02", True),
+        (b"\x16\x03\x03", True),
+        (b"\x16\x02", False),
+        (b"\x15", False),
+        (b"\x20\x02\x00\x00", False),
+    ],
+)
+def test_tls_is_told_by_its_first_bytes(head: bytes, is_tls: bool) -> None:
+    assert speaks_tls(head) is is_tls
+    assert speaks_tls(bytearray(head)) is is_tls
