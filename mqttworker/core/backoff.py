@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-#: Full jitter: the n-th wait is uniform over 0 .. min(CAP, BASE * 2**n).
+#: Full jitter: the wait is uniform over 0 .. top, and the top doubles from BASE to CAP.
 BACKOFF_BASE = 1.0  # seconds
 BACKOFF_CAP = 30.0  # seconds
 #: A session that lasted this long was stable; a shorter one counts as a failure.
@@ -27,6 +27,14 @@ ELSEWHERE = 30.0  # seconds
 def backoff(failures: int, draw: float) -> float:
     """Return the wait in seconds after `failures` failures in a row (1 or more)."""
     return draw * _doubling(failures - 1, BACKOFF_BASE, BACKOFF_CAP)
+
+
+def after_flap(failures: int, draw: float) -> float:
+    """Return the wait after a session that did not last: never below half of the top.
+
+    The broker did the work of accepting us for nothing; that must become rare for sure.
+    """
+    return (0.5 + 0.5 * draw) * _doubling(failures - 1, BACKOFF_BASE, BACKOFF_CAP)
 
 
 def cooldown(count: int) -> float:

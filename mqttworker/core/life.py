@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import Any
 
 from database.words import UP_STATES, WAITING_STATES, Protocol
@@ -66,6 +67,18 @@ VERSION_REFUSALS = frozenset(
 CONNECT_SLACK = 3.0
 #: Longest time a session may take to close, seconds.
 CLOSE_TIMEOUT = 5.0
+
+
+class Failure(Enum):
+    """What a failure speaks of."""
+
+    #: The connection itself.
+    OWN = auto()
+    #: The broker or the network, which no connection reaches now.
+    CUT_OFF = auto()
+    #: A broker that accepts and then does not keep.
+    FLAP = auto()
+
 
 ENABLED = cause("enabled")
 SUCCESS = cause("success")
@@ -244,7 +257,8 @@ def _failed(life: Life, event: Failed, now: float, draw: float) -> Result:
         # connecting -> cooldown: the broker named the rival before it answered the SUBSCRIBE.
         return _cool_down(life, event.why, now), ()
     # A try that failed speaks against a rival: whoever took us over keeps the broker up.
-    return _fail(replace(life, evidence=()), event.why, now, draw)
+    kind = Failure.CUT_OFF if event.why.code in verdicts.UNREACHABLE else Failure.OWN
+    return _fail(replace(life, evidence=()), event.why, now, draw, kind)
 
 
 def _lost(life: Life, event: Lost, now: float, draw: float) -> Result:
@@ -262,14 +276,14 @@ def _lost(life: Life, event: Lost, now: float, draw: float) -> Result:
         return _cool_down(life, event.why, now), ()
     if not is_suspicious(event):
         life = replace(life, evidence=())
-        return _fail(life, event.why, now, draw, is_cut_off=_is_cut_off(event, session))
+        return _fail(life, event.why, now, draw, _kind_of(event, session))
     life = replace(life, evidence=takeover.remember(life.evidence, session))
     in_dispute = life.cooldowns > 0 and session.is_short
     if in_dispute or takeover.is_duplicate(life.evidence):
         # connected -> cooldown: concluded from the pattern.
         return _cool_down(life, _duplicate(life), now), ()
     # connected -> backoff
-    return _fail(life, event.why, now, draw, is_cut_off=_is_cut_off(event, session))
+    return _fail(life, event.why, now, draw, _kind_of(event, session))
 
 
 def _reconnect(life: Life, event: Reconnect, now: float, _draw: float) -> Result:
@@ -326,13 +340,13 @@ def is_suspicious(event: Lost) -> bool:
     return event.why.code in SILENT_CLOSES and event.door_open
 
 
-def _is_cut_off(event: Lost, session: takeover.Session) -> bool:
-    """Whether the loss speaks of the broker or the network, not of this connection."""
+def _kind_of(event: Lost, session: takeover.Session) -> Failure:
+    """Return what the loss speaks of."""
     if session.is_short:
-        return False
+        return Failure.FLAP
     if event.why.code in SILENT_CLOSES:
-        return not (event.alone and event.door_open)
-    return event.why.code in verdicts.UNREACHABLE
+        return Failure.OWN if event.alone and event.door_open else Failure.CUT_OFF
+    return Failure.CUT_OFF if event.why.code in verdicts.UNREACHABLE else Failure.OWN
 
 
 # --- shared pieces ---------------------------------------------------------------------
@@ -369,12 +383,8 @@ def _open(life: Life, now: float) -> Result:
     return opening, (Open(life.protocol),)
 
 
-def _fail(
-    life: Life, why: Cause, now: float, draw: float, *, is_cut_off: bool | None = None
-) -> Result:
+def _fail(life: Life, why: Cause, now: float, draw: float, kind: Failure = Failure.OWN) -> Result:
     """Choose the state that follows a failure, and the moment of the next try."""
-    if is_cut_off is None:
-        is_cut_off = why.code in verdicts.UNREACHABLE
     if life.down_since is None:
         life = replace(life, down_since=now)
     life = replace(life, pleas=life.pleas + 1 if why.code in verdicts.BUSY else 0)
@@ -382,14 +392,21 @@ def _fail(
         # connecting -> config_error: waits for an edit
         return _enter(life, State.CONFIG_ERROR, why, now, due_at=None), ()
     if life.wanted_protocol == Protocol.AUTO and why.code in VERSION_REFUSALS:
-        return _try_other_version(life, why, now, draw, is_cut_off)
+        return _try_other_version(life, why, now, draw, kind), ()
     if why.code in REFUSALS:
         # connecting -> refused
         return _refuse(life, why, now, draw), ()
     # -> backoff
     life = replace(life, failures=life.failures + 1)
-    delay = backoff.busy(life.pleas, draw) if life.pleas else backoff.backoff(life.failures, draw)
-    return _wait(life, State.BACKOFF, why, now, delay, is_cut_off=is_cut_off), ()
+    return _back_off(life, why, now, _delay(life, draw, kind), kind), ()
+
+
+def _delay(life: Life, draw: float, kind: Failure) -> float:
+    if life.pleas:
+        return backoff.busy(life.pleas, draw)
+    if kind is Failure.FLAP:
+        return backoff.after_flap(life.failures, draw)
+    return backoff.backoff(life.failures, draw)
 
 
 def _refuse(life: Life, why: Cause, now: float, draw: float) -> Life:
@@ -400,11 +417,11 @@ def _refuse(life: Life, why: Cause, now: float, draw: float) -> Life:
     return _wait(life, State.REFUSED, why, now, backoff.refused(life.refusals, draw))
 
 
-def _try_other_version(life: Life, why: Cause, now: float, draw: float, is_cut_off: bool) -> Result:
+def _try_other_version(life: Life, why: Cause, now: float, draw: float, kind: Failure) -> Life:
     """Let the other MQTT version have its turn; at once the first time, later with backoff."""
     delay = backoff.backoff(life.failures, draw) if life.failures else 0.0
     other = replace(life, fell_back=not life.fell_back, failures=life.failures + 1)
-    return _wait(other, State.BACKOFF, why, now, delay, is_cut_off=is_cut_off), ()
+    return _back_off(other, why, now, delay, kind)
 
 
 def _cool_down(life: Life, why: Cause, now: float) -> Life:
@@ -416,11 +433,14 @@ def _cool_down(life: Life, why: Cause, now: float) -> Life:
     return _wait(life, State.COOLDOWN, why, now, until - now)
 
 
-def _wait(
-    life: Life, state: State, why: Cause, now: float, delay: float, *, is_cut_off: bool = False
-) -> Life:
+def _back_off(life: Life, why: Cause, now: float, delay: float, kind: Failure) -> Life:
+    life = _wait(life, State.BACKOFF, why, now, delay)
+    return replace(life, is_cut_off=kind is Failure.CUT_OFF)
+
+
+def _wait(life: Life, state: State, why: Cause, now: float, delay: float) -> Life:
     due = max(now + delay, life.tried_at + backoff.MIN_CONNECT_GAP)
-    return _enter(life, state, why, now, due_at=due, connected_at=None, is_cut_off=is_cut_off)
+    return _enter(life, state, why, now, due_at=due, connected_at=None)
 
 
 def _duplicate(life: Life) -> Cause:

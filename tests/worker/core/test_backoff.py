@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -48,6 +49,11 @@ def test_the_cooldown_doubles_up_to_ten_minutes() -> None:
     assert [backoff.cooldown(count) for count in range(1, 7)] == [60, 120, 240, 480, 600, 600]
 
 
+def test_the_wait_after_a_flap_is_at_least_half_of_the_top() -> None:
+    assert [backoff.after_flap(failures, 0.0) for failures in (1, 3, 6, 9)] == [0.5, 2, 15, 15]
+    assert [backoff.after_flap(failures, 1.0) for failures in (1, 3, 6, 9)] == [1, 4, 30, 30]
+
+
 def test_a_refusal_is_spread_by_a_tenth() -> None:
     assert backoff.refused(1, 0.0) == pytest.approx(54)
     assert backoff.refused(1, 1.0) == pytest.approx(60)
@@ -73,12 +79,12 @@ def test_a_client_id_connects_once_a_second_at_most() -> None:
     assert min(b - a for a, b in itertools.pairwise(tried)) >= backoff.MIN_CONNECT_GAP
 
 
-def test_a_flapping_broker_is_met_less_and_less_often() -> None:
-    draw = random.Random(5)
+@pytest.mark.parametrize("draw", [random.Random(5).random, lambda: 0.0])
+def test_a_flapping_broker_is_met_less_and_less_often(draw: Callable[[], float]) -> None:
     walk, connects = lives.connecting(), 0
     end = walk.now + 300
     while walk.now < end:
         connects += 1
         walk.on(events.Opened("5"), after=0.01)
-        walk.on(events.Lost(cause("protocol_error")), after=0.01, draw=draw.random()).due()
-    assert connects <= 30
+        walk.on(events.Lost(cause("protocol_error")), after=0.01, draw=draw()).due()
+    assert connects <= 25

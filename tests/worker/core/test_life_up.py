@@ -17,11 +17,16 @@ FAILED = events.Failed(cause("tcp_refused"))
 
 @pytest.mark.parametrize("name", ["connected", "degraded"])
 def test_up_to_backoff_when_the_session_is_lost(name: str) -> None:
-    walk = EVERY_STATE[name]().on(events.Lost(cause("keepalive_timeout")), after=5.0)
+    walk = EVERY_STATE[name]().on(events.Lost(cause("keepalive_timeout")), after=30.0)
     assert (walk.state, walk.commands) == (State.BACKOFF, ())
     assert walk.life.connected_at is None
     assert walk.life.why.code == "keepalive_timeout"
     assert walk.wait == pytest.approx(0.5)
+
+
+def test_a_short_session_waits_longer() -> None:
+    walk = lives.connected().on(events.Lost(cause("keepalive_timeout")), after=29.9)
+    assert walk.wait == pytest.approx(0.75)
 
 
 def test_connected_to_cooldown_when_the_broker_names_a_rival() -> None:
