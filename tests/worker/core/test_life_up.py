@@ -17,7 +17,7 @@ FAILED = events.Failed(cause("tcp_refused"))
 
 @pytest.mark.parametrize("name", ["connected", "degraded"])
 def test_up_to_backoff_when_the_session_is_lost(name: str) -> None:
-    walk = EVERY_STATE[name]().on(events.Lost(cause("keepalive_timeout")), after=30.0)
+    walk = EVERY_STATE[name]().on(events.Lost(cause("keepalive_timeout")), after=31.0)
     assert (walk.state, walk.commands) == (State.BACKOFF, ())
     assert walk.life.connected_at is None
     assert walk.life.why.code == "keepalive_timeout"
