@@ -1,0 +1,36 @@
+"""Two workers on one database are never both connected, whatever is done to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.faults.conftest import Note
+from tests.faults.dual import one_of_each
+from tests.faults.dual_trial import Trial
+from tests.support.mosquitto import Mosquitto
+
+#: How soon a standby has all connections after the worker before it was lost, seconds.
+TAKEOVER_LIMIT = 10.0
+
+
+def test_two_workers_never_act_at_the_same_time(
+    tmp_path: Path,
+    sqlite_url: str,
+    keys: str,
+    start_mosquitto: Callable[..., Mosquitto],
+    note: Note,
+) -> None:
+    trial = Trial(tmp_path, sqlite_url, keys, start_mosquitto(extra="log_type all"))
+    try:
+        one_of_each(trial)
+        figures = trial.end()
+    finally:
+        trial.clean_up()
+    note("P7", "operations", figures.operations, "")
+    note("P7", "takeover, longest", max(figures.takeovers), "s")
+    assert figures.wrong == []
+    assert len(figures.takeovers) >= 3
+    assert max(figures.takeovers) <= TAKEOVER_LIMIT
+    assert figures.changes_of_owner >= 4
+    assert figures.writes > 0
