@@ -1,6 +1,10 @@
-"""Reasons sorted by what they say about the next try."""
+"""Reasons sorted by what they say about the next try, and what a failure speaks of."""
 
 from __future__ import annotations
+
+from enum import Enum, auto
+
+from mqttworker.core.events import Lost
 
 #: The broker or the network could not be reached: true for every connection to it alike.
 UNREACHABLE = frozenset(
@@ -39,3 +43,58 @@ BEFORE_CONNECT = frozenset(
         "plain_expected",
     }
 )
+#: What the broker says no to for good, until somebody changes something.
+REFUSALS = frozenset(
+    {
+        "bad_user_name_or_password",
+        "not_authorized",
+        "banned",
+        "client_identifier_not_valid",
+        "bad_authentication_method",
+        "unsupported_protocol_version",
+        "topic_name_invalid",
+        "payload_format_invalid",
+        "retain_not_supported",
+        "qos_not_supported",
+        "use_another_server",
+        "server_moved",
+    }
+)
+#: What only an edit of the record can cure.
+FLAWS = frozenset({"config_error", "secret_undecryptable", "same_client_id"})
+#: How a broker ends a session that was taken over, where it says nothing.
+SILENT_CLOSES = frozenset({"peer_closed", "connection_reset"})
+#: How brokers answer a version they do not speak: in words, by hanging up, or not at all.
+VERSION_REFUSALS = frozenset(
+    {"unsupported_protocol_version", "closed_before_connack", "connack_timeout"}
+)
+
+
+class Failure(Enum):
+    """What a failure speaks of."""
+
+    #: The connection itself.
+    OWN = auto()
+    #: The broker or the network, which no connection reaches now.
+    CUT_OFF = auto()
+    #: A broker that accepts and then does not keep.
+    FLAP = auto()
+
+
+def is_suspicious(event: Lost) -> bool:
+    """Whether the loss looks like the work of a rival with our client id."""
+    return event.why.code in SILENT_CLOSES and event.door_open
+
+
+def of_try(code: str) -> Failure:
+    """Return what a try that failed speaks of."""
+    return Failure.CUT_OFF if code in UNREACHABLE else Failure.OWN
+
+
+def of_loss(event: Lost, *, is_short: bool) -> Failure:
+    """Return what a lost session speaks of."""
+    if is_short:
+        return Failure.FLAP
+    if event.why.code in SILENT_CLOSES:
+        return Failure.OWN if event.alone and event.door_open else Failure.CUT_OFF
+    return of_try(event.why.code)

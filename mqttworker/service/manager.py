@@ -11,9 +11,9 @@ import gevent
 from gevent.queue import Empty, SimpleQueue
 
 from database.words import WAITING_STATES, ConnectionState
-from mqttworker.core import events
+from mqttworker.core import events, verdicts
 from mqttworker.core.cause import Cause, cause
-from mqttworker.core.life import Life, is_suspicious, step
+from mqttworker.core.life import Life, step
 from mqttworker.core.spec import Record
 from mqttworker.ports.journal import Status, Traffic
 from mqttworker.ports.transport import InboundMessage, Session
@@ -212,7 +212,7 @@ class MQTTConnectionManager:
 
     def _judged(self, event: events.Lost) -> events.Event:
         spec = self.record.spec
-        if spec is None or not is_suspicious(event):
+        if spec is None or not verdicts.is_suspicious(event):
             return event
         alone = self._context.fleet.is_alone(spec)
         return replace(event, alone=alone, door_open=self._context.doors.is_open(spec))
@@ -235,7 +235,7 @@ class MQTTConnectionManager:
             self._chronicle.terms = self._session.terms
             self._upkeep.begin(self._session)
         elif before.is_up and not self._life.is_up:
-            thrown_out = isinstance(event, events.Lost) and is_suspicious(event)
+            thrown_out = isinstance(event, events.Lost) and verdicts.is_suspicious(event)
             self._upkeep.end(thrown_out=thrown_out)
         self._chronicle.follow(before, self._life)
         spec = self.record.spec

@@ -17,9 +17,9 @@ from mqttworker.core import probe
 from mqttworker.core.backoff import MIN_CONNECT_GAP
 from mqttworker.core.cause import Cause, cause, completed
 from mqttworker.core.events import Opened
-from mqttworker.core.life import VERSION_REFUSALS
 from mqttworker.core.probe import Course
 from mqttworker.core.spec import ConnectionSpec
+from mqttworker.core.verdicts import VERSION_REFUSALS
 from mqttworker.ports.transport import Session, Terms, Transport
 from mqttworker.service.context import Clock
 from mqttworker.service.drills import TRIAL, Drills, Scene

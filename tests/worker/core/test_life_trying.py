@@ -132,7 +132,7 @@ def test_connecting_to_backoff_when_it_is_stuck_notyet() -> None:
     assert (walk.state, walk.commands) == (State.CONNECTING, ())
 
 
-@pytest.mark.parametrize("code", sorted(life.REFUSALS - {"use_another_server"}))
+@pytest.mark.parametrize("code", sorted(verdicts.REFUSALS - {"use_another_server"}))
 def test_connecting_to_refused_when_the_broker_says_no_for_good(code: str) -> None:
     walk = lives.connecting().on(events.Failed(cause(code)), after=0.1)
     assert (walk.state, walk.life.why.code) == (State.REFUSED, code)
@@ -167,7 +167,7 @@ def test_refused_again_waits_longer_up_to_five_minutes() -> None:
     assert waits == [60, 120, 240, 300, 300]
 
 
-@pytest.mark.parametrize("code", sorted(life.FLAWS))
+@pytest.mark.parametrize("code", sorted(verdicts.FLAWS))
 def test_connecting_to_config_error_when_only_an_edit_can_help(code: str) -> None:
     walk = lives.connecting().on(events.Failed(cause(code)), after=0.1)
     assert (walk.state, walk.commands, walk.life.due_at) == (State.CONFIG_ERROR, (), None)
@@ -243,7 +243,7 @@ def test_auto_tries_the_new_version_first() -> None:
     assert lives.connecting("auto").commands == (events.Open("5"),)
 
 
-@pytest.mark.parametrize("code", sorted(life.VERSION_REFUSALS))
+@pytest.mark.parametrize("code", sorted(verdicts.VERSION_REFUSALS))
 def test_auto_tries_the_other_version_at_once_but_not_within_a_second(code: str) -> None:
     walk = lives.connecting("auto").on(events.Failed(cause(code)), after=0.1)
     assert walk.state is State.BACKOFF

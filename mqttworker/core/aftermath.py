@@ -1,0 +1,73 @@
+"""What follows a failure: the state that is entered, and the moment of the next try."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from database.words import ConnectionState as State
+from database.words import Protocol
+from mqttworker.core import backoff, takeover, verdicts
+from mqttworker.core.cause import Cause
+from mqttworker.core.standing import Life, enter
+from mqttworker.core.verdicts import Failure
+
+
+def fail(life: Life, why: Cause, now: float, draw: float, kind: Failure = Failure.OWN) -> Life:
+    """Choose the state that follows a failure, and the moment of the next try."""
+    if life.down_since is None:
+        life = replace(life, down_since=now)
+    life = replace(life, pleas=life.pleas + 1 if why.code in verdicts.BUSY else 0)
+    if why.code in verdicts.FLAWS:
+        # connecting -> config_error: waits for an edit
+        return enter(life, State.CONFIG_ERROR, why, now, due_at=None)
+    if life.wanted_protocol == Protocol.AUTO and why.code in verdicts.VERSION_REFUSALS:
+        return _try_other_version(life, why, now, draw, kind)
+    if why.code in verdicts.REFUSALS:
+        # connecting -> refused
+        return _refuse(life, why, now, draw)
+    # -> backoff
+    life = replace(life, failures=life.failures + 1)
+    return _back_off(life, why, now, _delay(life, draw, kind), kind)
+
+
+def _delay(life: Life, draw: float, kind: Failure) -> float:
+    if life.pleas:
+        return backoff.busy(life.pleas, draw)
+    if kind is Failure.FLAP:
+        return backoff.after_flap(life.failures, draw)
+    return backoff.backoff(life.failures, draw)
+
+
+def _refuse(life: Life, why: Cause, now: float, draw: float) -> Life:
+    life = replace(life, refusals=life.refusals + 1)
+    if why.code == "use_another_server":
+        # Temporary, says the specification (5, section 4.13.2).
+        return _wait(life, State.REFUSED, why, now, backoff.elsewhere(draw))
+    return _wait(life, State.REFUSED, why, now, backoff.refused(life.refusals, draw))
+
+
+def _try_other_version(life: Life, why: Cause, now: float, draw: float, kind: Failure) -> Life:
+    """Let the other MQTT version have its turn; at once the first time, later with backoff."""
+    delay = backoff.backoff(life.failures, draw) if life.failures else 0.0
+    other = replace(life, fell_back=not life.fell_back, failures=life.failures + 1)
+    return _back_off(other, why, now, delay, kind)
+
+
+def cool_down(life: Life, why: Cause, now: float) -> Life:
+    """Stay away for long: another client uses the client id."""
+    count = life.cooldowns + 1
+    until = max(now + backoff.cooldown(count), takeover.earliest_retry(life.evidence))
+    if life.down_since is None:
+        life = replace(life, down_since=now)
+    life = replace(life, cooldowns=count, failures=life.failures + 1)
+    return _wait(life, State.COOLDOWN, why, now, until - now)
+
+
+def _back_off(life: Life, why: Cause, now: float, delay: float, kind: Failure) -> Life:
+    life = _wait(life, State.BACKOFF, why, now, delay)
+    return replace(life, is_cut_off=kind is Failure.CUT_OFF)
+
+
+def _wait(life: Life, state: State, why: Cause, now: float, delay: float) -> Life:
+    due = max(now + delay, life.tried_at + backoff.MIN_CONNECT_GAP)
+    return enter(life, state, why, now, due_at=due, connected_at=None)

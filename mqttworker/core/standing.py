@@ -1,0 +1,75 @@
+"""Where one connection stands: everything that decides what happens to it next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from database.words import UP_STATES, WAITING_STATES, Protocol
+from database.words import ConnectionState as State
+from mqttworker.core import takeover
+from mqttworker.core.cause import Cause, cause
+
+ENABLED = cause("enabled")
+SUCCESS = cause("success")
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Where one connection stands. All times are monotonic seconds."""
+
+    #: `words.Protocol` of the record.
+    wanted_protocol: str
+    connect_timeout: float
+    state: State = State.PENDING
+    why: Cause = ENABLED
+    since: float = 0.0
+    #: Tries since the last stable session.
+    attempt: int = 0
+    #: Failures in a row; short sessions count.
+    failures: int = 0
+    #: Cooldowns in a row; while there are any, one more short session is enough.
+    cooldowns: int = 0
+    #: Refusals in a row.
+    refusals: int = 0
+    #: Pleas for patience in a row.
+    pleas: int = 0
+    connected_at: float | None = None
+    #: When the last session was lost or the first try failed; None while a session exists.
+    down_since: float | None = None
+    #: How the session began: whole, or with a subscription refused.
+    begun: Cause = SUCCESS
+    #: When the state ends by itself: the next try, or the moment it counts as stuck.
+    due_at: float | None = None
+    #: The last moment at which a CONNECT may have been on its way.
+    tried_at: float = float("-inf")
+    #: `auto` found that this broker wants 3.1.1.
+    fell_back: bool = False
+    #: It waits because the broker or the network could not be reached.
+    is_cut_off: bool = False
+    evidence: tuple[takeover.Session, ...] = ()
+    #: The life is over; the greenlet may end.
+    is_over: bool = False
+
+    @property
+    def is_up(self) -> bool:
+        """Whether a session exists."""
+        return self.state in UP_STATES
+
+    @property
+    def next_attempt_at(self) -> float | None:
+        """When the next try is due, None unless it waits for one."""
+        return self.due_at if self.state in WAITING_STATES else None
+
+    @property
+    def protocol(self) -> str:
+        """The MQTT version of the next try."""
+        if self.wanted_protocol != Protocol.AUTO:
+            return self.wanted_protocol
+        return Protocol.V311 if self.fell_back else Protocol.V5
+
+
+def enter(life: Life, state: State, why: Cause, now: float, **changes: Any) -> Life:
+    """Return the life in a state that it has entered now."""
+    changes = {"is_cut_off": False, **changes}
+    return replace(life, state=state, why=why, since=now, **changes)
