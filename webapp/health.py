@@ -172,7 +172,9 @@ def _answer(body: dict[str, Any], code: int, full: bool) -> Response:
 
 def _json(body: dict[str, Any], code: int) -> Response:
     wanted = HEALTH_JSON if HEALTH_JSON in request.headers.get("Accept", "") else JSON
-    response = current_app.response_class(json.dumps(body) + "\n", code, mimetype=wanted)
+    # Plain SQL can put anything into a host or port, bytes too.
+    text = json.dumps(body, default=str)
+    response = current_app.response_class(text + "\n", code, mimetype=wanted)
     response.headers["Cache-Control"] = "no-store"
     if code == 503:
         response.headers["Retry-After"] = str(errors.RETRY_AFTER)
