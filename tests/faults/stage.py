@@ -108,7 +108,7 @@ class Stage:
         self.names: NameServer | None = None
         self.no_names = ""
         self._log = directory / "worker.log"
-        self._environment = environment
+        self.environment = environment
         self._app = app
         self._number = 0
 
@@ -123,7 +123,7 @@ class Stage:
             add(self.engine, name, mosquitto.port, username="u", password=CANARY)
         prefix = self.names.prefix if self.names else []
         command = [*prefix, sys.executable, "-m", "mqttworker"]
-        self.worker.child = Child(command, self._log, env=self._environment, cwd=ROOT)
+        self.worker.child = Child(command, self._log, env=self.environment, cwd=ROOT)
         self.worker.wait_until_worker(WorkerState.RUNNING)
         self.worker.wait_for_states(dict.fromkeys(self.neighbours, State.CONNECTED))
 
