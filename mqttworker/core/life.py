@@ -181,11 +181,9 @@ def _lost(life: Life, event: Lost, now: float, draw: float) -> Result:
     if event.why.code == "session_taken_over":
         # connected -> cooldown: the broker named the rival.
         return cool_down(life, event.why, now), ()
+    kind = verdicts.of_loss(event, is_short=session.is_short)
     if not verdicts.is_suspicious(event):
-        life = replace(life, evidence=())
-        return fail(
-            life, event.why, now, draw, verdicts.of_loss(event, is_short=session.is_short)
-        ), ()
+        return fail(replace(life, evidence=()), event.why, now, draw, kind), ()
     life = replace(life, evidence=takeover.remember(life.evidence, session))
     in_dispute = life.cooldowns > 0 and session.is_short
     if in_dispute or takeover.is_duplicate(life.evidence):
