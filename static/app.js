@@ -46,8 +46,10 @@
     for (const [id, html] of Object.entries(parts)) {
       const element = document.getElementById(id);
       if (element && element.dataset.html !== html) {
+        const open = [...element.querySelectorAll("details[id][open]")].map((details) => details.id);
         element.dataset.html = html;
         element.innerHTML = html;
+        for (const key of open) document.getElementById(key)?.setAttribute("open", "");
       }
     }
   }

@@ -22,6 +22,7 @@ def configure(app: Flask) -> None:
         word=texts.state_word,
         iso=health.timestamp,
         plain_time=plain_time,
+        short_time=short_time,
         preview=facts.preview,
         percent=texts.percent,
         duration=texts.duration,
@@ -51,3 +52,8 @@ def icon(state: str) -> str:
 def plain_time(moment: datetime | None) -> Any:
     """Return a time as it is written where no script makes it relative."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if moment else texts.NOTHING
+
+
+def short_time(moment: datetime) -> str:
+    """Return a time as it stands under a ribbon."""
+    return f"{moment.astimezone(UTC):%d %b %H:%M} UTC"

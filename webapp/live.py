@@ -14,7 +14,7 @@ from flask import Response, current_app, jsonify, request
 from markupsafe import Markup
 
 from database.models import Connection
-from webapp import accounts, history, overview, store, texts, verdict
+from webapp import accounts, fleet, history, overview, store, texts, verdict
 from webapp.history import Ribbon
 from webapp.overview import Item, Picture
 
@@ -36,10 +36,15 @@ def worst(items: Iterable[Item]) -> list[Item]:
 
 def dashboard_parts(found: Picture) -> dict[str, Markup]:
     """Return the dashboard's parts by element id."""
-    items = worst(found.items)
+    outages = fleet.outages(found.items)
+    told = {item.id for outage in outages for item in outage.items}
+    others = [item for item in found.items if item.id not in told]
+    items = worst(others)
     return _render(
         "parts/dashboard.html",
-        ("banner", "verdict", "counts", "worst", "worker"),
+        ("banner", "verdict", "counts", "fleet", "worst", "worker"),
+        outages=outages,
+        others=len(others),
         picture=found,
         judged=verdict.judge(found),
         items=items,

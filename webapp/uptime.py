@@ -94,6 +94,8 @@ class Uptime:
         """Up and degraded time by wanted time; None where nothing is known."""
         if not self.wanted_s:
             return None
+        if not self.down_s:
+            return 100.0  # exactly, whatever the division rounds to
         return 100.0 * (self.up_s + self.degraded_s) / self.wanted_s
 
     @property

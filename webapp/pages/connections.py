@@ -42,7 +42,7 @@ class ConnectionView(BaseModelView):  # type: ignore[misc]
     """List, new, edit, details, delete; enable and disable one or many."""
 
     column_list = ("state", "name", "site", "broker", "reason", "since")
-    column_labels = {"broker": "Broker, client id"}  # noqa: RUF012 - the library's own style
+    column_labels = {"broker": "Broker, client id", "since": "Since, 24 h"}  # noqa: RUF012 - the library's own style
     page_size = 50
     can_set_page_size = True
     page_size_options = (20, 50, 100, 200)
