@@ -24,7 +24,9 @@ def normalised_url(url: str) -> URL:
 def engine_options(url: str, *, pool_size: int, statement_timeout_s: float) -> dict[str, Any]:
     """Return the keyword arguments for `create_engine`, the same for worker and web.
 
-    `hide_parameters` keeps secrets out of error messages.
+    `hide_parameters` keeps secrets out of error messages. PostgreSQL also ends a transaction
+    that does nothing for as long: a process that is frozen in one, on a machine that is
+    paused, would keep its locks for ever, and no other worker could take the lease.
     """
     options: dict[str, Any] = {"hide_parameters": True, "pool_size": pool_size}
     if normalised_url(url).get_backend_name() == "sqlite":
@@ -32,9 +34,15 @@ def engine_options(url: str, *, pool_size: int, statement_timeout_s: float) -> d
         return options
     options["pool_pre_ping"] = True
     options["pool_recycle"] = 1800
+    timeout = int(statement_timeout_s * 1000)
+    settings = {
+        "statement_timeout": timeout,
+        "idle_in_transaction_session_timeout": timeout,
+        "timezone": "UTC",
+    }
     options["connect_args"] = {
         "connect_timeout": POSTGRESQL_CONNECT_TIMEOUT,
-        "options": f"-c statement_timeout={int(statement_timeout_s * 1000)} -c timezone=UTC",
+        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
     }
     return options
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
@@ -39,6 +40,27 @@ def test_postgresql_gives_up_on_a_long_statement(postgresql_databases: object) -
             scalar(engine, "SELECT pg_sleep(10)")
         assert time.monotonic() - started < 5
         engine.dispose()
+
+
+@pytest.mark.postgresql
+def test_postgresql_takes_the_locks_of_a_transaction_that_does_nothing(
+    postgresql_databases: object,
+) -> None:
+    lock = text("SELECT pg_advisory_xact_lock(1)")
+    with postgresql_databases.migrated() as url:  # type: ignore[attr-defined]
+        frozen, other = make_engine(url, statement_timeout_s=0.2), make_engine(url)
+        idle = frozen.connect()
+        driver: Any = idle.connection.driver_connection
+        idle.execute(lock)
+        # Fails by its own statement timeout if the lock is never given back.
+        with other.begin() as waiting:
+            waiting.execute(lock)
+        with pytest.raises(DBAPIError, match="idle-in-transaction"):
+            idle.execute(lock)
+        idle.close()
+        driver.close()
+        frozen.dispose()
+        other.dispose()
 
 
 @pytest.mark.parametrize("url", ["postgresql://h/d", "postgresql+psycopg://h/d", "postgres+x://h"])
