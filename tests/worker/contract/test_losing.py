@@ -123,38 +123,7 @@ def test_a_frozen_broker_with_unsent_data_is_noticed_in_time(open_try: OpenTry) 
         assert time.monotonic() - opened_at <= 2.5 + 0.3
 
 
-# --- what a hostile broker sends -----------------------------------------------------------
-
-_HOSTILE = {
-    "reserved flags in PUBACK": bytes([0x41, 2, 0, 1]),
-    "PUBREL without its flags": bytes([0x60, 2, 0, 1]),
-    "QoS 3": bytes([0x36, 5, 0, 1, 97, 0, 1]),
-    "Remaining Length of five bytes": bytes([0x30, 0x80, 0x80, 0x80, 0x80, 1]),
-    "type 0": bytes([0, 0]),
-    "CONNECT": bytes([0x10, 0]),
-    "SUBSCRIBE": bytes([0x82, 0]),
-    "UNSUBSCRIBE": bytes([0xA2, 0]),
-    "PINGREQ": bytes([0xC0, 0]),
-    "AUTH": bytes([0xF0, 0]),
-    "a second CONNACK": bytes([0x20, 3, 0, 0, 0]),
-    "PUBLISH without topic length": bytes([0x30, 1, 0]),
-    "PUBLISH with a topic beyond its end": bytes([0x30, 4, 0, 9, 97, 98]),
-    "PUBLISH without identifier": bytes([0x32, 3, 0, 1, 97]),
-    "SUBACK nobody asked for": packets.suback(5, 77, [0]),
-    "empty PUBACK": bytes([0x40, 0]),
-    "text": b"GET / HTTP/1.1\r\n\r\n" * 4,
-}
-
-
-@pytest.mark.parametrize("data", _HOSTILE.values(), ids=_HOSTILE)
-def test_a_broken_protocol_ends_the_session(
-    scripted_broker: ScriptedBroker, open_try: OpenTry, data: bytes
-) -> None:
-    attempt = open_try(spec_for(scripted_broker.port))
-    attempt.opened()
-    scripted_broker.sessions[0].send(data)
-    assert attempt.loss(QUICK).code == "protocol_error"
-    in_thread(scripted_broker.wait, lambda: not scripted_broker.open_now)
+# --- giants; test_violations.py has the rest of what a hostile broker sends ----------------
 
 
 @VERSIONS
