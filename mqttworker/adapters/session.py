@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Any
 
 from mqttworker.adapters.dial import dial
@@ -17,6 +18,7 @@ from mqttworker.adapters.failures import (
 )
 from mqttworker.adapters.gmqtt_client import BrokerClient, NotSentError, PacketReader
 from mqttworker.adapters.hub_loop import HubLoop
+from mqttworker.adapters.port_check import PortCheck
 from mqttworker.adapters.tls import ContextCache, UnusableTLSError, is_given_up, peer_certificate
 from mqttworker.adapters.turns import Turns
 from mqttworker.core import answers, packets
@@ -58,6 +60,7 @@ class Surroundings:
     contexts: ContextCache
     #: Longest packet that is accepted, bytes.
     max_packet_bytes: int
+    ports: PortCheck = field(default_factory=PortCheck)
 
 
 class BrokerSession:
@@ -127,16 +130,19 @@ class BrokerSession:
         """Start the try; runs in the loop."""
         if self._phase is not Phase.OVER:
             self._progress(self._phase.value)
+            self._around.turns.try_began()
             self._task = asyncio.get_running_loop().create_task(self._run())
+            self._task.add_done_callback(lambda _task: self._around.turns.try_ended())
 
     async def _run(self) -> None:
-        deadline = self._spec.connect_timeout_s
+        started_at, deadline = time.monotonic(), self._spec.connect_timeout_s
         try:
             async with asyncio.timeout(deadline):
                 await self._connect()
                 opened = await self._subscribe()
         except SessionEndedError as ended:
-            self._fail(ended.why)
+            left = deadline - (time.monotonic() - started_at)
+            self._fail(await self._around.ports.explain(ended.why, self._spec, left))
         except TimeoutError:
             self._fail(timeout_cause(self._phase, deadline))
         except UnusableTLSError as error:
@@ -315,8 +321,7 @@ class BrokerSession:
         return 0
 
     def _on_closed(self, error: Exception | None) -> None:
-        spec = self._spec
-        self._end(lost_cause(error, self._phase, port=spec.port, tls=spec.tls is not None))
+        self._end(lost_cause(error, self._phase))
 
     def _end(self, why: Cause) -> None:
         """Take note that the session cannot go on, whoever found out first."""
