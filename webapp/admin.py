@@ -9,6 +9,7 @@ from flask_admin import Admin
 from flask_admin.theme import Bootstrap4Theme
 
 from webapp import texts
+from webapp.pages.certificates import CertificateView
 from webapp.pages.connections import ConnectionView
 from webapp.pages.dashboard import DashboardView
 from webapp.pages.events import EventView
@@ -25,6 +26,7 @@ def configure(app: Flask) -> None:
     site.add_view(ConnectionView())
     site.add_view(EventView())
     site.add_view(MessageView())
+    site.add_view(CertificateView())
     site.add_view(WorkerView())
     site.init_app(app)
     app.add_url_rule("/", "home", _home)

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from database import migrate
 from database.models import Connection
 from database.version import VERSION
-from webapp import accounts, errors, overview, store, texts, verdict
+from webapp import accounts, certificates, errors, overview, store, texts, verdict
 from webapp.overview import Item, Picture
 from webapp.workers import Worker
 
@@ -62,12 +62,13 @@ def health() -> Response:
         full = accounts.signed_in() or settings.health_anonymous == "full"
         with store.reading() as transaction:
             picture = overview.read(transaction, settings, *where)
+            expiring = certificates.watch().expiring(transaction, picture)
     except SQLAlchemyError as error:
         return _no_database(error)
     if name is not None and not picture.items:
         output = "There is no connection of that name."
         return _answer(_body("fail", output, picture.now, settings), 404, full)
-    found = verdict.judge(picture)
+    found = verdict.judge(picture, expiring)
     body = _body(found.status, found.output, picture.now, settings, picture)
     if full:
         _tell(body, picture)

@@ -14,7 +14,8 @@ from flask import Response, current_app, jsonify, request
 from markupsafe import Markup
 
 from database.models import Connection
-from webapp import accounts, fleet, history, overview, store, texts, verdict
+from webapp import accounts, certificates, fleet, history, overview, store, texts, verdict
+from webapp.certificates import Held
 from webapp.history import Ribbon
 from webapp.overview import Item, Picture
 
@@ -46,7 +47,7 @@ def dashboard_parts(found: Picture) -> dict[str, Markup]:
         outages=outages,
         others=len(others),
         picture=found,
-        judged=verdict.judge(found),
+        judged=verdict.judge(found, expiring(found)),
         items=items,
         ribbons=ribbons(found, items),
         limit=WORST,
@@ -76,6 +77,12 @@ def ribbons(found: Picture, items: Iterable[Item]) -> dict[int, Ribbon]:
     """Return the last day of each of `items`: of those that are shown, no more."""
     with store.reading() as transaction:
         return history.day(transaction, found, items)
+
+
+def expiring(found: Picture) -> list[Held]:
+    """Return the certificates of `found` that must be renewed."""
+    with store.reading() as transaction:
+        return certificates.watch().expiring(transaction, found)
 
 
 def past(found: Picture) -> list[Ribbon]:

@@ -51,6 +51,7 @@ class Item:
     connected_since: datetime | None
     #: When the last session was lost, or the first try failed; None while there is a session.
     down_since: datetime | None
+    broker_cert_expires_at: datetime | None
     #: The stored state, whoever wrote it, and since when there is a session or none.
     held_state: str | None
     held_since: datetime | None
@@ -148,6 +149,7 @@ def _statement() -> Any:
         columns.time(status.since),
         columns.time(status.connected_since),
         columns.time(status.down_since),
+        columns.time(status.broker_cert_expires_at),
         columns.time(status.next_attempt_at),
         columns.time(status.last_message_at),
         columns.raw(status.client_id).label("client_id_used"),
@@ -188,6 +190,7 @@ def _item(row: Row[Any], worker: Worker | None, hostname: str) -> Item:
         since=since,
         connected_since=row.connected_since if known else None,
         down_since=row.down_since if known else None,
+        broker_cert_expires_at=row.broker_cert_expires_at,
         held_state=row.state,
         held_since=row.connected_since or row.down_since,
         attempt=(row.attempt or 0) if known else 0,

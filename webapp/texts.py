@@ -110,6 +110,13 @@ def duration(seconds: float) -> str:
     return " ".join(words[:2])
 
 
+def expiry(seconds: float) -> str:
+    """Return when something expires or expired: in days, in hours when it is near."""
+    size, noun = (3_600, "hour") if abs(seconds) < 2 * 86_400 else (86_400, "day")
+    length = count(int(abs(seconds) // size), noun)
+    return f"in {length}" if seconds > 0 else f"expired {length} ago"
+
+
 def rank(state: str) -> int:
     """Return how early `state` comes where the worst is shown first."""
     return WORST_FIRST.index(state) if state in WORST_FIRST else 0

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from database.words import ConnectionState, WorkerState
 from webapp import texts
+from webapp.certificates import Held
 from webapp.overview import Item, Picture
 from webapp.workers import Worker
 
@@ -28,8 +30,18 @@ class Verdict:
     output: str
 
 
-def judge(picture: Picture) -> Verdict:
-    """Return the verdict on `picture`."""
+def judge(picture: Picture, expiring: Sequence[Held] = ()) -> Verdict:
+    """Return the verdict on `picture` and on what of its certificates is `expiring`."""
+    found = _judge_connections(picture)
+    if found.status == "fail" or not expiring:
+        return found
+    sentence = _certificates(expiring, picture.now)
+    if found.status == "pass":
+        return Verdict("warn", f"{sentence[0].upper()}{sentence[1:]}")
+    return Verdict("warn", f"{found.output}; {sentence}")
+
+
+def _judge_connections(picture: Picture) -> Verdict:
     if not picture.live:
         return Verdict("fail", worker_sentence(picture.worker))
     enabled = picture.enabled
@@ -56,6 +68,20 @@ def worker_sentence(worker: Worker | None) -> str:
     if worker.stale:
         return f"The worker has been silent for {worker.age_s:.0f} s: states are unknown."
     return f"The worker is in state {worker.state}: no connection is looked after."
+
+
+def _certificates(expiring: Sequence[Held], now: datetime) -> str:
+    named = "; ".join(
+        f"certificate of {held.name} ({held.role}) {_when(held, now)}" for held in expiring[:NAMED]
+    )
+    more = f"; and {len(expiring) - NAMED:,} more" if len(expiring) > NAMED else ""
+    return f"{named}{more}"
+
+
+def _when(held: Held, now: datetime) -> str:
+    assert held.certificate.expires is not None
+    words = texts.expiry((held.certificate.expires - now).total_seconds())
+    return words if words.startswith("expired") else f"expires {words}"
 
 
 def _fine(enabled: int, starting: int) -> str:

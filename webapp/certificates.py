@@ -1,0 +1,187 @@
+"""The certificates of the records, and the ones their brokers present: when each expires."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+from cryptography import x509
+from flask import current_app
+from sqlalchemy import ColumnElement, select
+from sqlalchemy import Connection as Transaction
+
+from database import config_version
+from database.clock import database_now
+from database.models import Connection, ConnectionStatus
+from webapp import columns
+from webapp.overview import Item, Picture
+
+#: Health warns when a certificate expires within this time.
+WARN_WITHIN = timedelta(days=14)
+#: The page says so when one expires within this time.
+SOON_WITHIN = timedelta(days=30)
+#: How long health trusts what it read, seconds; an edit in the web is seen at once.
+TRUSTED_S = 60.0
+
+
+class Role(StrEnum):
+    """What a certificate is for."""
+
+    CA = "CA certificate"
+    CLIENT = "client certificate"
+    BROKER = "broker's certificate"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What people need to know of a certificate; without a time it could not be read."""
+
+    subject: str
+    issuer: str | None
+    expires: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A certificate that a connection uses or meets."""
+
+    connection_id: int
+    name: str
+    enabled: bool
+    role: Role
+    certificate: Certificate
+
+
+UNREADABLE = Certificate("cannot be read", None, None)
+
+
+@lru_cache(maxsize=8_192)
+def parse(pem: str) -> tuple[Certificate, ...]:
+    """Return the certificates in `pem`, or one that says that it cannot be read."""
+    try:
+        return tuple(map(_certificate, x509.load_pem_x509_certificates(pem.encode())))
+    except ValueError:
+        return (UNREADABLE,)
+
+
+def _certificate(found: x509.Certificate) -> Certificate:
+    subject, issuer = found.subject.rfc4514_string(), found.issuer.rfc4514_string()
+    return Certificate(subject or "no subject", issuer, found.not_valid_after_utc)
+
+
+def read(transaction: Transaction, *where: ColumnElement[bool]) -> list[Held]:
+    """Return the certificates of the records with TLS that `where` selects."""
+    record, status = Connection, ConnectionStatus
+    rows = transaction.execute(
+        select(
+            *(columns.raw(getattr(record, name)) for name in _RECORD_COLUMNS),
+            columns.raw(status.broker_cert_subject),
+            columns.time(status.broker_cert_expires_at),
+        )
+        .outerjoin_from(record, status, status.connection_id == record.id)
+        .where(record.tls, *where)
+    )
+    return [held for row in rows for held in _held(row)]
+
+
+_RECORD_COLUMNS = ("id", "name", "is_enabled", "tls_ca_pem", "tls_client_cert_pem")
+
+
+def _held(row: Any) -> Iterator[Held]:
+    whose = (row.id, str(row.name), bool(row.is_enabled))
+    for pem, role in ((row.tls_ca_pem, Role.CA), (row.tls_client_cert_pem, Role.CLIENT)):
+        for certificate in parse(str(pem)) if pem else ():
+            yield Held(*whose, role, certificate)
+    if row.broker_cert_expires_at or row.broker_cert_subject:
+        subject = str(row.broker_cert_subject or "not known")
+        yield Held(*whose, Role.BROKER, Certificate(subject, None, row.broker_cert_expires_at))
+
+
+class Watch:
+    """The certificates that expire soon, for health: asked often, so read seldom."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._version: int | None = None
+        self._read_at = 0.0
+        self._found: Sequence[Held] = ()
+
+    def expiring(self, transaction: Transaction, picture: Picture) -> list[Held]:
+        """Return what the enabled connections of `picture` must have renewed, first the first."""
+        limit = picture.now + WARN_WITHIN
+        ids = {item.id for item in picture.enabled}
+        own = [held for held in self._own(transaction, picture) if held.connection_id in ids]
+        found = [held for held in (*own, *_met(picture.enabled)) if _expires_by(held, limit)]
+        return sorted(found, key=lambda held: (held.certificate.expires, held.name))
+
+    def _own(self, transaction: Transaction, picture: Picture) -> Sequence[Held]:
+        version = config_version.read(transaction)
+        with self._lock:
+            is_old = time.monotonic() - self._read_at > TRUSTED_S
+            if version != self._version or is_old:
+                limit = picture.now + WARN_WITHIN + timedelta(seconds=2 * TRUSTED_S)
+                found = read(transaction, Connection.is_enabled.is_(True))
+                self._found = [held for held in found if _expires_by(held, limit) and _own(held)]
+                self._version, self._read_at = version, time.monotonic()
+            return self._found
+
+
+def _own(held: Held) -> bool:
+    return held.role is not Role.BROKER
+
+
+def _met(items: Iterable[Item]) -> Iterator[Held]:
+    """Yield the certificates that brokers presented."""
+    for item in items:
+        if item.broker_cert_expires_at:
+            found = Certificate("", None, item.broker_cert_expires_at)
+            yield Held(item.id, item.name, True, Role.BROKER, found)
+
+
+def _expires_by(held: Held, limit: datetime) -> bool:
+    return held.certificate.expires is not None and held.certificate.expires <= limit
+
+
+def watch() -> Watch:
+    """Return the watch of the current application."""
+    found: Watch = current_app.extensions.setdefault("hawser-certificates", Watch())
+    return found
+
+
+# --- the page
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One certificate and every connection that holds it in the same role."""
+
+    certificate: Certificate
+    role: Role
+    holders: Sequence[Held]
+
+
+def groups(held: Iterable[Held]) -> list[Group]:
+    """Return the certificates, what cannot be read and what expires first at the top."""
+    found: dict[tuple[Certificate, Role], list[Held]] = {}
+    for one in held:
+        found.setdefault((one.certificate, one.role), []).append(one)
+    made = [Group(certificate, role, same) for (certificate, role), same in found.items()]
+    return sorted(made, key=_urgency)
+
+
+def _urgency(group: Group) -> tuple[float, str]:
+    expires = group.certificate.expires
+    return (expires.timestamp() if expires else 0.0, group.holders[0].name.lower())
+
+
+def moment(transaction: Transaction) -> datetime:
+    """Return the database's time, against which expiry is told."""
+    found = columns.moment(transaction.scalar(select(columns.time(database_now().label("now")))))
+    assert found is not None
+    return found
