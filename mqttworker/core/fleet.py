@@ -58,7 +58,7 @@ class Back:
         many = f"all {self.lost}" if self.back == self.lost else f"{self.back} of {self.lost}"
         words = f"{many} connections to {host}:{port} back after {self.seconds:.1f} s"
         rest = self.lost - self.back
-        return f"{words}, {rest} with another trouble or stopped" if rest else words
+        return f"{words}, {rest} with another trouble" if rest else words
 
 
 Notice = Lost | Back
@@ -83,7 +83,7 @@ class _Outage:
     def is_shared(self) -> bool:
         """Whether it is told once for all."""
         count = len(self.lost)
-        return count >= 2 and (2 * count > self.of or count > MANY)
+        return self.is_told or (count >= 2 and (2 * count > self.of or count > MANY))
 
 
 @dataclass(slots=True)
@@ -154,19 +154,30 @@ class Fleet:
         outage.of = max(outage.of, len(outage.lost))
         outage.last_loss_at = now
 
+    def is_down(self, broker: Broker, connection_id: int, now: float) -> None:
+        """Note that a connection is down for a reason of its own, whatever the others do."""
+        if (place := self._brokers.get(broker)) is not None:
+            self._leave(place, connection_id)
+            self._end_if_over(broker, place, now)
+
     def has_left(self, broker: Broker, connection_id: int, now: float) -> None:
-        """Note that a connection is down for a reason of its own, or not wanted any more."""
-        place = self._brokers.get(broker)
-        if place is None:
+        """Note that a connection is not wanted any more."""
+        if (place := self._brokers.get(broker)) is None:
             return
-        place.up.discard(connection_id)
-        place.waiting.pop(connection_id, None)
-        place.hurried_at.pop(connection_id, None)
-        if place.outage is not None and connection_id in place.outage.down:
-            place.outage.down.discard(connection_id)
+        self._leave(place, connection_id)
+        if place.outage is not None:
+            place.outage.lost.discard(connection_id)
+            place.outage.back.discard(connection_id)
             self._end_if_over(broker, place, now)
         if not (place.up or place.waiting or place.outage):
             del self._brokers[broker]
+
+    def _leave(self, place: _Broker, connection_id: int) -> None:
+        place.up.discard(connection_id)
+        place.waiting.pop(connection_id, None)
+        place.hurried_at.pop(connection_id, None)
+        if place.outage is not None:
+            place.outage.down.discard(connection_id)
 
     def is_up(self, broker: Broker, connection_id: int) -> bool:
         """Whether the connection has a session, as far as has been told."""
@@ -206,6 +217,9 @@ class Fleet:
             # Nobody is back: it goes on.
             return
         place.outage = None
+        if not outage.lost:
+            # Nobody of them is wanted any more.
+            return
         ended_at = outage.last_back_at if outage.back else now
         back, lost = len(outage.back), len(outage.lost)
         self.notices.append(Back(broker, back, lost, ended_at - outage.began_at))

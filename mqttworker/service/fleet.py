@@ -19,6 +19,9 @@ log = structlog.get_logger(__name__)
 #: Time between two looks at losses that are not concluded yet, seconds.
 TELL_INTERVAL = 0.5
 
+#: What a connection is in for a reason of its own.
+OWN_TROUBLES = frozenset({State.REFUSED, State.COOLDOWN, State.CONFIG_ERROR})
+
 
 class Member(Protocol):
     """A connection manager."""
@@ -89,7 +92,7 @@ class Fleet:
         if isinstance(event, events.Lost | events.Broken):
             self.hear_of_loss(spec)
         else:
-            self._seen.has_left(spec.broker, spec.connection_id, now)
+            self._seen.is_down(spec.broker, spec.connection_id, now)
 
     def _came_up(self, spec: ConnectionSpec, now: float) -> None:
         for connection_id in self._seen.came_up(spec.broker, spec.connection_id, now):
@@ -108,8 +111,10 @@ class Fleet:
             return
         self._members.pop(connection_id, None)
         self._seen.waits_no_more(broker, connection_id)
-        if life.is_over or life.state in {State.REFUSED, State.COOLDOWN, State.CONFIG_ERROR}:
+        if life.is_over:
             self._seen.has_left(broker, connection_id, now)
+        elif life.state in OWN_TROUBLES:
+            self._seen.is_down(broker, connection_id, now)
 
     def _tell(self) -> None:
         """Conclude what time decides, until nothing is left."""

@@ -137,12 +137,33 @@ def test_who_has_another_trouble_is_not_waited_for() -> None:
     fleet.judge(102.0)
     _said(fleet)
     fleet.came_up(HERE, 0, 110.0)
-    fleet.has_left(HERE, 1, 110.0)
+    fleet.is_down(HERE, 1, 110.0)
     fleet.came_up(HERE, 2, 111.0)
     assert _said(fleet) == [
-        "2 of 3 connections to broker.example:8883 back after 11.0 s, "
-        "1 with another trouble or stopped"
+        "2 of 3 connections to broker.example:8883 back after 11.0 s, 1 with another trouble"
     ]
+
+
+def test_who_is_not_wanted_any_more_does_not_count() -> None:
+    fleet = _with_sessions(3)
+    _lose(fleet, range(3), 100.0)
+    fleet.judge(102.0)
+    _said(fleet)
+    fleet.came_up(HERE, 0, 110.0)
+    fleet.has_left(HERE, 1, 110.0)
+    fleet.came_up(HERE, 2, 111.0)
+    assert _said(fleet) == ["all 2 connections to broker.example:8883 back after 11.0 s"]
+
+
+def test_nothing_is_said_when_nobody_is_wanted_any_more() -> None:
+    fleet = _with_sessions(3)
+    _lose(fleet, range(3), 100.0)
+    fleet.judge(102.0)
+    _said(fleet)
+    for connection_id in range(3):
+        fleet.has_left(HERE, connection_id, 110.0)
+    assert not fleet.judge(200.0)
+    assert _said(fleet) == []
 
 
 def test_a_straggler_does_not_keep_the_matter_open() -> None:
