@@ -100,8 +100,6 @@ def test_a_known_client_certificate_is_accepted(
     open_try(spec_for(_port(demanding), tls=settings)).opened()
 
 
-# On a busy machine the broker's reset can overtake its alert.
-@pytest.mark.alone
 def test_a_missing_or_unknown_client_certificate_is_named(
     demanding: Mosquitto, open_try: OpenTry, certificates: Certificates, trusting: TLSSettings
 ) -> None:
