@@ -64,7 +64,8 @@ REASONS: dict[str, Reason] = {
     "no_progress": Reason(
         "The connection made no progress in state {state} for {seconds} s and was started afresh.",
         "no progress, started afresh",
-        origin=_W,
+        "If it happens again, report it with the worker's log.",
+        _W,
     ),
     # --- derived by readers from the worker's silence, never stored
     "not_picked_up": Reason(
@@ -181,33 +182,42 @@ REASONS: dict[str, Reason] = {
     "tls_client_cert_rejected": Reason(
         "The broker rejected the client certificate ({error}).",
         "TLS: client certificate rejected",
-        "Check that the client certificate is valid and known to the broker.",
+        "Check that the record has a client certificate, that it is valid, and that the "
+        "broker knows who signed it.",
         _B,
     ),
     "tls_expected": Reason(
-        "The broker hung up on plain MQTT; port {port} seems to expect TLS.",
+        "The broker hung up on plain MQTT, and port {port} answers a TLS handshake.",
         "the port expects TLS",
-        "Turn on TLS in the record, or use the plain port.",
+        "Turn on TLS in the record, or use the plain port (often 1883).",
         _B,
         _INFERRED,
+        {"answer": "{host}:{port} answered plain MQTT with TLS."},
     ),
     "plain_expected": Reason(
-        "{host}:{port} does not speak TLS.",
+        "{host}:{port} hung up in the TLS handshake; it seems not to speak TLS.",
         "the port does not speak TLS",
         "Turn off TLS in the record, or use the TLS port (often 8883).",
         _B,
         _INFERRED,
+        {"answer": "{host}:{port} answered the TLS handshake with something that is no TLS."},
+    ),
+    "tls_version": Reason(
+        "{host}:{port} and this worker have no TLS version in common ({error}).",
+        "TLS version too old",
+        "Have the broker offer TLS 1.2 or 1.3; older versions are not safe.",
+        _B,
     ),
     "tls_failed": Reason(
         "The TLS handshake with {host}:{port} failed ({error}).",
         "TLS handshake failed",
-        "Check the TLS versions and ciphers that the broker accepts.",
+        "Check the ciphers that the broker accepts, and whether it wants a client certificate.",
         _B,
     ),
     "tls_timeout": Reason(
         "{host}:{port} did not finish the TLS handshake within {seconds} s.",
         "TLS handshake timed out",
-        "Check that the port speaks TLS.",
+        "Check that the port speaks TLS and that the broker is not overloaded.",
         _B,
     ),
     # --- CONNACK and SUBACK
@@ -237,10 +247,20 @@ REASONS: dict[str, Reason] = {
         "Check what this login may read, and the Topic Filter.",
         _B,
     ),
-    "unspecified_error": Reason("The broker reports an unspecified error.", "unspecified error"),
-    "malformed_packet": Reason("The broker calls a packet of ours malformed.", "malformed packet"),
+    "unspecified_error": Reason(
+        "The broker reports an unspecified error.",
+        "unspecified error",
+        "Look into the broker's log.",
+    ),
+    "malformed_packet": Reason(
+        "The broker calls a packet of ours malformed.",
+        "malformed packet",
+        "Look into the broker's log, and report it with the worker's log.",
+    ),
     "implementation_specific_error": Reason(
-        "The broker cannot process the request.", "implementation specific error"
+        "The broker cannot process the request.",
+        "implementation specific error",
+        "Look into the broker's log.",
     ),
     "unsupported_protocol_version": Reason(
         "The broker does not speak MQTT {protocol}.",
@@ -262,12 +282,20 @@ REASONS: dict[str, Reason] = {
         "not authorised",
         "Check user name, password, client id and the broker's access rules.",
     ),
-    "server_unavailable": Reason("The broker says that it is unavailable.", "broker unavailable"),
-    "server_busy": Reason("The broker is busy.", "broker busy"),
+    "server_unavailable": Reason(
+        "The broker says that it is unavailable.",
+        "broker unavailable",
+        "It is tried again; if it stays, look at the broker.",
+    ),
+    "server_busy": Reason(
+        "The broker is busy.", "broker busy", "It is tried again; if it stays, look at its load."
+    ),
     "banned": Reason(
         "The broker has banned this client.", "banned", "Ask the broker's operator to lift the ban."
     ),
-    "server_shutting_down": Reason("The broker is shutting down.", "broker shutting down"),
+    "server_shutting_down": Reason(
+        "The broker is shutting down.", "broker shutting down", "It is tried until it is back."
+    ),
     "bad_authentication_method": Reason(
         "The broker wants another authentication method.",
         "bad authentication method",
@@ -289,25 +317,74 @@ REASONS: dict[str, Reason] = {
         "Correct the Topic Filter.",
     ),
     "topic_name_invalid": Reason(
-        "The broker does not accept the will topic.",
+        "The broker does not accept the Topic Name.",
         "topic name invalid",
-        "Change the status topic.",
+        "Change the status topic, or the topic that was published to.",
     ),
     "packet_too_large": Reason(
-        "A packet of {bytes} bytes exceeds the limit of {limit} bytes.",
+        "The broker does not accept a packet of this size.",
         "packet too large",
-        "Raise HAWSER_MAX_PACKET_BYTES if such packets are meant, or find who publishes them.",
+        "Raise the limit (here HAWSER_MAX_PACKET_BYTES) if such packets are meant, or find who "
+        "publishes them.",
+        fuller={"limit": "A packet of {bytes} bytes exceeds the limit of {limit} bytes."},
+    ),
+    "packet_identifier_in_use": Reason(
+        "The broker says that a Packet Identifier is in use.",
+        "packet identifier in use",
+        "Report it with the worker's log.",
+    ),
+    "packet_identifier_not_found": Reason(
+        "The broker does not know a Packet Identifier.",
+        "packet identifier not found",
+        "Report it with the worker's log.",
+    ),
+    "receive_maximum_exceeded": Reason(
+        "The broker got more messages at once than it takes.",
+        "receive maximum exceeded",
+        "Publish fewer messages at once, or raise the broker's Receive Maximum.",
+    ),
+    "topic_alias_invalid": Reason(
+        "The broker does not accept a Topic Alias.",
+        "topic alias invalid",
+        "Report it with the worker's log.",
+    ),
+    "message_rate_too_high": Reason(
+        "The broker gets too many messages from us.",
+        "message rate too high",
+        "Publish less often, or ask the broker's operator to allow more.",
+    ),
+    "shared_subscriptions_not_supported": Reason(
+        "The broker does not support shared subscriptions.",
+        "shared subscriptions not supported",
+        "Use a Topic Filter that does not begin with $share.",
+    ),
+    "maximum_connect_time": Reason(
+        "The broker allows no longer connection.",
+        "maximum connect time",
+        "Ask the broker's operator, or get a new login or token.",
+    ),
+    "subscription_identifiers_not_supported": Reason(
+        "The broker does not support Subscription Identifiers.",
+        "subscription identifiers not supported",
+        "Report it with the worker's log.",
+    ),
+    "wildcard_subscriptions_not_supported": Reason(
+        "The broker does not support wildcards in Topic Filters.",
+        "wildcard subscriptions not supported",
+        "Use Topic Filters without + and #.",
     ),
     "quota_exceeded": Reason(
         "A quota at the broker is exceeded.", "quota exceeded", "Ask the broker's operator."
     ),
     "administrative_action": Reason(
-        "The broker's operator closed the connection.", "closed by the broker's operator"
+        "The broker's operator closed the connection.",
+        "closed by the broker's operator",
+        "Ask the broker's operator why.",
     ),
     "payload_format_invalid": Reason(
-        "The broker does not accept the will payload.",
+        "The broker does not accept the payload.",
         "payload format invalid",
-        "Change the offline payload.",
+        "Change the offline payload, or the payload that was published.",
     ),
     "retain_not_supported": Reason(
         "The broker does not support retained messages.",
@@ -315,7 +392,7 @@ REASONS: dict[str, Reason] = {
         "Turn off retain for the status messages.",
     ),
     "qos_not_supported": Reason(
-        "The broker does not support this QoS for the will.",
+        "The broker does not support this QoS.",
         "QoS not supported",
         "Lower the QoS of the status messages.",
     ),
@@ -328,7 +405,9 @@ REASONS: dict[str, Reason] = {
         "The broker has moved ({server}).", "server moved", "Change host and port."
     ),
     "connection_rate_exceeded": Reason(
-        "The broker takes no more connections for now.", "connection rate exceeded"
+        "The broker takes no more connections for now.",
+        "connection rate exceeded",
+        "It is tried again more slowly; if it stays, ask the broker's operator.",
     ),
     # --- while connected
     "keepalive_timeout": Reason(
@@ -346,10 +425,15 @@ REASONS: dict[str, Reason] = {
     "peer_closed": Reason(
         "The broker, or something on the way, closed the connection without a reason.",
         "closed without a reason",
-        origin=_B,
+        "If it happens often, look into the broker's log, and for another client with this "
+        "client id.",
+        _B,
     ),
     "connection_reset": Reason(
-        "The connection was reset ({error}).", "connection reset", origin=_N
+        "The connection was reset ({error}).",
+        "connection reset",
+        "If it happens often, look into the broker's log, and at firewalls on the way.",
+        _N,
     ),
     "not_connected": Reason(
         "There is no session with the broker.", "no session", "Wait until it is connected.", _N
@@ -372,12 +456,16 @@ REASONS: dict[str, Reason] = {
     "self_ping_returned": Reason(
         "Messages to ourselves come back again.", "self-ping back", origin=_B
     ),
-    "disconnected": Reason("The broker disconnected us normally.", "disconnected by the broker"),
+    "disconnected": Reason(
+        "The broker disconnected us normally.",
+        "disconnected by the broker",
+        "If it happens often, look into the broker's log.",
+    ),
     "protocol_error": Reason(
-        "The broker broke the protocol ({error}).",
+        "The broker says that we broke the protocol.",
         "protocol error",
-        "Check what listens on that port, or report it to the broker's maker.",
-        _B,
+        "Check what listens on that port and its log, or report it to the broker's maker.",
+        fuller={"error": "The broker broke the protocol: {error}."},
     ),
     "duplicate_client_id": Reason(
         "Another client seems to use client id {client_id}: the broker closed {sessions} sessions "
@@ -422,7 +510,12 @@ REASON_CODES_5 = {
     0x8E: "session_taken_over",
     0x8F: "topic_filter_invalid",
     0x90: "topic_name_invalid",
+    0x91: "packet_identifier_in_use",
+    0x92: "packet_identifier_not_found",
+    0x93: "receive_maximum_exceeded",
+    0x94: "topic_alias_invalid",
     0x95: "packet_too_large",
+    0x96: "message_rate_too_high",
     0x97: "quota_exceeded",
     0x98: "administrative_action",
     0x99: "payload_format_invalid",
@@ -430,7 +523,11 @@ REASON_CODES_5 = {
     0x9B: "qos_not_supported",
     0x9C: "use_another_server",
     0x9D: "server_moved",
+    0x9E: "shared_subscriptions_not_supported",
     0x9F: "connection_rate_exceeded",
+    0xA0: "maximum_connect_time",
+    0xA1: "subscription_identifiers_not_supported",
+    0xA2: "wildcard_subscriptions_not_supported",
 }
 
 

@@ -56,8 +56,12 @@ _VERIFY_CODES = {
     64: "tls_name_mismatch",  # IP address
 }
 
-#: Ports that are TLS by convention (IANA secure-mqtt; HTTPS with ALPN).
-_TLS_PORTS = frozenset({8883, 8884, 443})
+#: What OpenSSL says to bytes that are no TLS at all.
+NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
+#: What it says where no TLS version suits both sides.
+_VERSIONS = frozenset(
+    {"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE"}
+)
 
 
 def timeout_cause(phase: Phase, seconds: float) -> Cause:
@@ -82,13 +86,12 @@ def error_cause(error: BaseException, phase: Phase) -> Cause:
     return cause("internal_error", error=type(error).__name__)
 
 
-def lost_cause(error: BaseException | None, phase: Phase, *, port: int, tls: bool) -> Cause:
+def lost_cause(error: BaseException | None, phase: Phase) -> Cause:
     """Return what it means that the socket closed, with or without an error, in `phase`."""
     if isinstance(error, ssl.SSLError):
         return _tls_cause(error)
     if phase is Phase.CONNACK:
-        code = "tls_expected" if port in _TLS_PORTS and not tls else "closed_before_connack"
-        return cause(code, raw_code=_errno(error))
+        return cause("closed_before_connack", raw_code=_errno(error))
     if error is None:
         return cause("peer_closed")
     return cause("connection_reset", raw_code=_errno(error), error=_words(error))
@@ -109,7 +112,7 @@ def data_cause(error: Exception, *, limit: int) -> Cause:
     if isinstance(error, packets.PacketTooLargeError):
         return cause("packet_too_large", bytes=error.size, limit=limit)
     if isinstance(error, packets.TLSSpokenError):
-        return replace(cause("tls_expected"), certainty=Certainty.CERTAIN)
+        return replace(cause("tls_expected", answer="TLS"), certainty=Certainty.CERTAIN)
     if isinstance(error, packets.ViolationError):
         return cause("protocol_error", error=str(error))
     return cause("internal_error", error=type(error).__name__)
@@ -119,8 +122,10 @@ def _tls_cause(error: ssl.SSLError) -> Cause:
     reason = (error.reason or "").upper()
     if "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason):
         return cause("tls_client_cert_rejected", error=_words(error))
-    if reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"}:
-        return cause("plain_expected")
+    if reason in NOT_TLS:
+        return replace(cause("plain_expected", answer="plain"), certainty=Certainty.CERTAIN)
+    if reason in _VERSIONS:
+        return cause("tls_version", error=_words(error))
     return cause("tls_failed", error=_words(error))
 
 
