@@ -131,7 +131,7 @@ class Fleet:
         place = self._brokers.setdefault(broker, _Broker())
         place.waiting[connection_id] = now
         hurried_at = place.hurried_at.get(connection_id, float("-inf"))
-        if place.up_at <= began_at or now - max(hurried_at, place.woken_at) < WAKE_GAP:
+        if place.up_at <= began_at or now - hurried_at < WAKE_GAP:
             return False
         place.hurried_at[connection_id] = now
         return True

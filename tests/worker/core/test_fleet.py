@@ -247,6 +247,15 @@ def test_a_try_that_began_before_the_return_is_soon_repeated_once() -> None:
     assert not fleet.waits(HERE, 1, began_at=116.0, now=126.0)
 
 
+def test_a_try_that_began_before_others_were_woken_is_soon_repeated() -> None:
+    fleet = Fleet()
+    _waiting(fleet, (1, 2))
+    fleet.waits_no_more(HERE, 1)
+    # It tries since 105, and the return of another wakes only who waits.
+    assert fleet.came_up(HERE, 3, 110.0) == [2]
+    assert fleet.waits(HERE, 1, began_at=105.0, now=115.0)
+
+
 def test_a_try_that_began_after_the_return_and_failed_waits() -> None:
     fleet = _with_sessions(1)
     assert not fleet.waits(HERE, 1, began_at=5.0, now=15.0)
