@@ -9,6 +9,22 @@ import pytest
 from database import reasons
 from database.reasons import REASONS
 
+#: What was asked for, or is good: there is nothing to do about it.
+NOTHING_TO_DO = frozenset(
+    {
+        "enabled",
+        "disabled",
+        "config_changed",
+        "operator_reconnect",
+        "operator_test",
+        "worker_start",
+        "worker_shutdown",
+        "lease_lost",
+        "retry",
+        "success",
+        "self_ping_returned",
+    }
+)
 #: Words that name what only a signed-in person may see.
 PRIVATE = ("{host}", "{port}", "{client_id}", "{filters}", "{server}", "{error}")
 
@@ -22,16 +38,23 @@ def test_every_code_has_a_sentence_and_a_summary(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", REASONS)
+def test_every_code_says_what_to_do_where_something_can_be_done(code: str) -> None:
+    assert bool(REASONS[code].next_step) is (code not in NOTHING_TO_DO)
+
+
+@pytest.mark.parametrize("code", REASONS)
 def test_a_summary_and_a_next_step_hold_nothing_that_varies(code: str) -> None:
     assert "{" not in REASONS[code].summary + REASONS[code].next_step
 
 
 @pytest.mark.parametrize("code", REASONS)
 def test_a_sentence_is_filled_from_its_detail_or_says_what_is_missing(code: str) -> None:
-    fields = [field for _, field, _, _ in string.Formatter().parse(REASONS[code].sentence) if field]
-    filled = reasons.explain(code, {field: f"<{field}>" for field in fields})
-    assert all(f"<{field}>" in filled for field in fields)
-    assert "{" not in reasons.explain(code)
+    reason = REASONS[code]
+    for known, sentence in {"": reason.sentence, **reason.fuller}.items():
+        fields = [field for _, field, _, _ in string.Formatter().parse(sentence) if field]
+        filled = reasons.explain(code, {known: "", **{field: f"<{field}>" for field in fields}})
+        assert all(f"<{field}>" in filled for field in fields)
+        assert "{" not in reasons.explain(code, {known: ""})
 
 
 @pytest.mark.parametrize("code", [*reasons.CONNACK_311.values(), *reasons.REASON_CODES_5.values()])

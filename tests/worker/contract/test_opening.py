@@ -15,7 +15,7 @@ from tests.support.process import free_port
 from tests.support.scripted_broker import ScriptedBroker
 from tests.support.scripts import Script
 from tests.worker.contract.conftest import OpenTry
-from tests.worker.contract.sessions import no_socket_left, spec_for
+from tests.worker.contract.sessions import in_thread, no_socket_left, spec_for
 
 QUICK = 0.5  # seconds, well below any deadline of the tries here
 VERSIONS = pytest.mark.parametrize("protocol", ["5", "3.1.1"])
@@ -101,7 +101,21 @@ def test_a_close_before_connack_is_reported_at_once(
 ) -> None:
     scripted_broker.script = script
     assert open_try(spec_for(scripted_broker.port)).failure(QUICK).code == "closed_before_connack"
-    no_socket_left(scripted_broker)
+    in_thread(scripted_broker.wait, lambda: not scripted_broker.open_now)
+    # The second asked whether the port speaks TLS; it says nothing of MQTT.
+    assert (scripted_broker.most_open, len(scripted_broker.sessions)) == (1, 2)
+    assert len(scripted_broker.connects) == 1
+
+
+def test_a_port_is_asked_once_for_tls_in_a_row_of_closes(
+    scripted_broker: ScriptedBroker, open_try: OpenTry
+) -> None:
+    scripted_broker.script = scripts.CLOSE_BEFORE_CONNACK
+    for _ in range(3):
+        why = open_try(spec_for(scripted_broker.port)).failure(QUICK)
+        assert why.code == "closed_before_connack"
+    in_thread(scripted_broker.wait, lambda: not scripted_broker.open_now)
+    assert (len(scripted_broker.connects), len(scripted_broker.sessions)) == (3, 4)
 
 
 @pytest.mark.parametrize(("code", "reason"), sorted(CONNACK_311.items()))

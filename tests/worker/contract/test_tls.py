@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import threading
 import time
 from asyncio import sslproto
 from collections.abc import Callable
@@ -115,11 +117,39 @@ def test_tls_on_a_plain_port_is_told(
 ) -> None:
     for port in (mosquitto.port, scripted_broker.port):
         why = open_try(spec_for(port, tls=trusting)).failure(QUICK)
-        assert why.code == "plain_expected"
+        assert (why.code, why.certainty) == ("plain_expected", "inferred")
 
 
-def test_plain_mqtt_on_a_tls_port_is_told(secure: Mosquitto, open_try: OpenTry) -> None:
-    assert open_try(spec_for(_port(secure))).failure(QUICK).code == "closed_before_connack"
+def test_a_web_server_on_a_tls_record_is_certain(open_try: OpenTry, trusting: TLSSettings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        greeter = threading.Thread(target=_greet, args=(listener,))
+        greeter.start()
+        why = open_try(spec_for(listener.getsockname()[1], tls=trusting)).failure(QUICK)
+        greeter.join()
+    assert (why.code, why.certainty) == ("plain_expected", "certain")
+
+
+def _greet(listener: socket.socket) -> None:
+    """Say at once what is no TLS."""
+    accepted, _ = listener.accept()
+    with accepted:
+        accepted.sendall(b"220 mail.example ESMTP\r\n")
+        accepted.recv(1)
+
+
+def test_plain_mqtt_on_a_tls_port_is_told_on_any_port(secure: Mosquitto, open_try: OpenTry) -> None:
+    for _ in range(3):
+        why = open_try(spec_for(_port(secure))).failure(QUICK)
+        assert (why.code, why.certainty) == ("tls_expected", "inferred")
+
+
+def test_a_tls_alert_in_place_of_the_connack_is_certain(
+    scripted_broker: ScriptedBroker, open_try: OpenTry
+) -> None:
+    scripted_broker.script = Script(instead_of_connack=b"\x15\x03\x01\0\x02\x02\x46")
+    why = open_try(spec_for(scripted_broker.port)).failure(QUICK)
+    assert (why.code, why.certainty) == ("tls_expected", "certain")
+    assert len(scripted_broker.sessions) == 1
 
 
 def test_a_silent_tls_peer_is_given_up_at_the_deadline(
