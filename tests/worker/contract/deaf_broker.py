@@ -38,6 +38,11 @@ class DeafBroker:
         if self._client is not None:
             self._client.close()
 
+    def say(self, data: bytes) -> None:
+        """Send to the client, which may have spoken first."""
+        assert self._client is not None
+        self._client.sendall(data)
+
     def _serve(self) -> None:
         with contextlib.suppress(OSError, EOFError):
             self._client, _ = self._listener.accept()
