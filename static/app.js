@@ -177,6 +177,27 @@
     if (event.target.closest("[data-remove-row]")) event.target.closest("tr").remove();
   });
 
+  // --- what a Keep Alive means, while one types it (the rules are webapp/detection.py's)
+
+  const detection = document.querySelector("[data-detection]");
+  const keepAlive = detection && document.getElementById(detection.dataset.detection);
+
+  function showDetection() {
+    const text = keepAlive.value.trim();
+    const seconds = /^\d+$/.test(text) ? Number(text) : 0;
+    for (const answer of detection.querySelectorAll("[data-factor]")) {
+      const rule = answer.dataset;
+      let start = Number(rule.factor) * Math.max(seconds, Number(rule.least));
+      start = (rule.whole === undefined ? start : Math.floor(start)) + Number(rule.plus);
+      const words = rule.text.replace("{from}", start).replace("{to}", start + Number(rule.spread));
+      answer.textContent = seconds >= 1 && seconds <= 65535 ? words : "–";
+    }
+    const advice = detection.querySelector("[data-advice]");
+    advice.hidden = seconds <= Number(advice.dataset.advice);
+  }
+
+  keepAlive?.addEventListener("input", showDetection);
+
   // --- after a refused save: go to the first field that is wrong
 
   document.querySelector('[aria-invalid="true"]')?.focus();

@@ -125,8 +125,8 @@ class ConnectionForm(Form):
     protocol = ChoiceField("MQTT version", PROTOCOLS)
     keepalive_s = IntegerField(
         "Keep Alive (s)",
-        description="Others learn of a dead network after about 1.5 times this, plus up to 6 s, "
-        "on mosquitto.",
+        description="The longest time without a packet. Shorter finds a dead network sooner and "
+        "costs a PINGREQ each time.",
     )
     connect_timeout_s = IntegerField(
         "Connect deadline (s)",

@@ -10,7 +10,7 @@ from flask_security import current_user
 
 from database import reasons
 from database.version import VERSION
-from webapp import accounts, health, texts
+from webapp import accounts, detection, health, texts
 from webapp.pages import facts
 
 
@@ -23,6 +23,7 @@ def configure(app: Flask) -> None:
         iso=health.timestamp,
         plain_time=plain_time,
         short_time=short_time,
+        milliseconds=milliseconds,
         preview=facts.preview,
         percent=texts.percent,
         duration=texts.duration,
@@ -32,6 +33,7 @@ def configure(app: Flask) -> None:
         product=texts.PRODUCT,
         texts=texts,
         explain=reasons.explain,
+        detection=detection,
         next_step=reasons.next_step,
         may_edit=accounts.may_edit,
         signed_in=accounts.signed_in,
@@ -57,3 +59,8 @@ def plain_time(moment: datetime | None) -> Any:
 def short_time(moment: datetime) -> str:
     """Return a time as it stands under a ribbon."""
     return f"{moment.astimezone(UTC):%d %b %H:%M} UTC"
+
+
+def milliseconds(value: Any) -> str:
+    """Return a short time; plain SQL may have written anything there."""
+    return f"{value:.1f} ms" if isinstance(value, int | float) else str(value)

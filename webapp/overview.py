@@ -64,6 +64,10 @@ class Item:
     client_id: str
     status_topic: str
     protocol_negotiated: str | None
+    #: The Keep Alive in force, seconds: the broker may have set another than the record's.
+    keepalive_s: int | None
+    #: How long the last self-ping took, milliseconds.
+    round_trip_ms: float | None
     messages_in: int
     last_message_at: datetime | None
     revision: Any
@@ -167,6 +171,8 @@ _STATUS_COLUMNS = (
     "raw_code",
     "attempt",
     "protocol_negotiated",
+    "keepalive_s",
+    "round_trip_ms",
     "applied_revision",
     "messages_in",
 )
@@ -202,6 +208,8 @@ def _item(row: Row[Any], worker: Worker | None, hostname: str) -> Item:
         status_topic=(row.status_topic_used if known else None)
         or _filled(row, "status_topic", hostname),
         protocol_negotiated=row.protocol_negotiated if known else None,
+        keepalive_s=row.keepalive_s if known else None,
+        round_trip_ms=row.round_trip_ms if known else None,
         messages_in=row.messages_in or 0,
         last_message_at=row.last_message_at,
         revision=row.revision,

@@ -1,0 +1,48 @@
+"""How long a dead network stays unnoticed: what a Keep Alive means at each kind of broker. Pure.
+
+The rules are what the brokers do, read and measured, not what the specification asks of
+them. The page computes the same from the same numbers while one types.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from webapp import texts
+
+#: Wanted at every broker that heeds the Keep Alive, and the longest that gives it, seconds.
+TARGET_S, ADVISED_S = 10, 2
+_LONGEST_S = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When somebody notices: from `factor` Keep Alives and `plus` on, `spread` later at most."""
+
+    who: str
+    factor: float
+    #: The answer, with `{from}` and `{to}` in seconds.
+    text: str
+    plus: int = 0
+    spread: int = 0
+    #: Whether the Keep Alives are cut to whole seconds.
+    whole: bool = False
+    #: The shortest Keep Alive that is heeded, seconds.
+    least: int = 0
+
+    def words(self, keep_alive: object) -> str:
+        """Return the answer for a Keep Alive in seconds; a dash for what is none."""
+        if not isinstance(keep_alive, int) or not 1 <= keep_alive <= _LONGEST_S:
+            return texts.NOTHING
+        start = self.factor * max(keep_alive, self.least)
+        start = (int(start) if self.whole else start) + self.plus
+        return self.text.replace("{from}", f"{start:g}").replace("{to}", f"{start + self.spread:g}")
+
+
+RULES = (
+    Rule("mosquitto", 1.5, "{from} to {to} s", plus=1, spread=6, whole=True),
+    Rule("RabbitMQ", 3, "up to {to} s"),
+    Rule("EMQX, HiveMQ, aedes and others that follow the specification", 1.5, "{to} s"),
+    Rule("AWS IoT", 1.5, "at least {from} s", least=30),
+    Rule("Hawser itself", 1.5, "within {to} s", plus=1),
+)
