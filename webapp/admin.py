@@ -10,6 +10,7 @@ from flask_admin.theme import Bootstrap4Theme
 
 from webapp import texts
 from webapp.pages.certificates import CertificateView
+from webapp.pages.commands import CommandView
 from webapp.pages.connections import ConnectionView
 from webapp.pages.dashboard import DashboardView
 from webapp.pages.events import EventView
@@ -24,6 +25,7 @@ def configure(app: Flask) -> None:
         index_view=DashboardView(name="Dashboard", endpoint="admin", url="/admin"),
     )
     site.add_view(ConnectionView())
+    site.add_view(CommandView())
     site.add_view(EventView())
     site.add_view(MessageView())
     site.add_view(CertificateView())

@@ -32,6 +32,8 @@ PROTOCOLS = [
 ]
 QOS = [(0, "0 at most once"), (1, "1 at least once"), (2, "2 exactly once")]
 _TEMPLATE = "{site}, {hostname}, {name} and {id} are filled in."
+#: Said at a secret that a refused form does not get back.
+ENTER_AGAIN = "Nothing is saved yet: enter this once more."
 _SUBSCRIPTION_PROBLEM = re.compile(r"subscriptions\[(\d+)\]\.(\w+)")
 
 
@@ -243,7 +245,15 @@ def mark(form: ConnectionForm, problems: Mapping[str, str]) -> None:
             _set_errors(form[key], sentence)
     for secret in records.SECRETS:
         if form[secret].data and not form[secret].errors:
-            _set_errors(form[secret], "Nothing is saved yet: enter this once more.")
+            _set_errors(form[secret], ENTER_AGAIN)
+
+
+def errors(form: ConnectionForm) -> dict[str, str]:
+    """Return what `mark` put at the fields, by their ids, for a page that keeps its secrets."""
+    rows = [field for entry in form.subscriptions for field in entry.form]
+    plain = [field for field in form if not isinstance(field, FieldList | FormField)]
+    found = {field.id: " ".join(field.errors) for field in (*plain, *rows) if field.errors}
+    return {name: sentence for name, sentence in found.items() if sentence != ENTER_AGAIN}
 
 
 def _filled(form: ConnectionForm) -> list[Any]:

@@ -220,10 +220,9 @@ def _derive(
     row: Row[Any], enabled: bool, worker: Worker | None
 ) -> tuple[str, str, Mapping[str, Any], datetime | None]:
     """Return (state, reason code, detail, since)."""
-    if worker is None:
-        return ConnectionState.UNKNOWN, "no_worker", {}, None
-    if not worker.active:
-        return ConnectionState.UNKNOWN, _silence(worker), _age(worker), worker.beat_at
+    if worker is None or not worker.active:
+        code, detail = silence(worker)
+        return ConnectionState.UNKNOWN, code, detail, worker.beat_at if worker else None
     if row.boot_id == worker.boot_id:
         return row.state, row.reason_code, row.detail or {}, row.since
     if not enabled:
@@ -232,15 +231,14 @@ def _derive(
     return ConnectionState.PENDING, "not_picked_up", {}, max(moments, default=None)
 
 
-def _silence(worker: Worker) -> str:
-    """Return the reason code for a worker whose word cannot be taken."""
+def silence(worker: Worker | None) -> tuple[str, Mapping[str, Any]]:
+    """Return the reason, and what fills its sentence, why no worker can be relied on."""
+    if worker is None:
+        return "no_worker", {}
+    detail = {"seconds": round(worker.age_s)} if worker.beat_at else {}
     if worker.state == WorkerState.STOPPED:
-        return "worker_stopped"
-    return "worker_silent" if worker.stale else "worker_standby"
-
-
-def _age(worker: Worker) -> dict[str, Any]:
-    return {"seconds": round(worker.age_s)} if worker.beat_at else {}
+        return "worker_stopped", detail
+    return "worker_silent" if worker.stale else "worker_standby", detail
 
 
 def _filled(row: Row[Any], field: str, hostname: str) -> str:

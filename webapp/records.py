@@ -204,6 +204,17 @@ def names(transaction: Transaction, ids: Iterable[int]) -> dict[int, str]:
     }
 
 
+def disabled(transaction: Transaction, ids: Iterable[int]) -> set[int]:
+    """Return which of the records `ids` are disabled."""
+    return {
+        number
+        for chunk in _chunks(ids)
+        for number in transaction.scalars(
+            select(Connection.id).where(Connection.id.in_(chunk), ~Connection.is_enabled)
+        )
+    }
+
+
 def _chunks(ids: Iterable[int]) -> Iterable[list[int]]:
     found = list(ids)
     return (found[start : start + CHUNK] for start in range(0, len(found), CHUNK))

@@ -30,7 +30,7 @@ def save(form: ConnectionForm, record: records.Values | None) -> str | None:
     record_id = record["id"] if record else None
     try:
         with store.writing() as transaction:
-            whole = {**values, **_secrets_after(transaction, record, secrets), "id": record_id}
+            whole = {**values, **secrets_after(transaction, record, secrets), "id": record_id}
             wrong = checks.by_itself(whole, wanted, hostname)
             _refuse(wrong | checks.beside_others(transaction, whole, hostname, wrong))
             _store(transaction, form, record, {**values, **secrets}, wanted)
@@ -59,7 +59,7 @@ def _store(
         raise _RefusedError({"revision": texts.CONFLICT})
 
 
-def _secrets_after(
+def secrets_after(
     transaction: Transaction, record: records.Values | None, changes: records.Values
 ) -> records.Values:
     """Return the secrets as they would be after the save, for the checks only."""

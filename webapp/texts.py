@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from database.words import ConnectionState as S
 
@@ -69,6 +70,8 @@ CONFLICT = (
 )
 RECORD_GONE = "This connection no longer exists."
 NOT_SAVED = "Not saved: please correct the marked fields."
+NOT_TESTED = "Not tested: please correct the marked fields."
+NOTHING_TO_ASK = "The worker runs only enabled connections: enable the selected ones first."
 NAME_TAKEN = "Another connection already has this name."
 NOTHING_SELECTED = "Select at least one connection first."
 
@@ -115,6 +118,12 @@ def expiry(seconds: float) -> str:
     size, noun = (3_600, "hour") if abs(seconds) < 2 * 86_400 else (86_400, "day")
     length = count(int(abs(seconds) // size), noun)
     return f"in {length}" if seconds > 0 else f"expired {length} ago"
+
+
+def named(names: Sequence[str]) -> str:
+    """Return a few of `names` and the number of the others."""
+    shown = ", ".join(f"“{name}”" for name in names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5:,} more"
 
 
 def rank(state: str) -> int:

@@ -15,6 +15,8 @@ from database.models import Connection
 from webapp import accounts, connection_form, live, records, saving, store, texts, timeline
 from webapp.connection_form import ConnectionForm
 from webapp.overview import Item
+from webapp.pages import commands
+from webapp.pages.commands import CommandPages
 
 #: An address that a form may lead back to: on this site, and fit for a header.
 _OWN_PAGE = re.compile(r"/admin/[^\x00-\x20\x7f-\x9f\\]*")
@@ -38,8 +40,8 @@ SORT_KEYS: dict[str, Callable[[Item], Any]] = {
 }
 
 
-class ConnectionView(BaseModelView):  # type: ignore[misc]
-    """List, new, edit, details, delete; enable and disable one or many."""
+class ConnectionView(CommandPages, BaseModelView):  # type: ignore[misc]
+    """List, new, edit, details, delete; enable, disable or reconnect one or many."""
 
     column_list = ("state", "name", "site", "broker", "reason", "since")
     column_labels = {"broker": "Broker, client id", "since": "Since, 24 h"}  # noqa: RUF012 - the library's own style
@@ -156,7 +158,7 @@ class ConnectionView(BaseModelView):  # type: ignore[misc]
 
     @expose("/action/", methods=("POST",))
     def action_view(self) -> Any:
-        """Enable, disable or delete the records in `rowid`."""
+        """Enable, disable, reconnect or delete the records in `rowid`."""
         ids = [
             number for number in map(records.identifier, request.form.getlist("rowid")) if number
         ]
@@ -165,6 +167,8 @@ class ConnectionView(BaseModelView):  # type: ignore[misc]
             self._switch(ids, enabled=wish == "enable")
         elif wish == "delete":
             self._delete(ids)
+        elif wish in commands.MANY:
+            commands.ask_many(wish, ids)
         return redirect(self._back())
 
     # --- helpers
@@ -186,7 +190,14 @@ class ConnectionView(BaseModelView):  # type: ignore[misc]
             required=connection_form.REQUIRED,
             blank=connection_form.blank_row(),
             return_url=self._back(),
+            save_url=self._save_url(record),
+            test_url=self.get_url(".test_view", id=record and record["id"]),
         )
+
+    def _save_url(self, record: records.Values | None) -> str:
+        if record is None:
+            return str(self.get_url(".create_view"))
+        return str(self.get_url(".edit_view", id=record["id"]))
 
     def _after_save(self) -> str:
         if "_add_another" in request.form:
@@ -206,16 +217,16 @@ class ConnectionView(BaseModelView):  # type: ignore[misc]
         if not names:
             flash(texts.NOTHING_SELECTED, "warning")
         elif not changed:
-            flash(f"Already {word}: {_named(names)}.", "info")
+            flash(f"Already {word}: {texts.named(names)}.", "info")
         else:
-            flash(f"{texts.count(changed, 'connection')} {word}: {_named(names)}.", "success")
+            flash(f"{texts.count(changed, 'connection')} {word}: {texts.named(names)}.", "success")
 
     def _delete(self, ids: list[int]) -> None:
         with store.writing() as transaction:
             names = sorted(records.names(transaction, ids).values())
             records.remove(transaction, ids)
         if names:
-            flash(f"Deleted: {_named(names)}.", "success")
+            flash(f"Deleted: {texts.named(names)}.", "success")
         else:
             flash(texts.RECORD_GONE, "warning")
 
@@ -225,9 +236,3 @@ def _matches(item: Item, search: str | None) -> bool:
         return True
     text = f"{item.name}\n{item.site}\n{item.host}\n{item.client_id}".lower()
     return search.strip().lower() in text
-
-
-def _named(names: Sequence[str]) -> str:
-    """Return a few of `names` and the number of the others."""
-    shown = ", ".join(f"“{name}”" for name in names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5:,} more"

@@ -1,0 +1,160 @@
+"""Commands: ask the worker to do something once, and read what became of it.
+
+The request is a wish, what the worker writes about it a fact; the words are built here,
+from both and from whether the worker that took it still lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import Row, delete, insert, select, update
+
+from database import outcomes
+from database.clock import database_now
+from database.models import Command, CommandResult
+from database.session import immediate
+from database.words import CommandKind, CommandState
+from webapp import accounts, columns, overview, store, workers
+from webapp.workers import Worker
+
+#: A command that is not accepted by then is told to be late, seconds.
+LATE_AFTER = 5.0
+#: The worker runs none that waited for longer; a little on top for its answer, seconds.
+LOST_AFTER = 35.0
+#: What a command was given, a test's secrets among it, is forgotten after this; the rest of
+#: it after that. Seconds.
+FORGET_PARAMETERS_AFTER, KEEP_FOR = 60.0, 24 * 3600.0
+
+
+class NobodyToAskError(Exception):
+    """No worker runs; holds the reason and what fills its sentence."""
+
+    def __init__(self, code: str, detail: Mapping[str, Any]) -> None:
+        super().__init__(code)
+        self.sentence = outcomes.explain(code, detail)
+        self.next_step = outcomes.next_step(code, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is known about a command."""
+
+    id: int
+    connection_id: int | None
+    kind: str
+    #: asked, accepted, done or failed.
+    state: str
+    code: str
+    detail: Mapping[str, Any]
+    #: Whether nothing more will come.
+    is_final: bool
+    result: Mapping[str, Any]
+
+    @property
+    def sentence(self) -> str:
+        return outcomes.explain(self.code, self.detail)
+
+    @property
+    def next_step(self) -> str:
+        return outcomes.next_step(self.code, self.detail)
+
+    @property
+    def tone(self) -> str:
+        """The colour family: good, warn, bad or off."""
+        if self.state == CommandState.DONE:
+            return "warn" if self.result.get("verdict") == "warning" else "good"
+        if self.state == CommandState.FAILED:
+            return "bad"
+        return "warn" if self.code == "not_taken" else "off"
+
+
+def ask(kind: CommandKind, ids: Iterable[int | None], parameters: str | None = None) -> list[int]:
+    """Ask for one command for each connection; return their ids. Raises NobodyToAskError."""
+    with immediate(store.engine()).begin() as transaction:
+        _, worker = _worker(transaction)
+        if worker is None or not worker.active:
+            raise NobodyToAskError(*overview.silence(worker))
+        _forget_old(transaction)
+        return [_insert(transaction, kind, number, parameters) for number in ids]
+
+
+def read(command_id: int) -> Answer | None:
+    """Return what is known about a command, None if there is none."""
+    with store.reading() as transaction:
+        now, worker = _worker(transaction)
+        row = transaction.execute(_statement().where(Command.id == command_id)).first()
+    return None if row is None else _answer(row, worker, now)
+
+
+def _worker(transaction: Transaction) -> tuple[datetime, Worker | None]:
+    now, found = workers.read(transaction, accounts.settings_of_app())
+    return now, workers.choose(found)
+
+
+def _forget_old(transaction: Transaction) -> None:
+    old, older = database_now(-FORGET_PARAMETERS_AFTER), database_now(-KEEP_FOR)
+    transaction.execute(delete(Command).where(Command.requested_at < older))
+    transaction.execute(
+        update(Command)
+        .where(Command.requested_at < old, Command.parameters.is_not(None))
+        .values(parameters=None)
+    )
+
+
+def _insert(
+    transaction: Transaction, kind: CommandKind, number: int | None, parameters: str | None
+) -> int:
+    result: Any = transaction.execute(
+        insert(Command.__table__).values(  # type: ignore[arg-type]
+            kind=kind,
+            connection_id=number,
+            parameters=parameters,
+            requested_by=accounts.email(),
+            requested_at=database_now(),
+        )
+    )
+    return int(result.inserted_primary_key[0])
+
+
+def _statement() -> Any:
+    return select(
+        columns.raw(Command.id),
+        columns.raw(Command.connection_id),
+        columns.raw(Command.kind),
+        columns.time(Command.requested_at),
+        columns.raw(CommandResult.state),
+        columns.raw(CommandResult.boot_id),
+        columns.json_object(CommandResult.result),
+    ).outerjoin_from(Command, CommandResult, CommandResult.command_id == Command.id)
+
+
+def _answer(row: Row[Any], worker: Worker | None, now: datetime) -> Answer:
+    result = row.result or {}
+    state, code, detail, is_final = _judge(row, result, worker, now)
+    return Answer(row.id, row.connection_id, row.kind, state, code, detail, is_final, result)
+
+
+def _judge(
+    row: Row[Any], result: Mapping[str, Any], worker: Worker | None, now: datetime
+) -> tuple[str, str, Mapping[str, Any], bool]:
+    """Return (state, code, detail, whether nothing more will come)."""
+    active = worker if worker is not None and worker.active else None
+    if row.state in (CommandState.DONE, CommandState.FAILED):
+        return row.state, str(result.get("code")), result.get("detail") or {}, True
+    if row.state is not None:
+        if active is None or active.boot_id != row.boot_id:
+            return CommandState.FAILED, "worker_ended", {}, True
+        return CommandState.ACCEPTED, "accepted", {}, False
+    if active is None:
+        return CommandState.FAILED, *overview.silence(worker), True
+    age = (now - row.requested_at).total_seconds() if row.requested_at else LOST_AFTER
+    if age < LATE_AFTER:
+        return "asked", "asked", {}, False
+    is_lost = age >= LOST_AFTER
+    state = CommandState.FAILED if is_lost else "asked"
+    return state, "not_taken", {"seconds": round(age)}, is_lost

@@ -1,0 +1,183 @@
+"""Buttons that ask the worker for something, and the pages that tell what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Response, abort, current_app, flash, jsonify, redirect, request, url_for
+from flask_admin import BaseView, expose
+from markupsafe import Markup
+
+from database.words import CommandKind
+from webapp import accounts, commands, connection_form, probing, records, store, texts
+from webapp.commands import Answer, NobodyToAskError
+from webapp.connection_form import ConnectionForm
+from webapp.probing import REAL_ID_FIELD, UntestableError
+
+#: What can be asked for many connections at once, and how that is called.
+MANY = {
+    CommandKind.RECONNECT.value: "to reconnect",
+    CommandKind.CLEAR_COOLDOWN.value: "to forget failures and try again at once",
+}
+#: Seconds between two looks of a page without scripts.
+REFRESH_S = 1
+
+
+class CommandPages:
+    """The part of the connections' view that asks for commands."""
+
+    @expose("/command/", methods=("POST",))
+    def command_view(self) -> Any:
+        """Ask for one command for the stored record `id`."""
+        record = self._stored(request.form.get("id"))
+        kind = request.form.get("kind", "")
+        if kind not in (*MANY, CommandKind.TEST):
+            abort(400)
+        try:
+            parameters = None
+            if kind == CommandKind.TEST:
+                parameters = probing.from_record(record, real_id=_wants_real_id())
+            (number,) = commands.ask(CommandKind(kind), [record["id"]], parameters)
+        except UntestableError as error:
+            return self._refused(record["id"], error.sentence, "")
+        except NobodyToAskError as error:
+            return self._refused(record["id"], error.sentence, error.next_step)
+        return _follow(number)
+
+    @expose("/test", methods=("POST",))
+    def test_view(self) -> Any:
+        """Test the form as it was sent; nothing of it is stored but the request itself."""
+        asked = request.args.get("id")
+        record = self._stored(asked) if asked else None
+        form = connection_form.build(request.form, record or records.defaults())
+        try:
+            parameters = probing.from_form(form, record, real_id=_wants_real_id())
+            (number,) = commands.ask(
+                CommandKind.TEST, [record["id"] if record else None], parameters
+            )
+        except UntestableError as error:
+            connection_form.mark(form, error.problems)
+            return self._wrong(form, record)
+        except NobodyToAskError as error:
+            if _wants_json():
+                return _sentence(error.sentence, error.next_step)
+            flash(f"{error.sentence} {error.next_step}", "danger")
+            return self._form_page(form, record)
+        return _follow(number)
+
+    def _form_page(self, form: ConnectionForm, record: records.Values | None) -> Any:
+        raise NotImplementedError
+
+    def _stored(self, identifier: object) -> records.Values:
+        number = records.identifier(identifier)
+        if number is None:
+            abort(404)
+        with store.reading() as transaction:
+            return records.load(transaction, number) or abort(404)
+
+    def _wrong(self, form: ConnectionForm, record: records.Values | None) -> Any:
+        if not _wants_json():
+            return self._form_page(form, record)
+        found = connection_form.errors(form)
+        return jsonify(errors=found, sentence=texts.NOT_TESTED, next_step=""), 422
+
+    def _refused(self, number: int, sentence: str, next_step: str) -> Any:
+        if _wants_json():
+            return _sentence(sentence, next_step)
+        flash(f"{sentence} {next_step}".strip(), "danger")
+        return redirect(url_for("connections.details_view", id=number))
+
+
+def ask_many(kind: str, asked: Sequence[int]) -> None:
+    """Ask for one command for each enabled connection among `asked`; flash what was done."""
+    with store.reading() as transaction:
+        names = records.names(transaction, asked)
+        disabled = records.disabled(transaction, asked)
+    ids = [number for number in names if number not in disabled]
+    if not ids:
+        flash(texts.NOTHING_TO_ASK if names else texts.NOTHING_SELECTED, "warning")
+        return
+    try:
+        commands.ask(CommandKind(kind), ids)
+    except NobodyToAskError as error:
+        flash(f"{error.sentence} {error.next_step}", "danger")
+        return
+    shown = texts.named(sorted(names[number] for number in ids))
+    left_out = f" {texts.count(len(names) - len(ids), 'disabled one')} left out."
+    told = f"{texts.count(len(ids), 'connection')} asked {MANY[kind]}: {shown}."
+    flash(told + (left_out if len(ids) < len(names) else ""), "success")
+
+
+class CommandView(BaseView):  # type: ignore[misc]
+    """`/admin/commands/<id>`: what became of one command, as JSON and as a page."""
+
+    def __init__(self) -> None:
+        super().__init__("Commands", endpoint="commands", url="/admin/commands")
+
+    @expose("/")
+    def index(self) -> Any:
+        return redirect(url_for("connections.index_view"))
+
+    @expose("/<number>")
+    def answer_view(self, number: str) -> Any:
+        answer = _asked_for(number)
+        return jsonify(
+            id=answer.id,
+            kind=answer.kind,
+            state=answer.state,
+            final=answer.is_final,
+            tone=answer.tone,
+            sentence=answer.sentence,
+            next_step=answer.next_step,
+            result=dict(answer.result),
+            html=_rendered(answer),
+        )
+
+    @expose("/<number>/page")
+    def page_view(self, number: str) -> Any:
+        """Show the same without scripts: the page looks again by itself until the end."""
+        answer = _asked_for(number)
+        page = Response(self.render("commands/page.html", answer=answer, body=_rendered(answer)))
+        if not answer.is_final:
+            page.headers["Refresh"] = str(REFRESH_S)
+        return page
+
+
+def _asked_for(number: str) -> Answer:
+    if not accounts.may_edit():
+        abort(403)
+    identifier = records.identifier(number)
+    answer = commands.read(identifier) if identifier else None
+    return answer or abort(404)
+
+
+def _rendered(answer: Answer) -> Markup:
+    """Return the steps of a test and what the broker told of itself; empty for the rest."""
+    module = current_app.jinja_env.get_template("parts/command.html").make_module(
+        {
+            "result": answer.result,
+            "steps": probing.steps(answer.result),
+            "tries": probing.earlier_tries(answer.result),
+            "certificate": probing.certificate(answer.result),
+        }
+    )
+    return Markup(module.details())  # type: ignore[attr-defined]  # noqa: S704 - escaped inside
+
+
+def _follow(number: int) -> Any:
+    if _wants_json():
+        return jsonify(id=number, url=url_for("commands.answer_view", number=number)), 202
+    return redirect(url_for("commands.page_view", number=number))
+
+
+def _sentence(sentence: str, next_step: str) -> Any:
+    return jsonify(sentence=sentence, next_step=next_step), 409
+
+
+def _wants_json() -> bool:
+    return request.headers.get("Accept") == "application/json"
+
+
+def _wants_real_id() -> bool:
+    return bool(request.form.get(REAL_ID_FIELD))
