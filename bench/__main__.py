@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from bench import connect, storm
+from bench import connect, edit, storm
 
 #: Benchmarks by name; each adds its arguments to a parser and runs with what was given.
-BENCHMARKS = {"connect": connect, "storm": storm}
+BENCHMARKS = {"connect": connect, "edit": edit, "storm": storm}
 
 
 def main() -> int:

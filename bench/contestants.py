@@ -138,8 +138,26 @@ class Worker(Contestant):
     def __init__(self) -> None:
         self._engine: Engine | None = None
         self._count = 0
+        #: What the process was started with; the web needs the same.
+        self.environment: dict[str, str] = {}
+
+    @property
+    def engine(self) -> Engine:
+        """The database of the process that was started."""
+        assert self._engine is not None
+        return self._engine
 
     def start(self, directory: Path, port: int, count: int) -> Child:
+        self.prepare(directory, port, count)
+        return self.run(directory)
+
+    def run(self, directory: Path) -> Child:
+        """Start the process on what was prepared."""
+        command = [sys.executable, "-m", "mqttworker"]
+        return Child(command, directory / "log", cwd=ROOT, env=self.environment)
+
+    def prepare(self, directory: Path, port: int, count: int) -> None:
+        """Make the database and the environment of the process."""
         self._count = count
         key = encryption.new_key()
         encryption.configure([key])
@@ -149,18 +167,13 @@ class Worker(Contestant):
         with Session(self._engine) as session:
             session.add_all(_record(index, port) for index in range(count))
             session.commit()
-        return Child(
-            [sys.executable, "-m", "mqttworker"],
-            directory / "log",
-            cwd=ROOT,
-            env={
-                "PATH": os.environ["PATH"],
-                "HAWSER_HOME": str(directory),
-                "HAWSER_DATABASE_URL": url,
-                "HAWSER_ENCRYPTION_KEYS": key,
-                "HAWSER_HOSTNAME": "worker",
-            },
-        )
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HAWSER_HOME": str(directory),
+            "HAWSER_DATABASE_URL": url,
+            "HAWSER_ENCRYPTION_KEYS": key,
+            "HAWSER_HOSTNAME": "worker",
+        }
 
     def wait_until_idle(self, child: Child) -> None:
         running = select(WorkerHeartbeat).where(WorkerHeartbeat.state == WorkerState.RUNNING)
