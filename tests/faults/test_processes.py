@@ -55,7 +55,7 @@ def _last_will_after(fleet: Fleet, moment: float) -> float:
 def _all_back(fleet: Fleet, wills_at: float) -> None:
     """Wait until a new worker has every connection, and health says so."""
     for topic in fleet.topics:
-        fleet.observer.wait_for(topic, b"online", 10, after=wills_at)
+        fleet.observer.wait_for(topic, b"online", 20, after=wills_at)
     online_at = time.monotonic()
     fleet.product.wait_for_connected(FLEET, HEALED_WITHIN)
     fleet.product.wait_for_status(200, HEALED_WITHIN - (time.monotonic() - online_at))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from tests.support.process import Child
 
 ROOT = Path(__file__).parents[3]
 #: How soon a frozen process is gone: 4.25 s of silence, a tick, and the endings.
-ENDED_WITHIN = 5.5  # seconds
+ENDED_WITHIN = 6.0  # seconds
 
 #: A process that shows its vitals as the worker does, says so, and sleeps in the hub.
 LIVING = """
@@ -53,7 +54,7 @@ class Watcher:
             stdout=subprocess.PIPE,
             stderr=self._log,
             cwd=ROOT,
-            env={"HAWSER_HOME": str(home)},
+            env={"HAWSER_HOME": str(home), "SUPERVISOR_SERVER_URL": f"unix://{home}/knock"},
         )
         self._read(b"READY\n")
 
@@ -148,17 +149,28 @@ def test_a_frozen_process_is_ended_and_nobody_else(tmp_path: Path) -> None:
         gone.freeze()
         assert frozen.wait(ENDED_WITHIN) == 1
         assert time.monotonic() - began > 3.0
-        assert "the worker was frozen for" in frozen.output()
-        # One set of stacks, not two that are written into each other.
-        assert frozen.output().count("most recent call first") == frozen.output().count("hread 0x")
+        # One of the two shows the stacks, not both, into each other.
+        said = ["the worker was frozen for" in frozen.output(), "Timeout (" in frozen.output()]
+        assert said in ([True, False], [False, True])
         assert "gevent/hub.py" in frozen.output()
         # What ignores all that can be ignored is killed.
-        assert deaf.wait(1.0) == -signal.SIGKILL
+        assert deaf.wait(3.0) == -signal.SIGKILL
         # It said goodbye, so nobody expects anything of it.
         assert gone.running
         log = [json.loads(line) for line in watcher.log().splitlines()]
         states = {line["pid"]: line["process_state"] for line in log}
         assert states == {frozen.pid: "T (stopped)", deaf.pid: "S (sleeping)"}
+
+
+def test_supervisord_is_woken_when_a_process_dies(home: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as supervisord, Watcher(home), _living(home) as killed:
+        supervisord.bind(str(home / "knock"))
+        supervisord.listen()
+        supervisord.settimeout(5)
+        # Known to the watcher once its first pulse has been read.
+        time.sleep(0.7)
+        killed.kill()
+        supervisord.accept()[0].close()
 
 
 def test_events_of_supervisord_are_answered_whole_or_in_pieces(watcher: Watcher) -> None:
