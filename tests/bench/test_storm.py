@@ -27,6 +27,7 @@ from tests.structure.source import ROOT
 GOOD = Sample("worker", 3.0, 1000, 1000, 1.0, 3.0, 4.0, 5.0, 48, 1, 0, 900, 1.5)
 
 
+@pytest.mark.alone
 @pytest.mark.broker
 @pytest.mark.skipif(executable() is None, reason="mosquitto is not installed (Debian: mosquitto)")
 def test_both_contestants_come_back_and_the_worker_meets_its_targets() -> None:
@@ -41,7 +42,8 @@ def test_both_contestants_come_back_and_the_worker_meets_its_targets() -> None:
     for sample in samples.values():
         assert sample["back"] == 20
         assert 0 < sample["p50_s"] <= sample["p90_s"] <= sample["p99_s"] <= sample["max_s"]
-        assert sample["cpu_s"] > 0
+        # The kernel counts in hundredths of a second, which 20 connections may not need.
+        assert sample["cpu_s"] >= 0
     assert samples["worker"]["failed_tries"] >= 0
     assert samples["gmqtt's reconnect"]["failed_tries"] is None
 

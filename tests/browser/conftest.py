@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from sqlalchemy import Engine
 
 from database.session import make_engine
+from tests.conftest import ENCRYPTION_KEY
 from tests.support.process import HOST, Child, accepts, free_port
 from tests.web import rows
 
@@ -58,30 +60,38 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture
-def site(sqlite_url: str, home: Path, keys: str, tmp_path: Path) -> Iterator[Site]:
-    """The web server over a database with one account and a running worker's heartbeat."""
-    port = free_port()
-    environment = {
+def environment_of(home: Path) -> dict[str, str]:
+    """Return the environment of the web server for a data directory."""
+    return {
         "PATH": "/usr/bin:/bin",
         "HAWSER_HOME": str(home),
-        "HAWSER_DATABASE_URL": sqlite_url,
-        "HAWSER_BIND": f"{HOST}:{port}",
         "HAWSER_ADMIN_EMAIL": EMAIL,
         "HAWSER_ADMIN_PASSWORD": PASSWORD,
-        "HAWSER_ENCRYPTION_KEYS": keys,
+        "HAWSER_ENCRYPTION_KEYS": ENCRYPTION_KEY,
         # A heartbeat of the fixture must last for the whole test.
         "HAWSER_HEARTBEAT_STALE_AFTER": "600",
     }
-    with Child(
-        [sys.executable, "-m", "webapp", "setup"],
-        tmp_path / "setup.log",
-        env=environment,
-        cwd=ROOT,
-    ) as setup:
+
+
+@pytest.fixture(scope="session")
+def new_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with one account, to be copied."""
+    home = tmp_path_factory.mktemp("new") / "home"
+    home.mkdir(mode=0o700)
+    command = [sys.executable, "-m", "webapp", "setup"]
+    with Child(command, home.parent / "log", env=environment_of(home), cwd=ROOT) as setup:
         assert setup.wait() == 0, setup.output()
-    engine = make_engine(sqlite_url)
+    return home
+
+
+@pytest.fixture
+def site(new_home: Path, home: Path, tmp_path: Path) -> Iterator[Site]:
+    """The web server over a database with one account and a running worker's heartbeat."""
+    shutil.copytree(new_home, home, dirs_exist_ok=True)
+    engine = make_engine(f"sqlite:///{home / 'hawser.db'}")
     rows.heartbeat(engine)
+    port = free_port()
+    environment = environment_of(home) | {"HAWSER_BIND": f"{HOST}:{port}"}
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
     with Child(command, tmp_path / "web.log", env=environment, cwd=ROOT) as web:
         web.wait_for(lambda: accepts(port), 20, "the web server to listen")

@@ -6,36 +6,59 @@ import signal
 import socket
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ops import surroundings
+from tests.end_to_end.conftest import end
 from tests.end_to_end.product import Product, children_of, exists
-from tests.support.process import HOST, wait_until
+from tests.support.process import HOST, Child, free_port, wait_until
 
 
-def test_the_first_run_leads_to_pass_with_the_sample_connected(product: Product) -> None:
-    run = product.start()
-    run.wait_for_output("Hawser is ready", 30)
-    product.wait_for_connected(1, 15)
-    status, body = product.health()
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """A product in its first run, for tests that only look at it."""
+    made = Product(tmp_path_factory.mktemp("first"))
+    try:
+        made.start().wait_for_output("Hawser is ready", 30)
+        yield made
+    finally:
+        end(made)
+
+
+def run_of(product: Product) -> Child:
+    assert product.child is not None
+    return product.child
+
+
+def test_the_first_run_leads_to_pass_with_the_sample_connected(first_run: Product) -> None:
+    first_run.wait_for_connected(1, 15)
+    status, body = first_run.health()
     assert (status, body["status"]) == (200, "pass")
     assert [item["name"] for item in body["connections"]] == ["demo"]
-    password = (product.home / "admin-password").read_text(encoding="utf-8").strip()
-    assert run.output().count(password) == 1
+    password = (first_run.home / "admin-password").read_text(encoding="utf-8").strip()
+    assert run_of(first_run).output().count(password) == 1
 
 
-def test_nobody_else_can_read_what_the_first_run_keeps(product: Product) -> None:
-    product.start().wait_for_output("Hawser is ready", 30)
-    assert stat.S_IMODE(product.home.stat().st_mode) == 0o700
+def test_nobody_else_can_read_what_the_first_run_keeps(first_run: Product) -> None:
+    assert stat.S_IMODE(first_run.home.stat().st_mode) == 0o700
     secrets = ["admin-password", "demo-broker-password", "encryption-keys", "secret-key"]
-    modes = {name: stat.S_IMODE((product.home / name).stat().st_mode) for name in secrets}
+    modes = {name: stat.S_IMODE((first_run.home / name).stat().st_mode) for name in secrets}
     assert modes == dict.fromkeys(secrets, 0o600)
-    sockets = [path for path in product.home.iterdir() if path.is_socket()]
+    sockets = [path for path in first_run.home.iterdir() if path.is_socket()]
     assert {stat.S_IMODE(path.stat().st_mode) for path in sockets} == {0o700}
 
 
+def test_a_second_run_from_the_same_directory_says_that_it_runs(first_run: Product) -> None:
+    second = first_run.manage("run", "--port", str(free_port()))
+    assert second.returncode == 1
+    assert f"already runs from {first_run.home}" in second.stderr
+    assert run_of(first_run).running
+
+
+@pytest.mark.alone
 def test_a_second_run_answers_in_under_five_seconds_and_keeps_quiet(product: Product) -> None:
     product.start("--no-demo").wait_for_output("Hawser is ready", 30)
     assert product.stop() == 0
@@ -83,15 +106,6 @@ def test_a_wrong_setting_is_one_sentence(tmp_path: Path, name: str) -> None:
     last = run.output().splitlines()[-1]
     assert last.startswith(f"hawser: {name}")
     assert "Traceback" not in run.output()
-
-
-def test_a_second_run_from_the_same_directory_says_that_it_runs(product: Product) -> None:
-    first = product.start("--no-demo")
-    first.wait_for_output("Hawser is ready", 30)
-    second = product.manage("run", "--port", str(product.broker_port))
-    assert second.returncode == 1
-    assert f"already runs from {product.home}" in second.stderr
-    assert first.running
 
 
 def test_commands_for_a_product_that_does_not_run_say_so(product: Product) -> None:
