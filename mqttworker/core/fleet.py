@@ -184,6 +184,11 @@ class Fleet:
         place = self._brokers.get(broker)
         return place is not None and connection_id in place.up
 
+    def has_sessions(self, broker: Broker) -> bool:
+        """Whether anybody has a session with the broker."""
+        place = self._brokers.get(broker)
+        return place is not None and bool(place.up)
+
     def is_shared(self, broker: Broker, connection_id: int) -> bool:
         """Whether what happens to the connection is part of what is told once for all."""
         place = self._brokers.get(broker)

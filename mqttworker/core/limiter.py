@@ -23,6 +23,10 @@ RECOVERY = 30.0
 ONE_PLEA = 5.0
 #: The pace is never halved more often than this.
 MOST_HALVINGS = 6
+#: Tries at a broker that nobody reaches: enough to see at once that it is back.
+SCOUTS_A_SECOND = 20
+#: When those who are not sent as scouts ask again, if nobody has called them before, seconds.
+ASK_AGAIN = 5.0
 
 
 @dataclass(slots=True)
@@ -38,6 +42,9 @@ class _Pace:
     answered: deque[float] = field(default_factory=deque)
     halvings: int = 0
     changed_at: float = float("-inf")
+    #: Nobody has a session there, and nobody reaches it.
+    is_down: bool = False
+    next_scout: float = 0.0
 
 
 class ConnectLimiter:
@@ -45,8 +52,9 @@ class ConnectLimiter:
 
     A moment that was missed, because the hub stalled or the broker is slow, is not made
     up for: at most `rate * WINDOW * SHARE` tries are in flight or were answered within any
-    WINDOW, so the broker never accepts more than that in as much time. First tries of a
-    record do not ask: they meet a broker that has not just failed.
+    WINDOW, so the broker never accepts more than that in as much time. A broker that is
+    down is only asked by a few scouts. First tries of a record do not ask: they meet a
+    broker that has not just failed.
     """
 
     def __init__(self, rate: float) -> None:
@@ -56,18 +64,27 @@ class ConnectLimiter:
     def earliest(self, broker: Broker, connection_id: int, now: float) -> float:
         """Return when the connection may try: `now`, which begins the try, or later."""
         pace = self._pace(broker, now)
+        moment = self._scout(pace, now) if pace.is_down else self._slot(pace, connection_id, now)
+        if moment <= now:
+            pace.slots.pop(connection_id, None)
+            pace.in_flight.pop(connection_id, None)
+            pace.in_flight[connection_id] = now
+        return moment
+
+    def _scout(self, pace: _Pace, now: float) -> float:
+        if now < pace.next_scout or self._is_crowded(pace, now):
+            return now + ASK_AGAIN
+        pace.next_scout = now + max(1 / SCOUTS_A_SECOND, self._interval(pace))
+        return now
+
+    def _slot(self, pace: _Pace, connection_id: int, now: float) -> float:
         slot = pace.slots.get(connection_id)
         if slot is None:
             slot = self._promise(pace, connection_id, now)
         if slot <= now and self._is_crowded(pace, now):
             pace.next_slot = max(pace.next_slot, now + self._interval(pace))
             slot = self._promise(pace, connection_id, now)
-        if slot > now:
-            return slot
-        del pace.slots[connection_id]
-        pace.in_flight.pop(connection_id, None)
-        pace.in_flight[connection_id] = now
-        return now
+        return max(slot, now)
 
     def answered(self, broker: Broker, connection_id: int, now: float) -> None:
         """Note that a try has ended, one way or the other."""
@@ -80,6 +97,10 @@ class ConnectLimiter:
         if (pace := self._paces.get(broker)) is not None:
             pace.slots.pop(connection_id, None)
             pace.in_flight.pop(connection_id, None)
+
+    def is_reached(self, broker: Broker, reached: bool, now: float) -> None:
+        """Note whether the broker answers anybody."""
+        self._pace(broker, now).is_down = not reached
 
     def slow_down(self, broker: Broker, now: float) -> None:
         """Halve the pace for a while: the broker asked for patience."""

@@ -93,8 +93,10 @@ def of_try(code: str) -> Failure:
 
 def of_loss(event: Lost, *, is_short: bool) -> Failure:
     """Return what a lost session speaks of."""
+    if event.why.code in SILENT_CLOSES and not event.door_open:
+        return Failure.CUT_OFF
     if is_short:
         return Failure.FLAP
-    if event.why.code in SILENT_CLOSES:
-        return Failure.OWN if event.alone and event.door_open else Failure.CUT_OFF
+    if event.why.code in SILENT_CLOSES and not event.alone:
+        return Failure.CUT_OFF
     return of_try(event.why.code)

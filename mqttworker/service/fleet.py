@@ -79,8 +79,12 @@ class Fleet:
         return shared or self._seen.is_shared(spec.broker, spec.connection_id)
 
     def _pace(self, spec: ConnectionSpec, before: Life, life: Life, now: float) -> None:
-        if before.state is State.CONNECTING and life.state is not State.CONNECTING:
+        has_tried = before.state is State.CONNECTING and life.state is not State.CONNECTING
+        if has_tried:
             self._limiter.answered(spec.broker, spec.connection_id, now)
+        if has_tried or (before.is_up and life.is_cut_off):
+            reached = not life.is_cut_off or self._seen.has_sessions(spec.broker)
+            self._limiter.is_reached(spec.broker, reached, now)
         if life.pleas > before.pleas:
             self._limiter.slow_down(spec.broker, now)
         if life.is_over:

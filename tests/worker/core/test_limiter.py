@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from mqttworker.core.limiter import ONE_PLEA, PATIENCE, RECOVERY, WINDOW, ConnectLimiter, LossWatch
+from mqttworker.core.limiter import (
+    ASK_AGAIN,
+    ONE_PLEA,
+    PATIENCE,
+    RECOVERY,
+    SCOUTS_A_SECOND,
+    WINDOW,
+    ConnectLimiter,
+    LossWatch,
+)
 
 HERE, THERE = ("a.example", 1883), ("b.example", 1883)
 
@@ -95,6 +104,31 @@ def test_a_broker_that_does_not_answer_is_asked_by_a_few_at_a_time() -> None:
     begun = [n for n, now in enumerate(moments) if limiter.earliest(HERE, n, now) <= now]
     assert len(begun) == 48
     assert limiter.earliest(HERE, 1000, 10.0 + PATIENCE + 1.1) == 10.0 + PATIENCE + 1.1
+
+
+def test_a_broker_that_is_down_is_asked_by_a_few_scouts() -> None:
+    limiter = ConnectLimiter(400)
+    limiter.is_reached(HERE, False, 10.0)
+    moments = [10.0 + number / 1000 for number in range(1000)]
+    begun = []
+    for number, now in enumerate(moments):
+        if (moment := limiter.earliest(HERE, number, now)) == now:
+            begun.append(now)
+            limiter.answered(HERE, number, now)
+        else:
+            assert moment == now + ASK_AGAIN
+    assert 18 <= len(begun) <= SCOUTS_A_SECOND
+
+
+def test_a_broker_that_is_back_is_asked_by_all() -> None:
+    limiter = ConnectLimiter(400)
+    limiter.is_reached(HERE, False, 10.0)
+    for number in range(1000):
+        limiter.earliest(HERE, number, 10.0)
+    limiter.is_reached(HERE, True, 10.0)
+    limiter.answered(HERE, 0, 10.0)
+    assert limiter.earliest(HERE, 1, 10.0) == 10.0
+    assert limiter.earliest(HERE, 2, 10.0) == pytest.approx(10.0 + 1 / 400)
 
 
 def test_a_connection_that_left_keeps_nobody_waiting() -> None:
