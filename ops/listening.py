@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
 
 from ops.errors import CommandError
 
 MAX_PORT = 65535
+#: Seconds between two looks at a port that is about to become free.
+INTERVAL = 0.1
 
 
-def require_free(bind: str, cure: str) -> None:
-    """Return if `bind` (host:port) can be listened on. Raises CommandError, ending with `cure`."""
+def require_free(bind: str, cure: str, patience: float = 0.0) -> None:
+    """Return if `bind` (host:port) can be listened on, at the latest in `patience` seconds.
+
+    Raises CommandError, ending with `cure`.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            _require_free_now(bind, cure)
+        except CommandError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(INTERVAL)
+        else:
+            return
+
+
+def _require_free_now(bind: str, cure: str) -> None:
     host, port = _split(bind)
     if port is None:
         return

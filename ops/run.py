@@ -22,6 +22,8 @@ from ops.surroundings import (
 )
 
 DEFAULT_BIND = "127.0.0.1:8000"
+#: The programs of a supervisord that was killed end by themselves, within so many seconds.
+ORPHANS_END_WITHIN = 12.0
 #: Ends with a sentence and status 2 at a wrong setting. The set-up checks those of the web.
 CHECK_WORKER = (
     "from database.settings import load; from mqttworker.settings import WorkerSettings; "
@@ -73,10 +75,14 @@ def _check(wanted: Wanted) -> None:
             "or with `python3 manage.py supervisorctl shutdown`."
         )
         raise CommandError(msg)
-    listening.require_free(wanted.bind, "--port N chooses another one")
+    # supervisord removes the file when it ends, unless it is killed.
+    was_killed = (wanted.home / "supervisord.pid").exists()
+    patience = ORPHANS_END_WITHIN if was_killed else 0.0
+    listening.require_free(wanted.bind, "--port N chooses another one", patience)
     if wanted.with_broker:
         address = f"{login.HOST}:{_demo_port()}"
-        listening.require_free(address, "HAWSER_DEMO_BROKER_PORT chooses another one")
+        cure = "HAWSER_DEMO_BROKER_PORT chooses another one"
+        listening.require_free(address, cure, patience)
 
 
 def _demo_port() -> int:
