@@ -12,7 +12,7 @@ import pytest
 
 from tests.end_to_end.conftest import FLEET, Fleet, records, running_fleet
 from tests.end_to_end.product import children_of, exists
-from tests.faults.conftest import Note
+from tests.faults.figures import note
 from tests.support.process import wait_until
 from tests.support.tracing import stopped_main_thread, wait_for_end
 
@@ -76,9 +76,7 @@ def test_a_freeze_of_three_seconds_is_not_seen_by_anybody(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("trial", [1, 2])
-def test_a_frozen_worker_is_ended_whatever_the_keep_alive(
-    fleet: Fleet, note: Note, trial: int
-) -> None:
+def test_a_frozen_worker_is_ended_whatever_the_keep_alive(fleet: Fleet, trial: int) -> None:
     worker = _settle(fleet)
     frozen_at = time.monotonic()
     os.kill(worker, signal.SIGSTOP)
@@ -90,9 +88,7 @@ def test_a_frozen_worker_is_ended_whatever_the_keep_alive(
     assert fleet.product.pid_of("mqttworker") != worker
 
 
-def test_a_hub_that_hangs_ends_the_worker_with_its_stacks_in_the_log(
-    fleet: Fleet, note: Note
-) -> None:
+def test_a_hub_that_hangs_ends_the_worker_with_its_stacks_in_the_log(fleet: Fleet) -> None:
     worker = _settle(fleet)
     assert fleet.product.child is not None
     hung_at = time.monotonic()
@@ -106,41 +102,39 @@ def test_a_hub_that_hangs_ends_the_worker_with_its_stacks_in_the_log(
     note("P5", "hub that hangs: all back", time.monotonic() - hung_at, "s")
 
 
-def test_an_orphan_serves_on_and_hands_over_to_the_next_run(tmp_path: Path, note: Note) -> None:
+def test_an_orphan_serves_on_and_hands_over_to_the_next_run(tmp_path: Path) -> None:
     with running_fleet(tmp_path) as fleet:
         assert fleet.product.child is not None
         everything = children_of(fleet.product.child.pid)
         orphan = fleet.product.pid_of("mqttworker")
         try:
-            _hand_over(fleet, orphan, everything, note)
+            _hand_over(fleet, orphan, everything)
         finally:
             for pid in filter(exists, everything):
                 os.kill(pid, signal.SIGKILL)
 
 
-def _hand_over(fleet: Fleet, orphan: int, everything: set[int], note: Note) -> None:
+def _hand_over(fleet: Fleet, orphan: int, everything: set[int]) -> None:
     seen = len(fleet.observer.messages)
     assert fleet.product.child is not None
-    killed_at = time.monotonic()
     fleet.product.child.kill()
-    others = everything - {orphan}
-    wait_until(lambda: not any(map(exists, others)), 10, "the end of web and watcher")
-    note("P6", "web gone after the death of supervisord", time.monotonic() - killed_at, "s")
     log = fleet.product.home / "mqttworker-orphan.log"
-    wait_until(log.exists, 2, "the orphan's log")
+    wait_until(log.exists, 5, "the orphan's log")
     assert exists(orphan)
     assert fleet.observer.messages[seen:] == []
+    # At once: the web of the run before may still be ending.
     started_at = time.monotonic()
-    fleet.product.start("--no-demo").wait_for_output("Hawser is ready", 30)
+    fleet.product.start("--no-demo").wait_for_output("Hawser is ready", 60)
+    wait_until(lambda: not any(map(exists, everything)), 20, "the end of the run before")
+    note("P6", "from the start to the end of the orphan", time.monotonic() - started_at, "s")
     gaps = []
     for topic in fleet.topics:
-        left = fleet.observer.wait_for(topic, b"offline", 15, after=started_at)
-        back = fleet.observer.wait_for(topic, b"online", 10, after=left.at)
+        left = fleet.observer.wait_for(topic, b"offline", after=started_at)
+        back = fleet.observer.wait_for(topic, b"online", after=left.at)
         gaps.append(back.at - left.at)
     note("P6", "hand-over: longest time offline", max(gaps), "s")
     assert max(gaps) <= 5.0
     fleet.product.wait_for_connected(FLEET, HEALED_WITHIN)
-    assert not exists(orphan)
     # Once offline and once online each: nobody was thrown out, nothing flapped.
     assert len(fleet.observer.messages) - seen == 2 * FLEET
     words = log.read_text(encoding="utf-8")

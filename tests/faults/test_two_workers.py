@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.faults.conftest import Note
-from tests.faults.dual import one_of_each
+import pytest
+
+from tests.faults.dual import at_random, one_of_each
 from tests.faults.dual_trial import Trial
+from tests.faults.figures import LONG, note
 from tests.support.mosquitto import Mosquitto
 
 #: How soon a standby has all connections after the worker before it was lost, seconds.
 TAKEOVER_LIMIT = 10.0
 
 
+@pytest.mark.timeout(900 if LONG else 120)
 def test_two_workers_never_act_at_the_same_time(
     tmp_path: Path,
     sqlite_url: str,
     keys: str,
     start_mosquitto: Callable[..., Mosquitto],
-    note: Note,
 ) -> None:
     trial = Trial(tmp_path, sqlite_url, keys, start_mosquitto(extra="log_type all"))
     try:
         one_of_each(trial)
+        if LONG:
+            at_random(trial, 100, random.Random())
         figures = trial.end()
     finally:
         trial.clean_up()
