@@ -15,9 +15,9 @@ from cryptography import x509
 from mqttworker.core.spec import TLSSettings
 from mqttworker.ports.transport import Certificate
 
-#: What asyncio reserves a TLS connection for reading, bytes. Its own 256 KiB would be
-#: most of the memory of a worker with thousands of connections.
-TLS_READ_BUFFER = 32 * 1024
+#: What asyncio reserves a TLS connection for reading, bytes: one TLS record. Its own
+#: 256 KiB would be most of the memory of a worker with thousands of connections.
+TLS_READ_BUFFER = 16 * 1024
 
 
 def shrink_buffers() -> None:
