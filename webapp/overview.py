@@ -121,7 +121,8 @@ class Picture:
 
     def within_grace(self, item: Item) -> bool:
         """Whether `item` is down for so short a time that nobody needs to know."""
-        if item.since is None or self.now - item.since >= timedelta(seconds=GRACE_S):
+        # A moment in the future is of a worker whose clock is ahead: it promises nothing.
+        if item.since is None or abs(self.now - item.since) >= timedelta(seconds=GRACE_S):
             return False
         # `since` moves with every try; the connection may be down for much longer.
         return item.attempt <= 1 or item.id in self.lately_up
@@ -257,7 +258,6 @@ def _doubtful(item: Item) -> bool:
 def _lately_up(transaction: Transaction) -> frozenset[int]:
     event = ConnectionEvent
     began = event.previous_state.in_(list(UP_STATES)) | event.reason_code.in_(FRESH_STARTS)
-    found = transaction.scalars(
-        select(func.distinct(event.connection_id)).where(event.at > database_now(-GRACE_S), began)
-    )
+    lately = event.at.between(database_now(-GRACE_S), database_now(GRACE_S))
+    found = transaction.scalars(select(func.distinct(event.connection_id)).where(lately, began))
     return frozenset(found)

@@ -88,12 +88,14 @@ def read(transaction: Transaction, settings: WebSettings) -> tuple[datetime, lis
 
 
 def _worker(row: Any, now: datetime, stale_after: float) -> Worker:
-    age = (now - row.beat_at).total_seconds() if row.beat_at else float("inf")
+    # A beat from the future was written before the database's clock was set back: nobody
+    # knows how old it is, and the next one of a worker that lives is right again.
+    age = abs((now - row.beat_at).total_seconds()) if row.beat_at else float("inf")
     values = {name: getattr(row, name) for name in _WORKER_COLUMNS}
     return Worker(
         **values,
         started_at=row.started_at,
         beat_at=row.beat_at,
-        age_s=max(0.0, age),
+        age_s=age,
         stale=age > stale_after,
     )

@@ -185,6 +185,21 @@ def test_a_loss_a_moment_ago_is_within_the_grace_after_several_tries(
     assert body(anonymous.get(HEALTH))["status"] == "pass"
 
 
+def test_a_moment_in_the_future_grants_no_grace(anonymous: Visitor, worker: Engine) -> None:
+    rows.status(worker, rows.record(worker, "up"))
+    down = rows.record(worker, "down")
+    rows.status(worker, down, S.BACKOFF, for_seconds=-3600, attempt=3)
+    rows.event(worker, down, S.BACKOFF, previous_state=S.CONNECTED, at=database_now(3600.0))
+    assert body(anonymous.get(HEALTH))["status"] == "warn"
+
+
+def test_a_heartbeat_from_the_future_is_none(anonymous: Visitor, engine: Engine) -> None:
+    rows.heartbeat(engine, age=-86_400)
+    answer = anonymous.get(HEALTH)
+    assert answer.status_code == 503
+    assert json.loads(answer.text)["worker"]["stale"]
+
+
 def test_none_of_the_enabled_connected_beyond_the_grace_is_fail(
     anonymous: Visitor, worker: Engine
 ) -> None:
