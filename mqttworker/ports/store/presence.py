@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import Engine, Table, delete, null, select, update
+from sqlalchemy import Engine, Table, delete, not_, null, select, update
 from sqlalchemy.engine import Connection as Transaction
 
 from database.clock import database_now
@@ -78,7 +78,10 @@ class Presence:
                     _lease.c.boot_id,
                     _lease.c.epoch,
                     _lease.c.lock_token,
-                    (_lease.c.expires_at <= database_now()).label("has_expired"),
+                    # Nobody was given a lease that long: the database's clock was set back.
+                    not_(_lease.c.expires_at.between(database_now(), database_now(2 * ttl))).label(
+                        "has_expired"
+                    ),
                 )
                 .where(_lease.c.slot == SLOT)
                 .with_for_update()
@@ -123,8 +126,9 @@ class Presence:
             "expires_at": database_now(ttl),
             "lock_token": lock_token,
         }
-        inserted = transaction.execute(statement.values(row).on_conflict_do_nothing())
-        return LeaseAnswer(is_held=inserted.rowcount == 1, epoch=1, has_standby=standby)
+        insert = statement.values(row).on_conflict_do_nothing().returning(_lease.c.slot)
+        inserted = transaction.execute(insert).first()
+        return LeaseAnswer(is_held=inserted is not None, epoch=1, has_standby=standby)
 
     def _has_standby(self, transaction: Transaction, stale_after: float) -> bool:
         found = transaction.execute(
