@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from database.session import make_engine
 from tests.conftest import ENCRYPTION_KEY, HOSTNAME
 from tests.faults import figures
 from tests.faults.oracle import Oracle
-from tests.faults.stage import Stage
+from tests.faults.stage import WORKER, Stage
 from tests.support import mosquitto as mosquitto_module
 from tests.support import nameserver
 from tests.support.databases import Databases
@@ -39,12 +39,20 @@ def note() -> Note:
 @pytest.fixture(scope="session")
 def stage(tmp_path_factory: pytest.TempPathFactory, sqlite_databases: Databases) -> Iterator[Stage]:
     """One worker with twenty neighbours, for every fault of this process of the run."""
+    with a_stage(tmp_path_factory.mktemp("stage"), sqlite_databases) as made:
+        yield made
+
+
+@contextmanager
+def a_stage(
+    directory: Path, databases: Databases, program: Sequence[str] = WORKER
+) -> Iterator[Stage]:
+    """Start a stage in `directory`; `program` is the worker's module and its arguments."""
     if mosquitto_module.executable() is None:
         pytest.skip("mosquitto is not installed (Debian: mosquitto)")
     encryption.configure([ENCRYPTION_KEY])
-    directory = tmp_path_factory.mktemp("stage")
     with (
-        sqlite_databases.migrated() as url,
+        databases.migrated() as url,
         Mosquitto(directory) as mosquitto,
         _name_server(directory) as names,
     ):
@@ -52,7 +60,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, sqlite_databases: Databases)
         engine = make_engine(url)
         made = Stage(directory, _environment(directory, url), engine, app)
         try:
-            made.start(mosquitto, names)
+            made.start(mosquitto, names, program)
             yield made
         finally:
             made.worker.child.stop()

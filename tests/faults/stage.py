@@ -25,6 +25,8 @@ from tests.worker.service.worker import ROOT, WorkerProcess, add, change, events
 
 #: Connections that no fault may touch.
 NEIGHBOURS = 20
+#: The module that is run, and its arguments.
+WORKER = ("mqttworker",)
 #: The password of every record: whoever finds it outside the database has found a leak.
 CANARY = "canary-5e1f-password"
 HEALTH = "/api/v1/mqtt/health/"
@@ -112,7 +114,9 @@ class Stage:
         self._app = app
         self._number = 0
 
-    def start(self, mosquitto: Mosquitto, names: NameServer | str) -> None:
+    def start(
+        self, mosquitto: Mosquitto, names: NameServer | str, program: Sequence[str] = WORKER
+    ) -> None:
         """Start the worker and return when all are connected; `names` or why there are none."""
         self.mosquitto = mosquitto
         if isinstance(names, NameServer):
@@ -122,7 +126,7 @@ class Stage:
         for name in self.neighbours:
             add(self.engine, name, mosquitto.port, username="u", password=CANARY)
         prefix = self.names.prefix if self.names else []
-        command = [*prefix, sys.executable, "-m", "mqttworker"]
+        command = [*prefix, sys.executable, "-m", *program]
         self.worker.child = Child(command, self._log, env=self.environment, cwd=ROOT)
         self.worker.wait_until_worker(WorkerState.RUNNING)
         self.worker.wait_for_states(dict.fromkeys(self.neighbours, State.CONNECTED))
