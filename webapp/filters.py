@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Flask
 from flask_security import current_user
+from markupsafe import Markup
 
 from database import reasons
 from database.version import VERSION
@@ -24,6 +25,7 @@ def configure(app: Flask) -> None:
         plain_time=plain_time,
         short_time=short_time,
         milliseconds=milliseconds,
+        breakable=breakable,
         preview=facts.preview,
         percent=texts.percent,
         duration=texts.duration,
@@ -59,6 +61,11 @@ def plain_time(moment: datetime | None) -> Any:
 def short_time(moment: datetime) -> str:
     """Return a time as it stands under a ribbon."""
     return f"{moment.astimezone(UTC):%d %b %H:%M} UTC"
+
+
+def breakable(host: Any) -> Markup:
+    """Return a host name that breaks before its dots where the line is too short."""
+    return Markup("<wbr>.").join(str(host).split("."))
 
 
 def milliseconds(value: Any) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from playwright.sync_api import Dialog, Page, expect
 from sqlalchemy import text
 
+from database.clock import database_now
 from database.words import ConnectionState as S
 from tests.browser.conftest import Site
 from tests.web import rows
+from webapp import detection, texts
 
 Open = Callable[..., Page]
 
@@ -103,6 +106,54 @@ def test_a_change_of_state_appears_without_a_reload(site: Site, open_page: Open)
     for page in pages:
         expect(page.get_by_text("The worker is stopped: states are unknown.").first).to_be_visible()
         expect(page.get_by_text("unknown", exact=False).first).to_be_visible()
+
+
+def test_an_outage_stays_open_while_its_rows_change(site: Site, open_page: Open) -> None:
+    for name in ("one", "two"):
+        lost = rows.record(site.engine, name)
+        rows.status(site.engine, lost, S.BACKOFF, down_since=database_now(-60.0))
+    page = open_page()
+    expect(page.get_by_text("2 of 2 connections to broker.example:1883 lost")).to_be_visible()
+    page.locator("summary", has_text="2 connections").click()
+    expect(page.get_by_role("link", name="one")).to_be_visible()
+    rows.sql(site.engine, "update connection_status set state = 'cooldown'")
+    expect(page.locator("#fleet").get_by_text("cooldown").first).to_be_visible()
+    rows.sql(site.engine, "update connection_status set state = 'connected', down_since = null")
+    expect(page.locator("#fleet")).to_be_empty()
+
+
+def test_the_detection_window_follows_the_keep_alive_as_it_is_typed(
+    site: Site, open_page: Open
+) -> None:
+    page = open_page("/admin/connections/new/")
+    window = page.locator("[data-detection]")
+    for keep_alive in ("2", "3", "60", "65535", "1"):
+        page.get_by_label("Keep Alive (s)").fill(keep_alive)
+        shown = window.locator("dd").all_inner_texts()
+        assert shown == [rule.words(int(keep_alive)) for rule in detection.RULES]
+        expect(window.get_by_text("To be noticed within 10 s")).to_be_visible(
+            visible=int(keep_alive) > detection.ADVISED_S
+        )
+    page.get_by_label("Keep Alive (s)").fill("soon")
+    assert set(window.locator("dd").all_inner_texts()) == {texts.NOTHING}
+
+
+def test_the_timeline_is_filtered_paged_and_exported(site: Site, open_page: Open) -> None:
+    number = rows.record(site.engine, "plant-1")
+    for index in range(60):
+        rows.event(site.engine, number, S.REFUSED if index == 5 else S.CONNECTED)
+    page = open_page("/admin/events/")
+    page.get_by_role("link", name="Older").click()
+    page.locator("tbody").get_by_text("refused").wait_for()
+    page.get_by_label("State").select_option("refused")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.locator("tbody summary").click()
+    expect(page.get_by_text("Reason code")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="JSON Lines").click()
+    lines = download.value.path().read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["state"] for line in lines] == ["refused"]
 
 
 def test_the_menu_of_a_phone_opens_and_leads_on(site: Site, open_page: Open) -> None:

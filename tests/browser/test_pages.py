@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from database.clock import database_now
 from database.words import ConnectionState
 from tests.browser.conftest import Site
 from tests.web import rows
@@ -25,6 +26,15 @@ def number(site: Site) -> int:
         rows.status(site.engine, ids[-1], state, reason_code="peer_closed")
         rows.event(site.engine, ids[-1], state)
     rows.record(site.engine, "a-name-without-any-space-" * 7)
+    for name in ("lost-1", "lost-2"):
+        lost = rows.record(site.engine, name, host="lost.example")
+        rows.status(site.engine, lost, ConnectionState.BACKOFF, down_since=database_now(-60.0))
+    rows.status(
+        site.engine,
+        rows.record(site.engine, "secured", tls=True),
+        broker_cert_subject="CN=" + "broker." * 20,
+        broker_cert_expires_at=database_now(86400.0),
+    )
     return ids[0]
 
 
@@ -48,6 +58,8 @@ def paths(number: int) -> list[str]:
         f"/admin/connections/edit/?id={number}",
         f"/admin/connections/details/?id={number}",
         "/admin/events/",
+        f"/admin/events/?connection={number}&state=connected",
+        "/admin/certificates/",
         "/admin/messages/",
         "/admin/workers/",
         "/change",
