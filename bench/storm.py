@@ -149,6 +149,7 @@ def _storm(stage: _Stage, outage: float, settle: float) -> Sample:
     time.sleep(max(0.0, killed_at + outage - time.monotonic()))
     stage.broker.start()
     returned_at = stage.log.listens_at[-1]
+    stage.log.longest_gap = 0.0
     _wait_for_all(stage, killed_at, returned_at)
     cpu_s = proc.cpu_seconds(stage.child.pid) - cpu_s
     time.sleep(AFTERMATH)
@@ -190,4 +191,5 @@ def _sample(
         repeated=len(accepted) - len(waits),
         failed_tries=failed_tries,
         cpu_s=cpu_s,
+        precision_s=stage.log.longest_gap,
     )

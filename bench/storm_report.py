@@ -46,6 +46,8 @@ class Sample:
     failed_tries: int | None
     #: CPU seconds of the process from the loss until all were back.
     cpu_s: float
+    #: The log was looked at this often at least: no moment is later than the truth by more.
+    precision_s: float = 0.0
 
 
 ROWS = [
@@ -59,6 +61,7 @@ ROWS = [
     Row("accepted again", "repeated", "{:.0f}"),
     Row("tries that failed", "failed_tries", "{:.0f}"),
     Row("CPU from loss to return", "cpu_s", "{:.2f} s"),
+    Row("moments are late by at most", "precision_s", "{:.3f} s"),
 ]
 
 

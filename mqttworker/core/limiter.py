@@ -86,6 +86,10 @@ class ConnectLimiter:
             slot = self._promise(pace, connection_id, now)
         return max(slot, now)
 
+    def promise(self, broker: Broker, connection_id: int, now: float) -> float:
+        """Return the next free moment, which is now the connection's."""
+        return self._promise(self._pace(broker, now), connection_id, now)
+
     def answered(self, broker: Broker, connection_id: int, now: float) -> None:
         """Note that a try has ended, one way or the other."""
         pace = self._pace(broker, now)

@@ -100,7 +100,8 @@ class Fleet:
 
     def _came_up(self, spec: ConnectionSpec, now: float) -> None:
         for connection_id in self._seen.came_up(spec.broker, spec.connection_id, now):
-            self._members[connection_id].post(events.Sooner(now))
+            slot = self._limiter.promise(spec.broker, connection_id, now)
+            self._members[connection_id].post(events.Sooner(slot))
 
     def _wait_or_not(
         self, member: Member, spec: ConnectionSpec, life: Life, began_at: float
