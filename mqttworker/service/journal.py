@@ -17,6 +17,7 @@ from gevent.event import Event
 from sqlalchemy.exc import SQLAlchemyError
 
 from database.words import ConnectionState
+from mqttworker.core.repeats import Repeats
 from mqttworker.core.spec import Record
 from mqttworker.ports.journal import Status, Transition
 from mqttworker.ports.store import Facts, LeaseLostError
@@ -59,6 +60,7 @@ class Journal:
         self._notes = 0
         self._is_failing = False
         self._in_order = InOrder()
+        self._repeats = Repeats()
 
     def note(self, subject: Subject, transition: Transition | None = None) -> None:
         """Remember a change; only the last state of a connection is written, every event is."""
@@ -126,12 +128,12 @@ class Journal:
     def _tell(self) -> None:
         """Write a line for each transition since the last time.
 
-        Tries, and what is told once for all connections of a broker, only at DEBUG.
+        At DEBUG only: tries, the same trouble again, and what is told once for all
+        connections of a broker.
         """
         while self._untold:
             name, item = self._untold.popleft()
-            is_minor = item.is_shared or item.state is ConnectionState.CONNECTING
-            level = log.debug if is_minor else log.info
+            level = log.info if self._is_worth_a_line(item) else log.debug
             level(
                 str(item.why),
                 connection=name,
@@ -140,3 +142,11 @@ class Journal:
                 reason=item.why.code,
                 at=item.at.isoformat(),
             )
+
+    def _is_worth_a_line(self, item: Transition) -> bool:
+        if item.is_shared or item.state is ConnectionState.CONNECTING:
+            return False
+        is_news = self._repeats.is_news(item.connection_id, item.why.code, item.at)
+        if item.state is ConnectionState.DISABLED:
+            self._repeats.forget(item.connection_id)
+        return is_news
