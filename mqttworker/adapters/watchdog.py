@@ -25,7 +25,11 @@ class FreezeWatchdog:
         self._patted_at: float | None = None
 
     def pat(self) -> None:
-        """Wait for `limit` seconds more; a greenlet that calls this shows that the hub turns."""
+        """Wait for `limit` seconds more; a greenlet that calls this shows that the hub turns.
+
+        A pat that comes too late does not help any more.
+        """
+        self.bite_if_overdue()
         self._patted_at = time.monotonic()
         faulthandler.dump_traceback_later(self._limit, exit=True)
 

@@ -28,6 +28,18 @@ watchdog.send_away()
 gevent.sleep(1.2)
 """
 
+#: As after a freeze in which the watchdog's thread stood still too: the hub goes on first.
+LATE = """
+import faulthandler, time
+from mqttworker.adapters.watchdog import FreezeWatchdog
+watchdog = FreezeWatchdog(limit=0.2)
+watchdog.pat()
+faulthandler.cancel_dump_traceback_later()
+time.sleep(0.3)
+watchdog.pat()
+print("went on")
+"""
+
 
 def _run(script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -49,3 +61,10 @@ def test_a_hub_that_hangs_ends_the_process_and_shows_where() -> None:
 def test_a_hub_that_turns_is_left_alone() -> None:
     ended = _run(TURN)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_pat_that_comes_too_late_ends_the_process_before_it_does_anything_else() -> None:
+    ended = _run(LATE)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "the worker was frozen for 0." in ended.stderr
+    assert ended.stderr.count("most recent call first") == 1
