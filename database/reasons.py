@@ -56,10 +56,6 @@ REASONS: dict[str, Reason] = {
         "Look at the worker's log from that time.",
         origin=_W,
     ),
-    "lease_lost": Reason(
-        "Another worker took over the connections.", "another worker took over", origin=_W
-    ),
-    "retry": Reason("Trying again.", "trying again", origin=_W),
     "success": Reason("The broker accepted the connection.", "connected"),
     "no_progress": Reason(
         "The connection made no progress in state {state} for {seconds} s and was started afresh.",

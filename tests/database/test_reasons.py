@@ -19,8 +19,6 @@ NOTHING_TO_DO = frozenset(
         "operator_test",
         "worker_start",
         "worker_shutdown",
-        "lease_lost",
-        "retry",
         "success",
         "self_ping_returned",
     }

@@ -61,7 +61,7 @@ def test_a_record_enabled_later_is_followed_within_two_seconds(
     engine: Engine, mosquitto: Mosquitto, worker: WorkerProcess
 ) -> None:
     add(engine, "first", mosquitto.port)
-    add(engine, "second", mosquitto.port, is_enabled=False)
+    second = add(engine, "second", mosquitto.port, is_enabled=False)
     worker.start()
     worker.wait_for_states({"first": State.CONNECTED})
     since = status(engine, "first").connected_since
@@ -73,6 +73,9 @@ def test_a_record_enabled_later_is_followed_within_two_seconds(
         "first/backend/status": b"online",
         "second/backend/status": b"offline",
     }
+    told = events(engine, second)
+    assert told[0][1] == "enabled"
+    assert told[-1] == (State.DISABLED, "disabled")
     assert status(engine, "first").connected_since == since
 
 
