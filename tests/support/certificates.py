@@ -102,6 +102,7 @@ class Certificates:
         )
         self.wrong_name_server = authority.issue("wrong-name", hosts=("broker.example",))
         self.client = authority.issue("client")
+        self.expired_client = authority.issue("expired-client", start=datetime.now(UTC) - 2 * YEAR)
         #: A client certificate that the server's CA does not know.
         self.stranger_client = stranger.issue("stranger-client")
 
