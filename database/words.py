@@ -34,6 +34,16 @@ class ConnectionState(StrEnum):
 
 #: A session with the broker exists.
 UP_STATES = frozenset({ConnectionState.CONNECTED, ConnectionState.DEGRADED})
+#: Wanted, and without a session: going from one of these to another is another try.
+DOWN_STATES = frozenset(
+    {
+        ConnectionState.CONNECTING,
+        ConnectionState.BACKOFF,
+        ConnectionState.COOLDOWN,
+        ConnectionState.REFUSED,
+        ConnectionState.CONFIG_ERROR,
+    }
+)
 #: Nothing to do until a time that the status row names.
 WAITING_STATES = frozenset(
     {ConnectionState.BACKOFF, ConnectionState.COOLDOWN, ConnectionState.REFUSED}

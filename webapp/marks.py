@@ -16,8 +16,9 @@ from sqlalchemy import ColumnElement, Select, func, literal, select, union_all
 from sqlalchemy import Connection as Transaction
 
 from database.models import Connection, ConnectionEvent
+from database.words import DOWN_STATES
 from webapp import columns, records, timeline
-from webapp.uptime import DOWN_STATES, Mark
+from webapp.uptime import Mark
 
 #: Connections whose transitions are kept in memory at most.
 KEPT = 2_000

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
 
-from database.words import UP_STATES, ConnectionState, Origin
+from database.words import DOWN_STATES, UP_STATES, ConnectionState, Origin
 
 
 class Kind(StrEnum):
@@ -27,16 +27,6 @@ class Kind(StrEnum):
     UNKNOWN = "unknown"
 
 
-#: States in which a wanted connection has no session.
-DOWN_STATES = frozenset(
-    {
-        ConnectionState.CONNECTING,
-        ConnectionState.BACKOFF,
-        ConnectionState.COOLDOWN,
-        ConnectionState.REFUSED,
-        ConnectionState.CONFIG_ERROR,
-    }
-)
 #: After these nobody looks after the connection until a worker says so.
 _UNATTENDED = frozenset({"worker_died", "worker_shutdown", "lease_lost"})
 _KINDS: dict[str, Kind] = {

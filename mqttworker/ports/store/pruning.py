@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, Engine, Table, delete, func, select
+from sqlalchemy import ColumnElement, CursorResult, Engine, Select, Table, delete, func, select
 from sqlalchemy.engine import Connection as Transaction
 
 from database.clock import database_now
 from database.models import ConnectionEvent
 from database.session import immediate
+from database.words import DOWN_STATES
 
 #: Events older than this are pruned.
 KEEP_FOR = timedelta(days=30)
-#: Events kept of one connection, the newest.
+#: Events kept of one connection at most.
 KEEP_EACH = 5_000
 #: Rows deleted in one transaction.
 SLICE = 5_000
@@ -21,6 +23,11 @@ SLICE = 5_000
 WINDOW = 200_000
 
 _event: Table = ConnectionEvent.__table__  # type: ignore[assignment]
+_ANOTHER_TRY = (
+    _event.c.state.in_(DOWN_STATES)
+    & _event.c.previous_state.is_not(None)
+    & _event.c.previous_state.in_(DOWN_STATES)
+)
 
 
 class Pruning:
@@ -41,7 +48,8 @@ class Pruning:
 
     def prune_old(self) -> None:
         """Delete one slice of events that are older than KEEP_FOR."""
-        self._delete(_event.c.at < database_now(-KEEP_FOR.total_seconds()))
+        is_old = _event.c.at < database_now(-KEEP_FOR.total_seconds())
+        self._delete(select(_event.c.id).where(is_old).limit(SLICE))
 
     def prune_surplus(self) -> None:
         """Delete the oldest events of each connection that has too many."""
@@ -69,20 +77,30 @@ class Pruning:
             self._counts[connection_id] = self._counts.get(connection_id, 0) + count
 
     def _cut(self, connection_id: int) -> int:
-        """Delete what is too much of one connection; return how many events it has now."""
-        own = _event.c.connection_id == connection_id
-        newest_first = select(_event.c.id).where(own).order_by(_event.c.id.desc())
-        with self._engine.connect() as transaction:
-            first_kept = transaction.scalar(newest_first.offset(self._keep_each - 1).limit(1))
-            if first_kept is None:
-                return transaction.scalar(select(func.count()).where(own)) or 0
-        while self._delete(own & (_event.c.id < first_kept)) == SLICE:
-            pass
-        return self._keep_each
+        """Delete what is too much of one connection; return how many events it has now.
 
-    def _delete(self, which: ColumnElement[bool]) -> int:
-        """Delete a slice of the events that `which` selects; return how many there were."""
-        ids = select(_event.c.id).where(which).limit(SLICE)
+        Tries in a row go before what tells when there was a session: a day without a
+        broker must not cost the memory of the month.
+        """
+        own = _event.c.connection_id == connection_id
+        with self._engine.connect() as transaction:
+            count = transaction.scalar(select(func.count()).where(own)) or 0
+        for which in (own & _ANOTHER_TRY, own):
+            count -= self._delete_oldest(which, count - self._keep_each)
+        return count
+
+    def _delete_oldest(self, which: ColumnElement[bool], number: int) -> int:
+        deleted = 0
+        while deleted < number:
+            ids = select(_event.c.id).where(which).order_by(_event.c.id)
+            found = self._delete(ids.limit(min(SLICE, number - deleted)))
+            if not found:
+                break
+            deleted += found
+        return deleted
+
+    def _delete(self, ids: Select[Any]) -> int:
+        """Delete the events with these ids; return how many there were."""
         with self._writer.begin() as transaction:
             result: CursorResult[object] = transaction.execute(
                 delete(_event).where(_event.c.id.in_(ids))

@@ -92,7 +92,9 @@ def test_the_sessions_of_a_killed_worker_are_in_the_timeline_before_the_next_one
     ]
 
 
-def add_events(engine: Engine, connection_id: int, number: int, *, age: float = 0.0) -> None:
+def add_events(
+    engine: Engine, connection_id: int, number: int, *, age: float = 0.0, **values: Any
+) -> None:
     row = {
         "connection_id": connection_id,
         "at": datetime.now(UTC) - timedelta(seconds=age),
@@ -102,7 +104,7 @@ def add_events(engine: Engine, connection_id: int, number: int, *, age: float = 
         "certainty": "certain",
     }
     with engine.begin() as transaction:
-        transaction.execute(insert(ConnectionEvent), [row] * number)
+        transaction.execute(insert(ConnectionEvent), [row | values] * number)
 
 
 def kept(engine: Engine) -> dict[int, tuple[int, int]]:
@@ -123,6 +125,16 @@ def test_the_oldest_events_of_a_connection_with_too_many_go(engine: Engine) -> N
     add_events(engine, 2, 61)
     pruning.prune_surplus()
     assert kept(engine) == {1: (100, 250), 2: (100, 351)}
+
+
+def test_tries_in_a_row_go_before_the_sessions(engine: Engine) -> None:
+    pruning = Pruning(engine, keep_each=100)
+    add_events(engine, 1, 60)
+    add_events(engine, 1, 90, state=State.BACKOFF, previous_state=State.CONNECTING)
+    pruning.prune_surplus()
+    with engine.connect() as transaction:
+        query = select(ConnectionEvent.id).order_by(ConnectionEvent.id)
+        assert list(transaction.scalars(query)) == [*range(1, 61), *range(111, 151)]
 
 
 def test_events_older_than_a_month_go_and_no_longer_count(engine: Engine) -> None:
