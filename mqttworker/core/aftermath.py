@@ -27,15 +27,21 @@ def fail(life: Life, why: Cause, now: float, draw: float, kind: Failure = Failur
         return _refuse(life, why, now, draw)
     # -> backoff
     life = replace(life, failures=life.failures + 1)
-    return _back_off(life, why, now, _delay(life, draw, kind), kind)
+    return _back_off(life, why, now, _delay(life, now, draw, kind), kind)
 
 
-def _delay(life: Life, draw: float, kind: Failure) -> float:
+def _delay(life: Life, now: float, draw: float, kind: Failure) -> float:
     if life.pleas:
         return backoff.busy(life.pleas, draw)
     if kind is Failure.FLAP:
-        return backoff.after_flap(life.failures, draw)
-    return backoff.backoff(life.failures, draw)
+        return _spread(life, now, backoff.after_flap(life.failures, draw))
+    return _spread(life, now, backoff.backoff(life.failures, draw))
+
+
+def _spread(life: Life, now: float, delay: float) -> float:
+    """Add the rest of the second that has to pass anyway: else all would try at its very end."""
+    left = max(0.0, life.tried_at + backoff.MIN_CONNECT_GAP - now)
+    return min(left + delay, backoff.BACKOFF_CAP)
 
 
 def _refuse(life: Life, why: Cause, now: float, draw: float) -> Life:
@@ -48,7 +54,7 @@ def _refuse(life: Life, why: Cause, now: float, draw: float) -> Life:
 
 def _try_other_version(life: Life, why: Cause, now: float, draw: float, kind: Failure) -> Life:
     """Let the other MQTT version have its turn; at once the first time, later with backoff."""
-    delay = backoff.backoff(life.failures, draw) if life.failures else 0.0
+    delay = _spread(life, now, backoff.backoff(life.failures, draw)) if life.failures else 0.0
     other = replace(life, fell_back=not life.fell_back, failures=life.failures + 1)
     return _back_off(other, why, now, delay, kind)
 

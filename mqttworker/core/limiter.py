@@ -25,7 +25,8 @@ ONE_PLEA = 5.0
 MOST_HALVINGS = 6
 #: Tries at a broker that nobody reaches: enough to see at once that it is back.
 SCOUTS_A_SECOND = 20
-#: When those who are not sent as scouts ask again, if nobody has called them before, seconds.
+#: Scouts are appointed for so long ahead; all others ask again then if nobody has called
+#: them before, seconds.
 ASK_AGAIN = 5.0
 
 
@@ -44,7 +45,6 @@ class _Pace:
     changed_at: float = float("-inf")
     #: Nobody has a session there, and nobody reaches it.
     is_down: bool = False
-    next_scout: float = 0.0
 
 
 class ConnectLimiter:
@@ -64,22 +64,18 @@ class ConnectLimiter:
     def earliest(self, broker: Broker, connection_id: int, now: float) -> float:
         """Return when the connection may try: `now`, which begins the try, or later."""
         pace = self._pace(broker, now)
-        moment = self._scout(pace, now) if pace.is_down else self._slot(pace, connection_id, now)
-        if moment <= now:
+        slot = self._slot(pace, connection_id, now)
+        if slot <= now:
             pace.slots.pop(connection_id, None)
             pace.in_flight.pop(connection_id, None)
             pace.in_flight[connection_id] = now
-        return moment
-
-    def _scout(self, pace: _Pace, now: float) -> float:
-        if now < pace.next_scout or self._is_crowded(pace, now):
-            return now + ASK_AGAIN
-        pace.next_scout = now + max(1 / SCOUTS_A_SECOND, self._interval(pace))
-        return now
+        return slot
 
     def _slot(self, pace: _Pace, connection_id: int, now: float) -> float:
         slot = pace.slots.get(connection_id)
         if slot is None:
+            if pace.is_down and pace.next_slot - now > ASK_AGAIN:
+                return now + ASK_AGAIN
             slot = self._promise(pace, connection_id, now)
         if slot <= now and self._is_crowded(pace, now):
             pace.next_slot = max(pace.next_slot, now + self._interval(pace))
@@ -104,7 +100,12 @@ class ConnectLimiter:
 
     def is_reached(self, broker: Broker, reached: bool, now: float) -> None:
         """Note whether the broker answers anybody."""
-        self._pace(broker, now).is_down = not reached
+        pace = self._pace(broker, now)
+        if pace.is_down == reached:
+            pace.is_down = not reached
+            # Promised at the other pace: whoever comes for it is given another moment.
+            pace.slots.clear()
+            pace.next_slot = now
 
     def slow_down(self, broker: Broker, now: float) -> None:
         """Halve the pace for a while: the broker asked for patience."""
@@ -121,7 +122,8 @@ class ConnectLimiter:
         return pace
 
     def _interval(self, pace: _Pace) -> float:
-        return (1 << pace.halvings) / self._rate
+        interval = (1 << pace.halvings) / self._rate
+        return max(interval, 1 / SCOUTS_A_SECOND) if pace.is_down else interval
 
     def _promise(self, pace: _Pace, connection_id: int, now: float) -> float:
         slot = max(now, pace.next_slot)
@@ -135,7 +137,7 @@ class ConnectLimiter:
         waiting = pace.in_flight
         while waiting and waiting[oldest := next(iter(waiting))] <= now - PATIENCE:
             del waiting[oldest]
-        room = max(1, int(WINDOW * SHARE / self._interval(pace)))
+        room = max(1, int(WINDOW * SHARE * self._rate / (1 << pace.halvings)))
         return len(waiting) + len(pace.answered) >= room
 
 

@@ -35,6 +35,17 @@ def test_the_wait_is_uniform_up_to_the_doubled_base(failures: int, top: float) -
     assert _distance_from_uniform(waits, top) < KS_LIMIT
 
 
+@pytest.mark.parametrize("after", [0.001, 60.0])
+def test_first_retries_are_uniform_however_short_the_try_was(after: float) -> None:
+    draw = random.Random(7)
+    failed = events.Failed(cause("tcp_refused"))
+    waits = [lives.connecting().on(failed, after, draw.random()).wait for _ in range(1000)]
+    least = max(0.0, backoff.MIN_CONNECT_GAP - after)
+    assert _distance_from_uniform([wait - least for wait in waits], 1.0) < KS_LIMIT
+    bins = [int((wait - least) * 10) for wait in waits]
+    assert max(map(bins.count, range(10))) <= 150
+
+
 def test_the_measure_sees_a_sample_that_is_not_uniform() -> None:
     draw = random.Random(7)
     assert _distance_from_uniform([draw.random() ** 1.3 for _ in range(1000)], 1.0) > KS_LIMIT
