@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import time
 from dataclasses import dataclass, field
 
 from tests.support import packets
@@ -22,6 +23,8 @@ class Session:
     connect: Connect | None = None
     connected_at: float | None = None
     closed_at: float | None = None
+    #: When we last sent something.
+    spoke_at: float | None = None
     #: How it ended: `disconnect` (a DISCONNECT came), `eof`, `error`, `broker` (we closed).
     ending: str | None = None
     #: Reason Code of the client's DISCONNECT.
@@ -37,6 +40,7 @@ class Session:
     def send(self, data: bytes) -> None:
         """Send raw bytes to the client."""
         self.socket.sendall(data)
+        self.spoke_at = time.monotonic()
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, packet_id: int = 1) -> None:
         """Send a PUBLISH in the client's MQTT version."""
