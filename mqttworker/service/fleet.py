@@ -9,6 +9,7 @@ import gevent
 import structlog
 
 from database.words import ConnectionState as State
+from database.words import Origin
 from mqttworker.core import events, fleet
 from mqttworker.core.life import Life
 from mqttworker.core.limiter import ConnectLimiter, LossWatch
@@ -46,7 +47,7 @@ class Fleet:
         now = self._now()
         self._losses.lost(spec.broker, spec.connection_id, now)
         self._seen.was_lost(spec.broker, spec.connection_id, now)
-        if self._teller is None:
+        if self._teller is None or self._teller.dead:
             self._teller = gevent.spawn(self._tell)
 
     def is_alone(self, spec: ConnectionSpec) -> bool:
@@ -68,7 +69,7 @@ class Fleet:
         before, life = change
         now = self._now()
         shared = self._seen.is_shared(spec.broker, spec.connection_id)
-        self._pace(spec, before, life, now)
+        self._pace(spec, change, event, now)
         if before.is_up and not life.is_up:
             self._went_down(spec, event, now)
         elif life.is_up and not before.is_up:
@@ -78,13 +79,17 @@ class Fleet:
         self._say()
         return shared or self._seen.is_shared(spec.broker, spec.connection_id)
 
-    def _pace(self, spec: ConnectionSpec, before: Life, life: Life, now: float) -> None:
-        has_tried = before.state is State.CONNECTING and life.state is not State.CONNECTING
-        if has_tried:
+    def _pace(
+        self, spec: ConnectionSpec, change: tuple[Life, Life], event: events.Event, now: float
+    ) -> None:
+        """Let the limiter know what the change says of the broker."""
+        before, life = change
+        if before.state is State.CONNECTING and life.state is not State.CONNECTING:
             self._limiter.answered(spec.broker, spec.connection_id, now)
-        if has_tried or (before.is_up and life.is_cut_off):
-            reached = not life.is_cut_off or self._seen.has_sessions(spec.broker)
-            self._limiter.is_reached(spec.broker, reached, now)
+        if life.is_cut_off and not before.is_cut_off and not self._seen.has_sessions(spec.broker):
+            self._limiter.is_reached(spec.broker, False, now)
+        elif _has_answered(event) and not life.is_cut_off:
+            self._limiter.is_reached(spec.broker, True, now)
         if life.pleas > before.pleas:
             self._limiter.slow_down(spec.broker, now)
         if life.is_over:
@@ -135,3 +140,10 @@ class Fleet:
             host, port = notice.broker
             level = log.warning if isinstance(notice, fleet.Lost) else log.info
             level(str(notice), broker=f"{host}:{port}")
+
+
+def _has_answered(event: events.Event) -> bool:
+    """Whether the broker has said anything, if only no."""
+    if isinstance(event, events.Failed):
+        return event.why.origin is Origin.BROKER
+    return isinstance(event, events.Opened)

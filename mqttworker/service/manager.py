@@ -53,7 +53,11 @@ class MQTTConnectionManager:
     )
 
     def __init__(
-        self, record: Record, context: Context, on_over: Callable[[MQTTConnectionManager], None]
+        self,
+        record: Record,
+        context: Context,
+        on_over: Callable[[MQTTConnectionManager], None],
+        tried_at: float = float("-inf"),
     ) -> None:
         self.record = record
         self.messages_in = 0
@@ -64,7 +68,7 @@ class MQTTConnectionManager:
         self._on_over = on_over
         self._next_record: Record | None = None
         self._pause: Pause | None = None
-        self._life = _new_life(record, float("-inf"))
+        self._life = _new_life(record, tried_at)
         self._inbox: SimpleQueue[tuple[int | None, events.Event]] = SimpleQueue()
         self._session: Session | None = None
         #: Tells reports of the present session from late ones of an earlier session.
@@ -84,6 +88,11 @@ class MQTTConnectionManager:
     def is_up(self) -> bool:
         """Whether a session exists."""
         return self._life.is_up
+
+    @property
+    def tried_at(self) -> float:
+        """The last moment at which a CONNECT may have been on its way, monotonic seconds."""
+        return self._life.tried_at
 
     def start(self, why: Cause) -> None:
         """Begin the life; `why` is shown until the first answer of the broker."""

@@ -6,6 +6,7 @@ import structlog
 from gevent.event import Event
 from sqlalchemy.exc import SQLAlchemyError
 
+from mqttworker.core.backoff import MIN_CONNECT_GAP
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.plan import Plan, plan
 from mqttworker.core.spec import Record
@@ -30,6 +31,8 @@ class Monitor:
         #: What each manager was last told to be; ids that are stopping are not in it.
         self._running: dict[int, Record] = {}
         self.managers: dict[int, MQTTConnectionManager] = {}
+        #: The last try of each that is gone: it may come again within the second.
+        self._tried_at: dict[int, float] = {}
 
     # --- greenlets
 
@@ -85,7 +88,8 @@ class Monitor:
             # Disabled a moment ago and still saying goodbye.
             leaving.update(record)
             return
-        manager = MQTTConnectionManager(record, self._context, self._over)
+        tried_at = self._tried_at.pop(record.connection_id, float("-inf"))
+        manager = MQTTConnectionManager(record, self._context, self._over, tried_at)
         self.managers[record.connection_id] = manager
         manager.start(why)
 
@@ -93,10 +97,13 @@ class Monitor:
         connection_id = manager.record.connection_id
         if self.managers.get(connection_id) is manager:
             del self.managers[connection_id]
+            self._tried_at[connection_id] = manager.tried_at
 
     def check_all(self) -> None:
         """Free every connection that does not move by itself."""
         now = self._context.clock.now()
+        recent = now - MIN_CONNECT_GAP
+        self._tried_at = {key: at for key, at in self._tried_at.items() if at > recent}
         for manager in list(self.managers.values()):
             if manager.greenlet is not None and manager.greenlet.dead:
                 self._replace(manager)

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from database.words import ConnectionState as State
 from mqttworker.adapters.fake_broker import FakeBroker
 from mqttworker.adapters.fake_transport import FakeTransport
+from mqttworker.core import events
 from mqttworker.core.cause import cause
 from mqttworker.core.life import CONNECT_SLACK
 from mqttworker.core.limiter import ConnectLimiter
@@ -112,6 +113,24 @@ def test_a_connection_whose_greenlet_died_is_started_afresh(scene: Scene) -> Non
     scene.monitor.apply(Plan(stop=(7,)), cause("disabled"))
     gevent.sleep(0.1)
     assert scene.monitor.managers == {}
+
+
+def test_a_connection_that_is_switched_off_and_on_keeps_the_second_between_two_connects(
+    scene: Scene,
+) -> None:
+    scene.start()
+    for _ in range(3):
+        scene.wait(State.CONNECTED)
+        scene.monitor.apply(Plan(stop=(7,)), cause("disabled"))
+        with gevent.Timeout(5.0):
+            while scene.monitor.managers:
+                gevent.sleep(0.01)
+        scene.start()
+        assert len(scene.broker.tries) == 1
+        scene.wait(State.PENDING)
+        scene.broker.tries.clear()
+        scene.ahead += 1.0
+        scene.manager.post(events.Due())
 
 
 def test_a_session_that_ended_without_a_word_is_lost(scene: Scene) -> None:
