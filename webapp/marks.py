@@ -16,7 +16,6 @@ from sqlalchemy import ColumnElement, Select, func, literal, select, union_all
 from sqlalchemy import Connection as Transaction
 
 from database.models import Connection, ConnectionEvent
-from database.words import DOWN_STATES
 from webapp import columns, records, timeline
 from webapp.uptime import Mark
 
@@ -55,7 +54,7 @@ class Recent:
             self._known.clear()
         elif self._known and newest > self._read_up_to:
             between = (_event.id > self._read_up_to) & (_event.id <= newest)
-            rows = transaction.execute(_select(between, ~_another_try()))
+            rows = transaction.execute(_select(between, ~timeline.another_try()))
             for number, new in _by_connection(rows).items():
                 if number in self._known:
                     self._known[number] += new
@@ -75,7 +74,7 @@ def read(transaction: Transaction, ids: Sequence[int], start: datetime) -> Marks
     first = timeline.first_since(start - timedelta(seconds=timeline.LATE))
     first_id = func.coalesce(first, literal(records.MAX_ID))
     mine = _event.connection_id.in_(ids)
-    since = _select(mine, _event.id >= first_id, ~_another_try())
+    since = _select(mine, _event.id >= first_id, ~timeline.another_try())
     before = _select(_event.id.in_(_last_before(first_id, ids)))
     return _by_connection(transaction.execute(union_all(since, before)))
 
@@ -86,11 +85,6 @@ def _last_before(first_id: ColumnElement[Any], ids: Sequence[int]) -> Select[Any
         _event.connection_id == Connection.id, _event.id < first_id
     )
     return select(last.correlate(Connection).scalar_subquery()).where(Connection.id.in_(ids))
-
-
-def _another_try() -> ColumnElement[bool]:
-    down, before = list(DOWN_STATES), _event.previous_state
-    return _event.state.in_(down) & before.is_not(None) & before.in_(down)
 
 
 def _select(*which: ColumnElement[bool]) -> Select[Any]:

@@ -21,9 +21,9 @@ from sqlalchemy import Connection as Transaction
 
 from database import reasons, rules
 from database.clock import database_now
-from database.models import Connection, ConnectionEvent, ConnectionStatus
+from database.models import ConnectionEvent
 from database.words import UP_STATES, ConnectionState, WorkerState
-from webapp import columns, workers
+from webapp import overview_query, workers
 from webapp.settings import WebSettings
 from webapp.workers import Worker
 
@@ -132,51 +132,12 @@ def read(transaction: Transaction, settings: WebSettings, *where: ColumnElement[
     """Return the picture of the connections that `where` selects, all without it."""
     now, found = workers.read(transaction, settings)
     worker = workers.choose(found)
-    rows = transaction.execute(_statement().where(*where))
+    rows = transaction.execute(overview_query.statement().where(*where))
     items = [_item(row, worker, settings.hostname) for row in rows]
     picture = Picture(now, worker, found, items)
     if any(_doubtful(item) for item in picture.enabled):
         picture.lately_up = _lately_up(transaction)
     return picture
-
-
-def _statement() -> Any:
-    """One joined query of the columns that pages show: no ORM objects, no secrets."""
-    record, status = Connection, ConnectionStatus
-    return select(
-        *(columns.raw(getattr(record, name)) for name in _RECORD_COLUMNS),
-        columns.raw(record.is_enabled),
-        columns.raw(record.client_id),
-        columns.raw(record.status_topic),
-        columns.time(record.updated_at),
-        *(columns.raw(getattr(status, name)) for name in _STATUS_COLUMNS),
-        columns.json_object(status.detail),
-        columns.time(status.since),
-        columns.time(status.connected_since),
-        columns.time(status.down_since),
-        columns.time(status.broker_cert_expires_at),
-        columns.time(status.next_attempt_at),
-        columns.time(status.last_message_at),
-        columns.raw(status.client_id).label("client_id_used"),
-        columns.raw(status.status_topic).label("status_topic_used"),
-    ).outerjoin_from(record, status, status.connection_id == record.id)
-
-
-_RECORD_COLUMNS = ("id", "name", "site", "host", "port", "revision")
-_STATUS_COLUMNS = (
-    "boot_id",
-    "state",
-    "reason_code",
-    "origin",
-    "certainty",
-    "raw_code",
-    "attempt",
-    "protocol_negotiated",
-    "keepalive_s",
-    "round_trip_ms",
-    "applied_revision",
-    "messages_in",
-)
 
 
 def _item(row: Row[Any], worker: Worker | None, hostname: str) -> Item:

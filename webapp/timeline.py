@@ -19,7 +19,7 @@ from sqlalchemy import Connection as Transaction
 from database import reasons
 from database.clock import database_now
 from database.models import Connection, ConnectionEvent
-from database.words import ConnectionState
+from database.words import DOWN_STATES, ConnectionState
 from webapp import columns, records
 
 #: Times that one may ask for: word in the address, words on the page, seconds.
@@ -54,6 +54,8 @@ class Filter:
     reason: str = ""
     state: str = ""
     span: str = ""
+    #: `hidden` leaves out tries in a row.
+    tries: str = ""
 
     @classmethod
     def asked(cls, arguments: Mapping[str, str]) -> Self:
@@ -65,6 +67,7 @@ class Filter:
             reason=_text(arguments.get("reason", "")),
             state=state if state in STATES else "",
             span=span if span in SPANS else "",
+            tries="hidden" if arguments.get("tries") == "hidden" else "",
         )
 
     def arguments(self) -> dict[str, Any]:
@@ -115,8 +118,9 @@ def statement() -> Select[Any]:
 
 
 def latest(transaction: Transaction, connection_id: int, limit: int) -> Sequence[Mapping[str, Any]]:
-    """Return the newest events of a connection."""
-    return search(transaction, Filter(connection=connection_id), None, limit).rows
+    """Return the newest events of a connection, tries in a row left out."""
+    wanted = Filter(connection=connection_id, tries="hidden")
+    return search(transaction, wanted, None, limit).rows
 
 
 def conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
@@ -130,6 +134,14 @@ def conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
         yield _event.reason_code == wanted.reason
     if wanted.state:
         yield _event.state == ConnectionState(wanted.state)
+    if wanted.tries:
+        yield ~another_try()
+
+
+def another_try() -> ColumnElement[bool]:
+    """Say of an event that there was no session before it, and is none after it."""
+    down, before = list(DOWN_STATES), _event.previous_state
+    return _event.state.in_(down) & before.is_not(None) & before.in_(down)
 
 
 def first_since(moment: datetime | ColumnElement[Any]) -> ScalarSelect[Any]:

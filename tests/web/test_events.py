@@ -118,6 +118,17 @@ def test_a_death_that_is_found_out_days_later_is_not_of_today(
     assert ids(operator)[0] == 7
 
 
+def test_tries_in_a_row_can_be_hidden(operator: Visitor, worker: Engine) -> None:
+    for state, before in (
+        *((S.CONNECTING, S.PENDING), (S.CONNECTED, S.CONNECTING), (S.BACKOFF, S.CONNECTED)),
+        *((S.CONNECTING, S.BACKOFF), (S.REFUSED, S.CONNECTING), (S.CONNECTING, S.REFUSED)),
+        *((S.CONNECTED, S.CONNECTING), (S.BACKOFF, None)),
+    ):
+        rows.event(worker, 1, state, previous_state=before)
+    assert ids(operator, tries="hidden") == [8, 7, 3, 2, 1]
+    assert [entry["id"] for entry in exported(operator, tries="hidden")] == [8, 7, 3, 2, 1]
+
+
 @ONE_DATABASE
 def test_pages_follow_each_other_without_counting(
     operator: Visitor, plants: tuple[int, int], monkeypatch: pytest.MonkeyPatch
