@@ -144,9 +144,6 @@ class Trial:
         """Wait until a worker that is able has every connection."""
         if self.able:
             self._wait(self._is_settled, "all connections at one worker")
-            if self._lost_at is not None:
-                self.figures.takeovers.append(time.monotonic() - self._lost_at)
-                self._lost_at = None
 
     def end(self) -> Figures:
         """Thaw and stop everybody, and return the figures."""
@@ -177,12 +174,18 @@ class Trial:
         return len(self.judge.sessions.get(owner, ())) == OWN and len(self.judge.shared) == COMMON
 
     def _note_loss(self, name: str) -> None:
-        """Remember when the owner goes, if somebody is ready to take over."""
+        """Remember when the owner goes, if somebody is ready to take over.
+
+        A second fault before the end of a takeover makes it something else to measure.
+        """
         self.judge.read()
         others = [other for other in self.able if other != name]
-        if name == self.owner and any(self._state(o) == WorkerState.STANDBY for o in others):
-            self._lost_at = time.monotonic()
-        elif name != self.owner and others in ([], [name]):
+        is_ready = any(self._state(other) == WorkerState.STANDBY for other in others)
+        self._lost_at = time.monotonic() if name == self.owner and is_ready else None
+
+    def _measure(self) -> None:
+        if self._lost_at is not None and self.owner and self._is_settled():
+            self.figures.takeovers.append(time.monotonic() - self._lost_at)
             self._lost_at = None
 
     def _state(self, name: str) -> object:
@@ -194,6 +197,7 @@ class Trial:
             self._thaw_who_is_due()
             self._bury_who_ended()
             self.judge.read()
+            self._measure()
             return condition()
 
         wait_until(arrived, SETTLED_WITHIN, lambda: f"{what}: {self._running}, {self.judge.wrong}")

@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -102,16 +101,15 @@ def test_a_hub_that_hangs_ends_the_worker_with_its_stacks_in_the_log(fleet: Flee
     note("P5", "hub that hangs: all back", time.monotonic() - hung_at, "s")
 
 
-def test_an_orphan_serves_on_and_hands_over_to_the_next_run(tmp_path: Path) -> None:
-    with running_fleet(tmp_path) as fleet:
-        assert fleet.product.child is not None
-        everything = children_of(fleet.product.child.pid)
-        orphan = fleet.product.pid_of("mqttworker")
-        try:
-            _hand_over(fleet, orphan, everything)
-        finally:
-            for pid in filter(exists, everything):
-                os.kill(pid, signal.SIGKILL)
+def test_an_orphan_serves_on_and_hands_over_to_the_next_run(fleet: Fleet) -> None:
+    orphan = _settle(fleet)
+    assert fleet.product.child is not None
+    everything = children_of(fleet.product.child.pid)
+    try:
+        _hand_over(fleet, orphan, everything)
+    finally:
+        for pid in filter(exists, everything):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _hand_over(fleet: Fleet, orphan: int, everything: set[int]) -> None:
