@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from database.clock import database_now
-from database.words import ConnectionState
+from database.words import CommandState, ConnectionState
 from tests.browser.conftest import Site
 from tests.web import rows
 
@@ -35,6 +35,8 @@ def number(site: Site) -> int:
         broker_cert_subject="CN=" + "broker." * 20,
         broker_cert_expires_at=database_now(86400.0),
     )
+    tested = rows.command(site.engine, "test")
+    rows.result(site.engine, tested, CommandState.FAILED, result=rows.failed_test())
     return ids[0]
 
 
@@ -59,6 +61,7 @@ def paths(number: int) -> list[str]:
         f"/admin/connections/details/?id={number}",
         "/admin/events/",
         f"/admin/events/?connection={number}&state=connected",
+        "/admin/commands/1/page",
         "/admin/certificates/",
         "/admin/messages/",
         "/admin/workers/",

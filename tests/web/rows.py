@@ -7,8 +7,15 @@ from typing import Any
 from sqlalchemy import Engine, insert, text
 
 from database.clock import database_now
-from database.models import Connection, ConnectionEvent, ConnectionStatus, WorkerHeartbeat
-from database.words import Certainty, ConnectionState, Origin, WorkerState
+from database.models import (
+    Command,
+    CommandResult,
+    Connection,
+    ConnectionEvent,
+    ConnectionStatus,
+    WorkerHeartbeat,
+)
+from database.words import Certainty, CommandState, ConnectionState, Origin, WorkerState
 
 BOOT = "boot-1"
 
@@ -76,6 +83,45 @@ def event(engine: Engine, connection_id: int, state: ConnectionState, **values: 
     }
     with engine.begin() as transaction:
         transaction.execute(insert(ConnectionEvent).values(**(row | values)))
+
+
+def command(engine: Engine, kind: str = "reconnect", *, age: float = 0.0) -> int:
+    """Insert a command asked for `age` seconds ago and return its id."""
+    row = {"kind": kind, "requested_at": database_now(-age)}
+    with engine.begin() as transaction:
+        result = transaction.execute(insert(Command.__table__).values(**row))  # type: ignore[arg-type]
+        key: Any = result.inserted_primary_key
+        return int(key[0])
+
+
+def result(engine: Engine, command_id: int, state: CommandState, **values: Any) -> None:
+    """Write what the worker of `heartbeat` made of a command."""
+    row: dict[str, Any] = {
+        "command_id": command_id,
+        "state": state,
+        "boot_id": BOOT,
+        "accepted_at": database_now(),
+    }
+    with engine.begin() as transaction:
+        transaction.execute(insert(CommandResult).values(**(row | values)))
+
+
+def failed_test(host: str = "broker.example") -> dict[str, Any]:
+    """Return the result of a test that nobody answered at the second try."""
+    refused = {"reason_code": "tcp_refused", "detail": {"host": host, "port": 1883}}
+    return {
+        "code": "test_failed",
+        "detail": {"step": "TCP"},
+        "verdict": "failed",
+        "steps": [
+            {"name": "dns", "state": "ok", "ms": 1.2, "reason_code": None, "detail": {}},
+            {"name": "tcp", "state": "failed", "ms": 12.0, **refused},
+            {"name": "tls", "state": "skipped", "ms": None, "reason_code": "no_tls", "detail": {}},
+        ],
+        "earlier_tries": [{"protocol": "5", **refused}],
+        "client_id": "me-probe-a1b2c3",
+        "certificate": {"subject": "CN=broker", "expires_at": "2027-01-02T03:04:05+00:00"},
+    }
 
 
 def sql(engine: Engine, statement: str, **values: Any) -> None:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, select, update
 
 from database.clock import database_now
 from database.models import Command, CommandResult
@@ -31,22 +31,6 @@ def database_url(sqlite_url: str) -> str:
 def commands(engine: Engine) -> list[Any]:
     with engine.connect() as transaction:
         return list(transaction.execute(select(Command.__table__).order_by(Command.id)))
-
-
-def result(engine: Engine, command_id: int, state: CommandState, **values: Any) -> None:
-    """Write a result as the worker of `rows.heartbeat` would."""
-    row = {"command_id": command_id, "state": state, "accepted_at": database_now()}
-    with engine.begin() as transaction:
-        transaction.execute(insert(CommandResult).values(**(row | {"boot_id": rows.BOOT} | values)))
-
-
-def asked(engine: Engine, *, age: float = 0.0) -> int:
-    """Insert a command asked for `age` seconds ago."""
-    with engine.begin() as transaction:
-        done: Any = transaction.execute(
-            insert(Command.__table__).values(kind="reconnect", requested_at=database_now(-age))  # type: ignore[arg-type]
-        )
-        return int(done.inserted_primary_key[0])
 
 
 def told(visitor: Visitor, command_id: int) -> dict[str, Any]:
@@ -125,7 +109,7 @@ def test_a_viewer_neither_asks_nor_reads_what_was_asked(viewer: Visitor, worker:
     data = {"id": number, "kind": "reconnect"}
     assert viewer.post(COMMAND, data).status_code == 403
     assert viewer.post(TEST, form()).status_code == 403
-    assert viewer.get(f"/admin/commands/{asked(worker)}").status_code == 403
+    assert viewer.get(f"/admin/commands/{rows.command(worker)}").status_code == 403
     assert "Reconnect" not in viewer.get(f"{LIST}details/?id={number}").text
 
 
@@ -150,7 +134,7 @@ def test_old_commands_and_what_tests_were_given_are_forgotten(
     operator: Visitor, worker: Engine
 ) -> None:
     operator.post(TEST, form(username="me", password=SECRET), headers=JSON)
-    gone = asked(worker, age=2 * 24 * 3600)
+    gone = rows.command(worker, age=2 * 24 * 3600)
     with worker.begin() as transaction:
         transaction.execute(
             update(Command).where(Command.id != gone).values(requested_at=database_now(-61))
@@ -183,7 +167,7 @@ def test_the_unsaved_form_is_tested_and_nothing_of_it_is_stored(
     assert one(worker, "select count(*) from connection") == 0
     assert SECRET not in one(worker, "select parameters from command")
     number = answer.get_json()["id"]
-    result(worker, number, CommandState.ACCEPTED)
+    rows.result(worker, number, CommandState.ACCEPTED)
     for page in (f"/admin/commands/{number}", f"/admin/commands/{number}/page"):
         assert SECRET not in operator.get(page).text
 
@@ -244,10 +228,10 @@ def test_a_secret_that_no_key_opens_is_told_instead_of_tested(
 
 
 def test_a_command_is_followed_from_asked_to_done(operator: Visitor, worker: Engine) -> None:
-    number = asked(worker)
+    number = rows.command(worker)
     first = told(operator, number)
     assert (first["state"], first["final"]) == ("asked", False)
-    result(worker, number, CommandState.ACCEPTED)
+    rows.result(worker, number, CommandState.ACCEPTED)
     second = told(operator, number)
     assert (second["state"], second["final"]) == ("accepted", False)
     with worker.begin() as transaction:
@@ -261,15 +245,18 @@ def test_a_command_is_followed_from_asked_to_done(operator: Visitor, worker: Eng
 def test_what_the_worker_does_not_take_is_told_and_given_up(
     operator: Visitor, worker: Engine
 ) -> None:
-    late, lost = told(operator, asked(worker, age=6)), told(operator, asked(worker, age=36))
+    late, lost = (
+        told(operator, rows.command(worker, age=6)),
+        told(operator, rows.command(worker, age=36)),
+    )
     assert "has not taken it within 6 s" in late["sentence"]
     assert "supervisorctl status" in late["next_step"]
     assert (late["final"], lost["final"]) == (False, True)
 
 
 def test_a_worker_that_ended_in_the_middle_is_told(operator: Visitor, worker: Engine) -> None:
-    number = asked(worker)
-    result(worker, number, CommandState.ACCEPTED, boot_id="an-earlier-boot")
+    number = rows.command(worker)
+    rows.result(worker, number, CommandState.ACCEPTED, boot_id="an-earlier-boot")
     found = told(operator, number)
     assert (found["final"], found["state"]) == (True, "failed")
     assert found["sentence"] == "The worker ended before it finished."
@@ -279,37 +266,16 @@ def test_a_worker_that_stopped_before_it_took_a_command_is_told(
     operator: Visitor, engine: Engine
 ) -> None:
     rows.heartbeat(engine, state=WorkerState.STOPPED)
-    found = told(operator, asked(engine))
+    found = told(operator, rows.command(engine))
     assert (found["final"], "The worker is stopped" in found["sentence"]) == (True, True)
-
-
-STEPS: list[dict[str, Any]] = [
-    {"name": "dns", "state": "ok", "ms": 1.2, "reason_code": None, "detail": {}},
-    {
-        "name": "tcp",
-        "state": "failed",
-        "ms": 12.0,
-        "reason_code": "tcp_refused",
-        "detail": {"host": "<script>", "port": 1883},
-    },
-    {"name": "tls", "state": "skipped", "ms": None, "reason_code": "no_tls", "detail": {}},
-]
 
 
 def test_the_steps_of_a_test_are_told_in_words_with_the_next_step(
     operator: Visitor, worker: Engine
 ) -> None:
-    number = asked(worker)
-    outcome = {
-        "code": "test_failed",
-        "detail": {"step": "TCP"},
-        "verdict": "failed",
-        "steps": STEPS,
-        "client_id": "me-probe-1",
-        "earlier_tries": [{"protocol": "5", "reason_code": "tcp_refused", "detail": {}}],
-        "certificate": {"subject": "CN=broker", "expires_at": "2027-01-02T03:04:05+00:00"},
-    }
-    result(worker, number, CommandState.FAILED, result=outcome)
+    number = rows.command(worker)
+    outcome = rows.failed_test(host="<script>")
+    rows.result(worker, number, CommandState.FAILED, result=outcome)
     found = told(operator, number)
     assert found["sentence"] == "The connection does not work: it fails at TCP."
     for text in (found["html"], operator.get(f"/admin/commands/{number}/page").text):
@@ -323,8 +289,8 @@ def test_the_steps_of_a_test_are_told_in_words_with_the_next_step(
 def test_a_result_that_makes_no_sense_breaks_no_page(
     operator: Visitor, worker: Engine, odd: str
 ) -> None:
-    number = asked(worker)
-    result(worker, number, CommandState.DONE)
+    number = rows.command(worker)
+    rows.result(worker, number, CommandState.DONE)
     rows.sql(worker, "update command_result set result = :odd", odd=odd)
     assert told(operator, number)["final"]
 
@@ -336,7 +302,7 @@ def test_the_page_without_scripts_looks_again_until_the_end(
     answer = operator.post(COMMAND, {"id": number, "kind": "reconnect"}, follow_redirects=True)
     assert "Asked; waiting for the worker." in answer.text
     assert answer.headers["Refresh"] == "1"
-    result(worker, commands(worker)[-1].id, CommandState.DONE, result={"code": "reconnecting"})
+    rows.result(worker, commands(worker)[-1].id, CommandState.DONE, result={"code": "reconnecting"})
     answer = operator.get(answer.request.path)
     assert "connects anew" in answer.text
     assert "Refresh" not in answer.headers
