@@ -30,7 +30,9 @@
       const body = new FormData(button.form);
       if (button.name) body.append(button.name, button.value);
       const headers = { Accept: "application/json" };
-      const answer = await fetch(button.formAction, { method: "POST", body, headers });
+      // A button without an address of its own would answer with that of the page.
+      const address = button.getAttribute("formaction") || button.form.getAttribute("action");
+      const answer = await fetch(address, { method: "POST", body, headers });
       if (answer.status === 401) { location.reload(); return; }
       const told = await answer.json();
       if (told.url) await follow(panel, told.url, isLatest);
