@@ -19,8 +19,9 @@ from gmqtt.mqtt.connection import MQTTConnection
 from gmqtt.mqtt.protocol import MQTTProtocol
 
 from database.words import Protocol
+from mqttworker.adapters.outbox import Outbox
 from mqttworker.adapters.packet_stream import PacketStream
-from mqttworker.core import packets
+from mqttworker.core import allowance, packets
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.conformance import Conversation
 from mqttworker.core.spec import ConnectionSpec, SubscriptionSpec
@@ -44,14 +45,6 @@ DEAD_AFTER, DEAD_SLACK = 1.5, 1.0  # Keep Alives, seconds
 # service logs one line a transition instead.
 _logger = logging.getLogger("gmqtt")
 _logger.setLevel(logging.CRITICAL + 1)
-
-
-class NotSentError(OSError):
-    """A PUBLISH cannot be written now; `why` says what is in the way."""
-
-    def __init__(self, why: Cause) -> None:
-        super().__init__(str(why))
-        self.why = why
 
 
 class PacketReader(PacketStream, MQTTProtocol):  # type: ignore[misc]
@@ -168,9 +161,8 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         on_message: Callable[..., Any],
         on_subscribe: Callable[..., Any],
     ) -> None:
-        #: Resolves with the reason code of each acknowledgement, by Packet Identifier.
-        self._acks: dict[int, asyncio.Future[int]] = {}
-        version = _WIRE_VERSIONS[Protocol(protocol)]
+        self._outbox = Outbox(self._publish, self._blocked)
+        self._version = version = _WIRE_VERSIONS[Protocol(protocol)]
         #: What the broker may send, and what it still owes.
         self.conversation = Conversation(version, clean_start=spec.clean_session)
         super().__init__(
@@ -227,8 +219,9 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
     def accept(self, first: int, body: bytes) -> None:
         """Let gmqtt read the CONNACK that accepts us."""
         self.take(first, body)
+        self._outbox.allowance = allowance.of_connack(body, self._version)
         # gmqtt takes the broker's Receive Maximum for the number of Packet Identifiers
-        # and would run out of them while subscribing; we publish two messages at most.
+        # and would run out of them while subscribing.
         self._package_handler.id_generator._max = packets.MAX_PACKET_ID
         # A broker that wants no pings must not keep us from noticing that it is gone.
         self._connection.keepalive = self._connection.keepalive or self._keepalive
@@ -236,8 +229,9 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
 
     def take(self, first: int, body: bytes) -> None:
         """Let gmqtt read one packet, which the conversation has let through."""
-        if first in _PUBLISH_ANSWERS and len(body) > 2:
-            self._note_answer(_identifier(body), body[2])
+        if first in _PUBLISH_ANSWERS and len(body) > 2 and body[2] >= REFUSED:
+            # gmqtt does not look at the code.
+            self._outbox.acknowledged(_identifier(body), body[2])
         if first == _PUBREL and not self.conversation.knows(_identifier(body)):
             self._complete_unknown(_identifier(body))
         else:
@@ -262,8 +256,7 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         """Drop the socket at once; who waits for an acknowledgement hears no more."""
         if self._connection is not None:
             self._connection.end()
-        for ack in self._acks.values():
-            ack.cancel()
+        self._outbox.cancel()
 
     # --- packets out
 
@@ -274,31 +267,23 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         return mid
 
     def send(self, message: OutboundMessage) -> asyncio.Future[int] | None:
-        """Write a PUBLISH; return what resolves with its reason code (QoS > 0).
+        """Publish `message`; see `Outbox.send`."""
+        return self._outbox.send(message)
 
-        The future is cancelled if the session ends before. Raises NotSentError.
-        """
-        if (why := self._connection.blocked()) is not None:
-            raise NotSentError(why)
+    def _blocked(self) -> Cause | None:
+        why: Cause | None = self._connection.blocked()
+        return why
+
+    def _publish(self, message: OutboundMessage) -> int:
+        """Write a PUBLISH; return its Packet Identifier, 0 with QoS 0."""
         mid, _ = self._connection.publish(_as_gmqtt(message))
-        if mid is None:
-            return None
-        ack = asyncio.get_running_loop().create_future()
-        self._acks[mid] = ack
-        return ack
+        return mid or 0
 
     def _store_message_in_queue(self, mid: int, raw_package: bytes) -> None:
         """Keep nothing for a replay: a session that is lost is made anew."""
 
     def _remove_message_from_queue(self, mid: int) -> None:
-        ack = self._acks.pop(mid, None)
-        if ack is not None and not ack.done():
-            ack.set_result(0)
-
-    def _note_answer(self, mid: int, code: int) -> None:
-        """Take the reason code of a PUBACK or PUBREC, which gmqtt does not look at."""
-        if code >= REFUSED and mid in self._acks:
-            self._acks.pop(mid).set_result(code)
+        self._outbox.acknowledged(mid, 0)
 
 
 def _will(spec: ConnectionSpec) -> gmqtt.Message | None:

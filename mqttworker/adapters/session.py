@@ -16,8 +16,9 @@ from mqttworker.adapters.failures import (
     timeout_cause,
     undone_cause,
 )
-from mqttworker.adapters.gmqtt_client import BrokerClient, NotSentError, PacketReader
+from mqttworker.adapters.gmqtt_client import BrokerClient, PacketReader
 from mqttworker.adapters.hub_loop import HubLoop
+from mqttworker.adapters.outbox import NotSentError
 from mqttworker.adapters.port_check import PortCheck
 from mqttworker.adapters.tls import ContextCache, UnusableTLSError, is_given_up, peer_certificate
 from mqttworker.adapters.turns import Turns

@@ -12,6 +12,8 @@ from typing import NamedTuple
 MAX_LENGTH_BYTES = 4
 #: Packet Identifiers are 1 to this.
 MAX_PACKET_ID = 65_535
+#: Longest packet that the Remaining Length allows, bytes, with its header.
+MAX_PACKET_SIZE = 268_435_460
 
 CONNACK = 0x20
 PUBLISH = 0x30

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import gevent
 import pytest
@@ -16,7 +16,10 @@ from mqttworker.core.cause import Cause
 from mqttworker.core.spec import SubscriptionSpec
 from mqttworker.ports.transport import OutboundMessage
 from tests.support import packets
+from tests.support.packets import PacketType
 from tests.support.scripted_broker import ScriptedBroker
+from tests.support.scripted_session import Session
+from tests.support.scripts import Script
 from tests.worker.contract.conftest import OpenTry
 from tests.worker.contract.deaf_broker import DeafBroker
 from tests.worker.contract.sessions import PATIENCE, Try, in_thread, spec_for
@@ -70,7 +73,7 @@ def test_a_broker_that_talks_and_does_not_read_is_given_up_in_time(
     _publish(attempt, 200)
     blocked_at = time.monotonic()
     while len(attempt.events) == 1 and time.monotonic() - blocked_at < PATIENCE:
-        in_thread(_say, deaf, packets.packet(packets.PacketType.PINGRESP))
+        in_thread(_say, deaf, packets.packet(PacketType.PINGRESP))
         gevent.sleep(0.1)
     assert attempt.loss().code == "write_blocked"
     assert time.monotonic() - blocked_at < 2.5 + 0.5
@@ -95,6 +98,80 @@ def test_a_broker_that_reads_again_is_written_to_again(
         session = scripted_broker.sessions[0]
         in_thread(scripted_broker.wait, lambda: len(session.publishes) >= taken)  # noqa: B023
         session.publishes.clear()
+
+
+@pytest.mark.parametrize("maximum", [1, 3])
+def test_no_more_is_under_way_than_the_receive_maximum_and_the_order_stays(
+    scripted_broker: ScriptedBroker, open_try: OpenTry, maximum: int
+) -> None:
+    properties = bytes([0x21, 0, maximum])
+    scripted_broker.script = Script(connack_properties=properties, answer_publish=False)
+    attempt = open_try(spec_for(scripted_broker.port, status_topic="", keepalive_s=60))
+    attempt.opened()
+    told: list[Cause | None] = []
+    for number in range(10):
+        attempt.session.publish(OutboundMessage("a", b"%d" % number, qos=1), told.append)
+    session = scripted_broker.sessions[0]
+    for number in range(10):
+        under_way = min(number + maximum, 10)
+        in_thread(scripted_broker.wait, lambda: len(session.publishes) >= under_way)  # noqa: B023
+        assert len(session.publishes) == under_way
+        session.send(packets.acknowledgement(PacketType.PUBACK, _identifier(session, number)))
+    assert [int(message.payload) for message in session.publishes] == list(range(10))
+    _until(lambda: len(told) == 10)
+    assert told == [None] * 10
+
+
+def _identifier(session: Session, number: int) -> int:
+    identifier = session.publishes[number].packet_id
+    assert identifier is not None
+    return identifier
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        gevent.sleep(0.005)
+
+
+def test_what_waits_for_a_receive_maximum_is_bounded(
+    scripted_broker: ScriptedBroker, open_try: OpenTry
+) -> None:
+    scripted_broker.script = Script(connack_properties=b"\x21\0\x01", answer_publish=False)
+    attempt = open_try(spec_for(scripted_broker.port, status_topic="", keepalive_s=60))
+    attempt.opened()
+    told: list[Cause | None] = []
+    for _ in range(30):
+        attempt.session.publish(OutboundMessage("a", PAYLOAD, qos=1), told.append)
+    _until(lambda: len(told) == 30 - 1 - WRITE_LIMIT // len(PAYLOAD) - 1)
+    assert {why.code for why in told if why} == {"receive_maximum_exceeded"}
+    told.clear()
+    attempt.session.abort()
+    _until(lambda: len(told) == 2 + WRITE_LIMIT // len(PAYLOAD))
+    assert {why.code for why in told if why} == {"not_connected"}
+
+
+@pytest.mark.parametrize(
+    ("properties", "code"),
+    [
+        (b"\x24\0", "qos_not_supported"),
+        (b"\x25\0", "retain_not_supported"),
+        (b"\x27\0\0\0\x20", "packet_too_large"),
+    ],
+)
+def test_what_the_broker_does_not_take_is_refused_to_the_caller(
+    scripted_broker: ScriptedBroker, open_try: OpenTry, properties: bytes, code: str
+) -> None:
+    scripted_broker.script = Script(connack_properties=properties)
+    attempt = open_try(spec_for(scripted_broker.port, status_topic=""))
+    attempt.opened()
+    told: list[Cause | None] = []
+    message = OutboundMessage("a", bytes(50), qos=1, retain=True)
+    attempt.session.publish(message, told.append)
+    _until(lambda: bool(told))
+    assert [why.code for why in told if why] == [code]
+    assert attempt.session.is_open
 
 
 @pytest.mark.parametrize("size", [8 * MIB, 32 * MIB])
