@@ -32,6 +32,8 @@ _WIRE_VERSIONS = {Protocol.V5: 5, Protocol.V311: 4}
 #: First bytes of PUBACK and PUBREC, whose reason codes from REFUSED on refuse a PUBLISH.
 _PUBLISH_ANSWERS = frozenset({0x40, 0x50})
 REFUSED = 0x80
+#: Set in the first byte of every PUBLISH with QoS 2, and of no other packet that may come.
+_PUBLISH_QOS_2 = packets.PUBLISH | 0x04
 #: The first byte of a PUBREL, and what MQTT 5 answers to one for an unknown message.
 _PUBREL = packets.PUBREL | 0x02
 _PACKET_IDENTIFIER_NOT_FOUND = 0x92
@@ -234,8 +236,16 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
             self._outbox.acknowledged(_identifier(body), body[2])
         if first == _PUBREL and not self.conversation.knows(_identifier(body)):
             self._complete_unknown(_identifier(body))
+        elif first & _PUBLISH_QOS_2 == _PUBLISH_QOS_2 and self.conversation.is_repeat:
+            self._record_again(body)
         else:
             self._package_handler._handle_packet(first, body)
+
+    def _record_again(self, body: bytes) -> None:
+        """Answer a QoS 2 message that has been taken already (5, section 4.3.3)."""
+        mid = _identifier(body[2 + _identifier(body) :])
+        if self.conversation.has_recorded(mid):
+            self._send_command_with_mid(packets.PUBREC, mid, dup=False)
 
     def _complete_unknown(self, mid: int) -> None:
         """Answer a PUBREL for a message that we know nothing of (5, section 4.3.3)."""
@@ -308,5 +318,5 @@ def _connect_properties(
 
 
 def _identifier(body: bytes) -> int:
-    """Return the Packet Identifier that an acknowledgement begins with."""
+    """Return the number of two bytes that `body` begins with, mostly a Packet Identifier."""
     return int.from_bytes(body[:2], "big")

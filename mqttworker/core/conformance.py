@@ -25,7 +25,7 @@ from mqttworker.core.packets import (
 )
 from mqttworker.core.wire import bodies
 
-_QOS_1, _QOS_2 = 0x02, 0x04
+_QOS_1 = 0x02
 #: Where an outgoing QoS 2 message waits for its PUBCOMP, in `_unacknowledged`.
 _RELEASED = PUBCOMP
 
@@ -50,10 +50,12 @@ class Conversation:
         #: How many Topic Filters each SUBSCRIBE and UNSUBSCRIBE named that is unanswered.
         self._subscribing: dict[int, int] = {}
         self._unsubscribing: dict[int, int] = {}
-        #: The broker's QoS 1 messages that we have not acknowledged, and its QoS 2 messages
-        #: whose exchange is not complete.
+        #: The broker's QoS 1 messages that we have not acknowledged.
         self._received: set[int] = set()
-        self._releasable: set[int] = set()
+        #: Its QoS 2 messages whose exchange is not complete: whether we said PUBREC.
+        self._releasable: dict[int, bool] = {}
+        #: The QoS 2 message that came last has come before and must not be taken again.
+        self.is_repeat = False
 
     @property
     def may_say_why(self) -> bool:
@@ -79,11 +81,17 @@ class Conversation:
         if first == PUBACK:
             self._received.discard(identifier)
         elif first == PUBCOMP or (first == PUBREC and code >= bodies.REFUSAL):
-            self._releasable.discard(identifier)
+            self._releasable.pop(identifier, None)
+        elif first == PUBREC:
+            self._releasable[identifier] = True
 
     def knows(self, identifier: int) -> bool:
         """Whether a PUBREL with this identifier belongs to a message of the broker."""
         return identifier in self._releasable
+
+    def has_recorded(self, identifier: int) -> bool:
+        """Whether we have said PUBREC to the message with this identifier."""
+        return self._releasable.get(identifier, False)
 
     # --- what the broker sends
 
@@ -121,8 +129,11 @@ class Conversation:
         self.is_accepted = body[1] == 0
 
     def _receive_message(self, first: int, identifier: int) -> None:
-        open_here = self._received if first & _QOS_1 else self._releasable
-        open_here.add(identifier)
+        if first & _QOS_1:
+            self._received.add(identifier)
+        else:
+            self.is_repeat = identifier in self._releasable
+            self._releasable.setdefault(identifier, False)
         if len(self._received) + len(self._releasable) > self._receive_maximum:
             msg = f"more than {self._receive_maximum} messages before we acknowledged one"
             raise ViolationError(msg, packets.RECEIVE_MAXIMUM_EXCEEDED)

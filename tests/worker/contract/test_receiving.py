@@ -132,3 +132,27 @@ def test_a_release_of_an_unknown_message_is_completed(
     # Packet Identifier not found: 3.1.1 has no word for it.
     assert session.completions == [0x92 if version == 5 else 0]
     assert len(listening.events) == 1
+
+
+@VERSIONS
+def test_a_qos_2_message_that_comes_again_is_taken_once(
+    scripted_broker: ScriptedBroker, listening: Try, session: Session, version: int
+) -> None:
+    first = packets.publish(version, "a", b"once", qos=2, packet_id=9)
+    again = bytes([first[0] | 0x08]) + first[1:]
+    # The second comes before our PUBREC is out, which then answers both.
+    session.send(first + again)
+    in_thread(scripted_broker.wait, lambda: session.acknowledged)
+    session.send(again)
+    in_thread(scripted_broker.wait, lambda: len(session.acknowledged) == 2)
+    session.send(packets.acknowledgement(PacketType.PUBREL, 9))
+    in_thread(scripted_broker.wait, lambda: session.completions == [0])
+    assert [kind for kind, _ in session.acknowledged] == [
+        PacketType.PUBREC,
+        PacketType.PUBREC,
+        PacketType.PUBCOMP,
+    ]
+    # Once it is complete, the identifier stands for another message.
+    session.send(packets.publish(version, "a", b"another", qos=2, packet_id=9))
+    listening.wait(lambda: len(listening.messages) == 2)
+    assert [message.payload for message in listening.messages] == [b"once", b"another"]
