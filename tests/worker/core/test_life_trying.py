@@ -187,55 +187,6 @@ def test_what_does_not_wait_cannot_be_postponed(name: str) -> None:
     assert walk.on(events.Postponed(walk.now + 1000)).life is before
 
 
-# --- the broker is back ------------------------------------------------------------------
-
-
-def _cut_off(code: str = "tcp_refused", times: int = 6) -> Walk:
-    """Wait long, after so many tries that did not reach the broker."""
-    walk = lives.connecting()
-    for _ in range(times):
-        walk.on(events.Failed(cause(code)), after=2.0, draw=0.9).due()
-    return walk.on(events.Failed(cause(code)), after=2.0, draw=0.9)
-
-
-@pytest.mark.parametrize("code", sorted(verdicts.UNREACHABLE))
-def test_a_long_backoff_ends_when_the_broker_is_back(code: str) -> None:
-    walk = _cut_off(code)
-    failures = walk.life.failures
-    walk.on(events.Sooner(walk.now + 5.0), after=2.0)
-    assert (walk.state, walk.wait) == (State.BACKOFF, 3.0)
-    assert walk.life.failures == failures
-    assert walk.due().state is State.CONNECTING
-
-
-def test_a_long_backoff_ends_when_the_broker_is_back_notyet() -> None:
-    walk = _cut_off()
-    before = walk.life
-    assert walk.on(events.Sooner(walk.now + 1000.0)).life == before
-    assert walk.on(events.Due()).state is State.BACKOFF
-
-
-def test_a_broker_that_is_back_is_met_a_second_after_the_last_connect() -> None:
-    walk = _cut_off("connack_timeout").on(events.Sooner(0.0), after=0.25)
-    assert walk.wait == 0.75
-    walk.on(events.Due(), after=0.74)
-    assert walk.state is State.BACKOFF
-
-
-@pytest.mark.parametrize("code", ["server_busy", "protocol_error", "tls_expired", "not_authorized"])
-def test_who_has_another_reason_to_wait_goes_on_waiting(code: str) -> None:
-    walk = _cut_off(code)
-    before = walk.life
-    assert walk.on(events.Sooner(walk.now), after=2.0).life is before
-
-
-@pytest.mark.parametrize("name", sorted(EVERY_STATE.keys() - {"backoff"}))
-def test_only_who_waits_for_the_broker_is_hurried(name: str) -> None:
-    walk = EVERY_STATE[name]()
-    before = walk.life
-    assert walk.on(events.Sooner(walk.now), after=2.0).life is before
-
-
 # --- auto: MQTT 5 first, then 3.1.1 ------------------------------------------------------
 
 

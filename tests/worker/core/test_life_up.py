@@ -70,38 +70,6 @@ def test_a_stable_session_clears_what_went_before_notyet() -> None:
     assert (walk.life.attempt, walk.life.failures) == (3, 3)
 
 
-# --- since when it is down ----------------------------------------------------------------
-
-
-def test_it_is_down_since_its_session_was_lost_whatever_fails_afterwards() -> None:
-    walk = lives.connected()
-    lost_at = walk.on(CLOSED, after=5.0).now
-    walk.due().on(FAILED).due()
-    assert walk.life.down_since == lost_at
-    assert walk.on(events.Opened("5")).life.down_since is None
-
-
-def test_it_is_down_since_its_first_try_failed() -> None:
-    walk = lives.connecting()
-    failed_at = walk.on(FAILED, after=5.0).now
-    assert walk.due().on(FAILED).life.down_since == failed_at
-
-
-def test_what_is_not_wanted_is_not_down() -> None:
-    assert lives.in_backoff().on(events.Stop(cause("disabled"))).life.down_since is None
-
-
-@pytest.mark.parametrize("alone", [True, False])
-@pytest.mark.parametrize("door_open", [True, False])
-@pytest.mark.parametrize("seconds", [1.0, 100.0])
-def test_a_silent_close_is_the_brokers_if_its_door_is_shut_or_a_long_session_was_not_alone(
-    alone: bool, door_open: bool, seconds: float
-) -> None:
-    lost = events.Lost(cause("peer_closed"), alone, door_open)
-    walk = lives.connected().on(lost, after=seconds)
-    assert walk.life.is_cut_off == (not door_open or (seconds > 30 and not alone))
-
-
 # --- stop -------------------------------------------------------------------------------
 
 
