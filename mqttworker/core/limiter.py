@@ -14,7 +14,7 @@ _NEVER: Loss = (float("-inf"), 0)
 #: No stretch of time this long may see more than its share of tries, seconds ...
 WINDOW = 0.1
 #: ... which is a little more than the even pace gives it: clocks and queues have jitter.
-SHARE = 1.2
+SHARE = 1.1
 #: A try that has no answer after this long does not keep others from trying, seconds.
 PATIENCE = 2.0
 #: How long a slower pace lasts before it is doubled again, seconds.

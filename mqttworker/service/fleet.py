@@ -67,6 +67,8 @@ class Fleet:
     ) -> bool:
         """Take note of a change (before, after); return whether it is told once for all."""
         before, life = change
+        if life.state is before.state and life.why is before.why and not life.is_over:
+            return False  # only its moment has changed
         now = self._now()
         shared = self._seen.is_shared(spec.broker, spec.connection_id)
         self._pace(spec, change, event, now)
