@@ -131,16 +131,25 @@ class BrokerSession:
         """Start the try; runs in the loop."""
         if self._phase is not Phase.OVER:
             self._progress(self._phase.value)
-            self._around.turns.try_began()
             self._task = asyncio.get_running_loop().create_task(self._run())
-            self._task.add_done_callback(lambda _task: self._around.turns.try_ended())
 
     async def _run(self) -> None:
+        self._around.turns.try_began()
+        try:
+            opened = await self._try()
+        finally:
+            self._task = None
+            self._around.turns.try_ended()
+        if opened is not None:
+            self._up(opened)
+
+    async def _try(self) -> Opened | None:
+        """Return what was agreed on, None once it is reported why nothing was."""
         started_at, deadline = time.monotonic(), self._spec.connect_timeout_s
         try:
             async with asyncio.timeout(deadline):
                 await self._connect()
-                opened = await self._subscribe()
+                return await self._subscribe()
         except SessionEndedError as ended:
             left = deadline - (time.monotonic() - started_at)
             self._fail(await self._around.ports.explain(ended.why, self._spec, left))
@@ -150,10 +159,7 @@ class BrokerSession:
             self._fail(cause("config_error", field=error.field, problem=error.problem))
         except Exception as error:  # noqa: BLE001 - a try that ends without a report is stuck
             self._fail(error_cause(error, self._phase))
-        else:
-            self._up(opened)
-        finally:
-            self._task = None
+        return None
 
     async def _connect(self) -> None:
         tls = self._spec.tls

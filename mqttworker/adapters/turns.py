@@ -54,7 +54,12 @@ class Turns:
     def try_ended(self) -> None:
         """Take note that a try has ended, one way or the other."""
         self._tries -= 1
-        if not self._tries and self._patient:
+        if self._tries:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._patient:
             self._begin()
 
     def _begin(self) -> None:
