@@ -5,7 +5,7 @@ same time. What must never happen is that both act: the judge knows who is froze
 and calls it wrong when
 - a worker connects while another one has sessions that it could use;
 - the broker receives anything from a worker after another one has connected;
-- a client id is taken over more often than frozen workers were replaced.
+- a client id is taken over more often than the connections changed hands.
 """
 
 from __future__ import annotations
@@ -40,8 +40,6 @@ class Judge:
         #: The worker that connected last.
         self.owner: str | None = None
         self.changes_of_owner = 0
-        #: Owners that were replaced while their sessions still stood at the broker.
-        self.replaced_frozen = 0
         self.takeovers: Counter[str] = Counter()
         self.wrong: list[str] = []
 
@@ -58,9 +56,9 @@ class Judge:
     def verdict(self) -> list[str]:
         """Return all that was wrong."""
         too_often = [
-            f"{client_id} was taken over {count} times, {self.replaced_frozen} were due"
+            f"{client_id} was taken over {count} times in {self.changes_of_owner} changes"
             for client_id, count in self.takeovers.items()
-            if count > self.replaced_frozen
+            if count >= self.changes_of_owner
         ]
         return self.wrong + too_often
 
@@ -87,10 +85,8 @@ class Judge:
         self.sessions.setdefault(worker, set()).add(client_id)
 
     def _owner_changes(self, worker: str, line: str) -> None:
-        before, self.owner = self.owner, worker
+        self.owner = worker
         self.changes_of_owner += 1
-        if before is not None and self.sessions.get(before):
-            self.replaced_frozen += 1
         for other, open_sessions in self.sessions.items():
             if other != worker and open_sessions and other not in self.unable:
                 self.wrong.append(f"{other} still has {len(open_sessions)} sessions: {line}")

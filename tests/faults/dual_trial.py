@@ -223,4 +223,5 @@ class Trial:
                 self.judge.read()
                 self.judge.unable.add(name)
                 if code != 1:
-                    self.figures.wrong.append(f"{name} ended with {code} by itself")
+                    last = worker.child.output()[-2000:]
+                    self.figures.wrong.append(f"{name} ended with {code} by itself: {last}")

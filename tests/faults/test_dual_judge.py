@@ -31,7 +31,7 @@ def _told(judge: Judge, *lines: str) -> list[str]:
 
 def test_one_after_the_other_is_right(judge: Judge) -> None:
     assert _told(judge, A_CONNECTS, A_PINGS, A_ENDS, B_CONNECTS) == []
-    assert (judge.owner, judge.changes_of_owner, judge.replaced_frozen) == ("b", 2, 0)
+    assert (judge.owner, judge.changes_of_owner) == ("b", 2)
 
 
 def test_two_at_the_same_time_are_wrong(judge: Judge) -> None:
@@ -46,5 +46,7 @@ def test_a_frozen_worker_may_be_replaced_but_never_act_again(judge: Judge) -> No
     assert len(_told(judge, A_PINGS)) == 1
 
 
-def test_more_takeovers_than_replacements_are_wrong(judge: Judge) -> None:
-    assert len(_told(judge, A_CONNECTS, A_ENDS, B_CONNECTS, TAKEN_OVER)) == 1
+def test_more_takeovers_than_changes_of_the_owner_are_wrong(judge: Judge) -> None:
+    # The first to connect takes nothing over.
+    assert _told(judge, A_CONNECTS, A_ENDS, B_CONNECTS, TAKEN_OVER) == []
+    assert len(_told(judge, TAKEN_OVER)) == 1
