@@ -219,13 +219,7 @@ class ScriptedBroker:
     def _close_later(self, session: Session) -> None:
         assert session.script.close_after is not None
         self._pause(session.script.close_after, session)
-        with contextlib.suppress(OSError):
-            if session.script.last_words:
-                session.send(session.script.last_words)
-            if session.script.half:
-                session.socket.shutdown(socket.SHUT_WR)
-            else:
-                session.close(reset=session.script.reset)
+        session.finish()
 
     def _pause(self, seconds: float, session: Session) -> None:
         """Wait for `seconds`, or for the end of the session or of the broker."""

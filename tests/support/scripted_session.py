@@ -58,6 +58,16 @@ class Session:
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
 
+    def finish(self) -> None:
+        """Say the script's last words and close as it says."""
+        with contextlib.suppress(OSError):
+            if self.script.last_words:
+                self.send(self.script.last_words)
+            if self.script.half:
+                self.socket.shutdown(socket.SHUT_WR)
+            else:
+                self.close(reset=self.script.reset)
+
     @property
     def version(self) -> int:
         """The client's Protocol Level."""
