@@ -46,6 +46,18 @@ class LenientObject(TypeDecorator[Mapping[str, Any]]):
         return value if isinstance(value, Mapping) else None
 
 
+class LenientText(TypeDecorator[str]):
+    """Text; what is none is shown as far as it can be."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        if isinstance(value, bytes):
+            return value.decode("utf-8", "replace")
+        return None if value is None else str(value)
+
+
 class LenientSecret(TypeDecorator[str]):
     """An encrypted text; UNREADABLE for one that no key opens."""
 
@@ -81,6 +93,11 @@ def raw(column: Any) -> ColumnElement[Any]:
 def time(column: Any) -> ColumnElement[Any]:
     """Return a time column that never raises."""
     return type_coerce(column, LenientTime()).label(column.key)
+
+
+def words(column: Any) -> ColumnElement[Any]:
+    """Return a text column that never holds anything but text."""
+    return type_coerce(column, LenientText()).label(column.key)
 
 
 def secret(column: Any) -> ColumnElement[Any]:

@@ -25,7 +25,7 @@ KEPT = 2_000
 CAUGHT_UP = 20_000
 
 _event = ConnectionEvent
-_COLUMNS = ("id", "connection_id", "state", "previous_state", "reason_code", "origin")
+_WORDS = ("state", "previous_state", "reason_code", "origin")
 
 Marks = defaultdict[int, list[Mark]]
 
@@ -88,14 +88,15 @@ def _last_before(first_id: ColumnElement[Any], ids: Sequence[int]) -> Select[Any
 
 
 def _select(*which: ColumnElement[bool]) -> Select[Any]:
-    wanted = (columns.raw(getattr(_event, name)) for name in _COLUMNS)
-    return select(*wanted, columns.time(_event.at)).where(*which)
+    ids = (columns.raw(_event.id), columns.raw(_event.connection_id))
+    words = (columns.words(getattr(_event, name)) for name in _WORDS)
+    return select(*ids, *words, columns.time(_event.at)).where(*which)
 
 
 def _by_connection(rows: Iterable[Any]) -> Marks:
     found: Marks = defaultdict(list)
     for row in sorted(rows, key=lambda row: int(row.id)):
         if row.at is not None:
-            words = (str(row.state), row.previous_state, str(row.reason_code), str(row.origin))
+            words = (row.state, row.previous_state, row.reason_code, row.origin)
             found[row.connection_id].append(Mark(row.at, *words))
     return found

@@ -39,10 +39,8 @@ RECENT = 20_000
 LATE = 60.0
 
 _event = ConnectionEvent
-_COLUMNS = (
-    *("id", "connection_id", "state", "previous_state", "reason_code", "origin", "certainty"),
-    "raw_code",
-)
+_COLUMNS = ("id", "connection_id", "raw_code")
+_WORDS = ("state", "previous_state", "reason_code", "origin", "certainty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +109,7 @@ def statement() -> Select[Any]:
     """Select events with the names of their connections."""
     return select(
         *(columns.raw(getattr(_event, name)) for name in _COLUMNS),
+        *(columns.words(getattr(_event, name)) for name in _WORDS),
         columns.json_object(_event.detail),
         columns.time(_event.at),
         columns.raw(Connection.name),
@@ -156,7 +155,7 @@ def reasons_of(transaction: Transaction, wanted: Filter) -> dict[str, str]:
     if wanted.connection:
         recent = recent.where(_event.connection_id == wanted.connection)
     code = recent.subquery().c.reason_code
-    found = {str(value) for value in transaction.scalars(select(code).distinct())}
+    found = set(transaction.scalars(select(columns.words(code)).distinct()))
     codes = sorted(found | ({wanted.reason} if wanted.reason else set()), key=reasons.summarise)
     shared = Counter(map(reasons.summarise, codes))
     return {code: _words(code, alone=shared[reasons.summarise(code)] == 1) for code in codes}

@@ -215,3 +215,25 @@ def test_events_of_deleted_connections_and_later_versions_are_shown(
     assert "hibernating" in text
     assert "of a deleted connection" in text
     assert exported(operator)[0]["state"] == "hibernating"
+
+
+@ONE_DATABASE
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        *("reason_code = x'ff00'", "reason_code = 7", "state = x'ff'", "state = 5"),
+        *("previous_state = x'00'", "origin = x'ff'", "certainty = 3", "raw_code = 'many'"),
+        *("detail = '{'", "detail = '[1]'", "at = 17", "at = x'ff'"),
+    ],
+)
+def test_garbage_written_by_sql_breaks_neither_page_nor_export(
+    operator: Visitor, plants: tuple[int, int], worker: Engine, garbage: str
+) -> None:
+    rows.status(worker, plants[0])
+    rows.sql(worker, f"update connection_event set {garbage}")
+    for address in (
+        *(EVENTS, EVENTS + "?connection=1&span=24h", EVENTS + "?tries=hidden&name=plant"),
+        *(EXPORT + "?format=csv", EXPORT + "?format=jsonl", "/admin/", "/admin/connections/"),
+        "/admin/connections/details/?id=1",
+    ):
+        assert operator.get(address).status_code == 200, address
