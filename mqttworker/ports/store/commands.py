@@ -7,16 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Engine, Select, Table, delete, insert, select, type_coerce, update
-from sqlalchemy.engine import Connection as Transaction
 from sqlalchemy.types import NullType
 
 from database import encryption
 from database.clock import database_now
-from database.models import Command, CommandResult, WorkerLease
+from database.models import Command, CommandResult
 from database.session import immediate
 from database.words import CommandState
-from mqttworker.ports.store.facts import LeaseLostError
-from mqttworker.ports.store.presence import SLOT
+from mqttworker.ports.store.facts import check_lease
 
 #: A command that waited for longer when it is first seen is not run any more, seconds.
 TOO_OLD = 30.0
@@ -30,7 +28,6 @@ LOOK_BACK = 200
 
 _command: Table = Command.__table__  # type: ignore[assignment]
 _result: Table = CommandResult.__table__  # type: ignore[assignment]
-_lease: Table = WorkerLease.__table__  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ class Commands:
             if transaction.execute(_unanswered(self._seen).limit(1)).first() is None:
                 return []
         with self._writer.begin() as transaction:
-            self._check_lease(transaction)
+            check_lease(transaction, self._boot_id)
             rows = transaction.execute(_unanswered(self._seen).limit(SLICE)).all()
             orders = [_order(row) for row in rows]
             if orders:
@@ -90,24 +87,17 @@ class Commands:
         """Delete old results. Raises LeaseLostError."""
         old = database_now(-KEEP_FOR.total_seconds())
         with self._writer.begin() as transaction:
-            self._check_lease(transaction)
+            check_lease(transaction, self._boot_id)
             transaction.execute(delete(_result).where(_result.c.accepted_at < old))
 
     def _update(self, command_id: int, **values: Any) -> None:
         with self._writer.begin() as transaction:
-            self._check_lease(transaction)
+            check_lease(transaction, self._boot_id)
             transaction.execute(
                 update(_result)
                 .where(_result.c.command_id == command_id, _result.c.boot_id == self._boot_id)
                 .values(**values)
             )
-
-    def _check_lease(self, transaction: Transaction) -> None:
-        holder = transaction.execute(
-            select(_lease.c.boot_id).where(_lease.c.slot == SLOT).with_for_update(read=True)
-        ).scalar_one_or_none()
-        if holder != self._boot_id:
-            raise LeaseLostError
 
 
 def _unanswered(seen: int) -> Select[Any]:

@@ -33,6 +33,15 @@ class LeaseLostError(Exception):
     """Another worker holds the lease; nothing was written."""
 
 
+def check_lease(transaction: Transaction, boot_id: str) -> None:
+    """Keep a worker that was frozen or cut off from writing over its successor."""
+    holder = transaction.execute(
+        select(_lease.c.boot_id).where(_lease.c.slot == SLOT).with_for_update(read=True)
+    ).scalar_one_or_none()
+    if holder != boot_id:
+        raise LeaseLostError
+
+
 class Facts:
     """The tables about connections that only the holder of the lease writes."""
 
@@ -43,7 +52,7 @@ class Facts:
     def write(self, statuses: Sequence[Status], transitions: Sequence[Transition]) -> None:
         """Write states and the events that led to them. Raises LeaseLostError."""
         with self._writer.begin() as transaction:
-            self._check_lease(transaction)
+            check_lease(transaction, self._boot_id)
             if statuses:
                 upsert(transaction, _status, [self._status_row(status) for status in statuses])
             if transitions:
@@ -52,7 +61,7 @@ class Facts:
     def write_traffic(self, traffic: dict[int, Traffic]) -> None:
         """Write the counters of connections that carried something. Raises LeaseLostError."""
         with self._writer.begin() as transaction:
-            self._check_lease(transaction)
+            check_lease(transaction, self._boot_id)
             for connection_id, counted in traffic.items():
                 transaction.execute(
                     update(_status)
@@ -63,7 +72,7 @@ class Facts:
     def forget_deleted(self) -> None:
         """Remove the states of connections that no longer exist. Raises LeaseLostError."""
         with self._writer.begin() as transaction:
-            self._check_lease(transaction)
+            check_lease(transaction, self._boot_id)
             exists = select(_connection.c.id)
             transaction.execute(delete(_status).where(_status.c.connection_id.not_in(exists)))
 
@@ -73,7 +82,7 @@ class Facts:
         Returns how many there were. Raises LeaseLostError.
         """
         with self._writer.begin() as transaction:
-            self._check_lease(transaction)
+            check_lease(transaction, self._boot_id)
             left = [_lost(row) for row in transaction.execute(_left_behind(self._boot_id))]
             if left:
                 transaction.execute(insert(_event), left)
@@ -101,14 +110,6 @@ class Facts:
             **_traffic_columns(status.traffic),
             **_reason_columns(status.why),
         }
-
-    def _check_lease(self, transaction: Transaction) -> None:
-        """Keep a worker that was frozen or cut off from writing over its successor."""
-        holder = transaction.execute(
-            select(_lease.c.boot_id).where(_lease.c.slot == SLOT).with_for_update(read=True)
-        ).scalar_one_or_none()
-        if holder != self._boot_id:
-            raise LeaseLostError
 
 
 def _left_behind(boot_id: str) -> Select[Any]:
