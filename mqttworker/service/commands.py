@@ -63,6 +63,7 @@ class CommandRunner:
 
     def end(self) -> None:
         """End what runs; tests drop their sockets."""
+        self._tester.end()
         gevent.killall(list(self._running))
 
     def _run(self, order: Order) -> None:

@@ -45,9 +45,18 @@ class Tester:
         self._seats = BoundedSemaphore(AT_ONCE)
         #: One at a time: two tests with one client id would throw each other out.
         self._real_id_seat = BoundedSemaphore(1)
+        self._is_ending = False
+
+    def end(self) -> None:
+        """Let no live session come back from a pause: whoever ends the worker ends those."""
+        self._is_ending = True
 
     def test(self, parameters: str | None, report: Report) -> Result:
-        """Return the result of the test that `parameters` describe; see docs/architecture.md."""
+        """Return the result of a test; `report` hears how far it is.
+
+        `parameters` are JSON: `record` with the columns of `connection` and its secrets in
+        clear, `subscriptions`, and `options` with `use_real_client_id`.
+        """
         asked = _read(parameters, self._hostname)
         if asked is None:
             return {"code": "broken_parameters", "detail": {}}
@@ -87,7 +96,7 @@ class Tester:
             gevent.wait([pause.rests for pause in pauses], timeout=REST_WAIT)
             yield
         finally:
-            for pause in pauses:
+            for pause in [] if self._is_ending else pauses:
                 pause.is_over.set()
 
 

@@ -19,6 +19,7 @@ from tests.support.observer import Observer
 from tests.support.process import free_port
 from tests.support.scripted_broker import ScriptedBroker
 from tests.support.scripts import (
+    GOOD,
     NO_CONNACK,
     NO_PUBACK,
     NO_SUBACK,
@@ -129,6 +130,7 @@ def test_each_failing_step_is_named_and_told_in_words(
                 (free_port(), {}, ("tcp", "tcp_refused")),
                 (no_tls, {"tls": True}, ("tls", "tls_timeout")),
                 (broker(NO_CONNACK), {}, ("connack", "connack_timeout")),
+                (broker(SILENT), {"protocol": "auto"}, ("connack", "connack_timeout")),
                 (broker(refuse(0x87)), {}, ("connack", "not_authorized")),
                 (broker(refuse(5)), {"protocol": "3.1.1"}, ("connack", "not_authorized")),
                 (
@@ -148,6 +150,32 @@ def test_each_failing_step_is_named_and_told_in_words(
             assert row.finished_at - row.accepted_at < timedelta(seconds=1 + 10)
     assert CANARY not in worker.child.output()
     assert CANARY not in str([row_of(engine, number).result for number in wanted])
+
+
+@ONE_DATABASE
+def test_what_the_login_may_not_do_beyond_is_a_remark(
+    engine: Engine, worker: WorkerProcess
+) -> None:
+    worker.start()
+    worker.wait_until_worker(WorkerState.RUNNING)
+    # Neither hands on what is published.
+    with ScriptedBroker(NO_PUBACK) as deaf, ScriptedBroker(GOOD) as secretive:
+        wanted = {
+            ask(engine, "test", None, draft(broker.port, "a/#", protocol="5")): remark
+            for broker, remark in (
+                (deaf, ("publish", "no_puback")),
+                (secretive, ("delivery", "not_delivered")),
+            )
+        }
+        for number, (name, code) in wanted.items():
+            row = finished(engine, number)
+            assert (row.state, row.result["verdict"]) == (CommandState.DONE, "warning")
+            assert step(row.result, name)["state"] == "warning"
+            assert step(row.result, name)["reason_code"] == code
+            assert step(row.result, "will")["state"] == "skipped"
+        for broker in (deaf, secretive):
+            broker.wait(lambda broker=broker: not broker.open_now)  # type: ignore[misc]
+            assert [session.ending for session in broker.sessions] == ["disconnect"]
 
 
 @ONE_DATABASE
