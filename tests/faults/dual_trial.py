@@ -8,6 +8,7 @@ frozen one.
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -222,6 +223,8 @@ class Trial:
                 self._thaw_at.pop(name, None)
                 self.judge.read()
                 self.judge.unable.add(name)
-                if code != 1:
-                    last = worker.child.output()[-2000:]
+                last = worker.child.output()[-3000:]
+                # The stacks of threads that run on are shown without a lock: that may crash.
+                crashed_while_ending = code == -signal.SIGSEGV and "Timeout (" in last
+                if code != 1 and not crashed_while_ending:
                     self.figures.wrong.append(f"{name} ended with {code} by itself: {last}")
