@@ -7,6 +7,7 @@ ten thousand.
 
 from __future__ import annotations
 
+import select
 import selectors
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,9 @@ import gevent
 from gevent.hub import get_hub
 
 _READABLE = 1
+#: Sockets that are served before other greenlets have their turn. A thousand TLS handshakes
+#: at once would take seconds; the kernel names those that were left out first next time.
+MOST_EVENTS = 32
 
 
 class HubSelector(selectors.DefaultSelector):
@@ -25,6 +29,7 @@ class HubSelector(selectors.DefaultSelector):
 
     def __init__(self, on_wake: Callable[[], object] = lambda: None) -> None:
         super().__init__()
+        self._epoll: select.epoll = self._selector  # type: ignore[attr-defined]
         self._on_wake = on_wake
         self._watcher: Any = get_hub().loop.io(self.fileno(), _READABLE)
 
@@ -35,7 +40,18 @@ class HubSelector(selectors.DefaultSelector):
         else:
             gevent.sleep(0)
         self._on_wake()
-        return super().select(0)
+        return self._ready()
+
+    def _ready(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """Return up to MOST_EVENTS sockets that are ready; the base class has no such bound."""
+        keys = self.get_map()
+        found = []
+        for descriptor, event in self._epoll.poll(0, MOST_EVENTS):
+            if key := keys.get(descriptor):
+                read = selectors.EVENT_READ if event & ~select.EPOLLOUT else 0
+                write = selectors.EVENT_WRITE if event & ~select.EPOLLIN else 0
+                found.append((key, (read | write) & key.events))
+        return found
 
     def close(self) -> None:
         """Release the watcher and the epoll set."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import subprocess
 import sys
@@ -15,9 +16,10 @@ import pytest
 from gevent.event import Event as Signal
 
 from mqttworker.adapters.hub_loop import HubLoop
+from mqttworker.adapters.hub_selector import MOST_EVENTS
 from tests.support.scripted_broker import ScriptedBroker
 from tests.worker.contract.conftest import OpenTry
-from tests.worker.contract.sessions import in_thread, spec_for
+from tests.worker.contract.sessions import in_thread, settle, spec_for
 
 
 def test_the_worker_is_not_patched() -> None:
@@ -48,6 +50,43 @@ def test_a_greenlet_wakes_a_loop_that_sleeps(hub_loop: HubLoop) -> None:
     hub_loop.call(called.set)
     assert called.wait(1.0)
     assert time.monotonic() - started < 0.1
+
+
+def test_many_sockets_that_are_ready_are_served_a_few_a_turn_and_all_in_the_end(
+    hub_loop: HubLoop,
+) -> None:
+    pairs = [socket.socketpair() for _ in range(MOST_EVENTS * 3)]
+    served: list[int] = []
+    most_at_once, all_served = 0, Signal()
+
+    def serve(number: int) -> None:
+        served.append(number)
+        if len(set(served)) == len(pairs):
+            all_served.set()
+
+    def look() -> None:
+        nonlocal most_at_once
+        before = len(served)
+        while not all_served.is_set():
+            gevent.sleep(0)
+            most_at_once = max(most_at_once, len(served) - before)
+            before = len(served)
+
+    def watch() -> None:
+        for number, (reader, writer) in enumerate(pairs):
+            writer.send(b"x")
+            # Never read: it stays ready, and must not keep the others from their turn.
+            hub_loop.loop.add_reader(reader, serve, number)
+
+    looking = gevent.spawn(look)
+    hub_loop.call(watch)
+    assert all_served.wait(5.0)
+    looking.join()
+    hub_loop.call(lambda: [hub_loop.loop.remove_reader(reader) for reader, _ in pairs])
+    settle(hub_loop)
+    for end in itertools.chain(*pairs):
+        end.close()
+    assert most_at_once <= MOST_EVENTS
 
 
 def test_greenlets_go_on_while_the_loop_works(hub_loop: HubLoop) -> None:
