@@ -25,6 +25,7 @@ OUTCOMES: dict[str, Outcome] = {
     # --- derived by readers
     "asked": Outcome("Asked; waiting for the worker."),
     "accepted": Outcome("The worker has accepted it."),
+    "testing": Outcome("Testing: {step} …"),
     "not_taken": Outcome(
         "The worker has not taken it within {seconds} s.",
         "Look at the worker: python3 manage.py supervisorctl status. Nothing is done later "

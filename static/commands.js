@@ -75,9 +75,10 @@
     if (outcome.textContent !== text) outcome.textContent = text;
     const details = panel.querySelector("[data-details]");
     if (details && told.html !== undefined && details.dataset.html !== told.html) {
+      const isNew = !details.dataset.html;
       details.dataset.html = told.html;
       details.innerHTML = told.html;
-      if (told.final) panel.scrollIntoView({ block: "nearest" });
+      if (isNew || told.final) panel.scrollIntoView({ block: "nearest" });
     }
   }
 

@@ -19,7 +19,7 @@ from database.clock import database_now
 from database.models import Command, CommandResult
 from database.session import immediate
 from database.words import CommandKind, CommandState
-from webapp import accounts, columns, overview, store, workers
+from webapp import accounts, columns, overview, probing, store, workers
 from webapp.workers import Worker
 
 #: A command that is not accepted by then is told to be late, seconds.
@@ -149,6 +149,9 @@ def _judge(
     if row.state is not None:
         if active is None or active.boot_id != row.boot_id:
             return CommandState.FAILED, "worker_ended", {}, True
+        running = probing.running_step(result)
+        if running is not None:
+            return CommandState.ACCEPTED, "testing", {"step": running}, False
         return CommandState.ACCEPTED, "accepted", {}, False
     if active is None:
         return CommandState.FAILED, *overview.silence(worker), True

@@ -122,6 +122,11 @@ def steps(result: Mapping[str, Any]) -> list[ShownStep]:
     return [_shown(step) for step in _items(result, "steps")]
 
 
+def running_step(result: Mapping[str, Any]) -> str | None:
+    """Return the name of the step that runs, None if none does."""
+    return next((step.label for step in steps(result) if step.state == "running"), None)
+
+
 def _items(result: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     """Return the objects in a list of a result; what is none is left out."""
     found = result.get(name)

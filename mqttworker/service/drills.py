@@ -23,7 +23,7 @@ from mqttworker.service.ear import Ear
 TRIAL, VICTIM = "trial", "victim"
 
 #: Longest waits, seconds.
-PUBACK_WAIT, DELIVERY_WAIT, CRASH_CONNECT_WAIT, WILL_WAIT = 2.0, 2.0, 3.0, 2.5
+PUBACK_WAIT, DELIVERY_WAIT, CRASH_CONNECT_WAIT, WILL_WAIT = 2, 2, 3, 2.5
 #: Time between two messages while none comes back, seconds.
 DELIVERY_AGAIN = 0.25
 

@@ -242,6 +242,15 @@ def test_a_command_is_followed_from_asked_to_done(operator: Visitor, worker: Eng
     assert "connects anew" in last["sentence"]
 
 
+def test_a_test_under_way_says_which_step_runs(operator: Visitor, worker: Engine) -> None:
+    number = rows.command(worker, "test")
+    steps = [{"name": "dns", "state": "ok"}, {"name": "tcp", "state": "running"}]
+    rows.result(worker, number, CommandState.ACCEPTED, result={"steps": steps})
+    found = told(operator, number)
+    assert (found["sentence"], found["final"]) == ("Testing: TCP …", False)
+    assert "runs" in found["html"]
+
+
 def test_what_the_worker_does_not_take_is_told_and_given_up(
     operator: Visitor, worker: Engine
 ) -> None:
