@@ -15,11 +15,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import proc
+from bench import certificates, proc
 from bench.broker_log import BrokerLog
 from bench.connect_report import Sample, as_json, as_text, problems
 from bench.contestants import Contestant, all_contestants
@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--runs", type=positive, default=3, metavar="R", help="print medians of R runs")
     add("--idle", type=float, default=10.0, metavar="SECONDS", help="how long CPU is averaged")
     add("--settle", type=float, default=2.0, metavar="SECONDS", help="wait before measuring")
+    add("--tls", action="store_true", help="measure the worker over TLS, too")
     add("--only", metavar="NAMES", help="contestants, separated by commas")
     add("--json", action="store_true", help="print every sample as JSON")
 
@@ -71,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     plan = Plan(arguments.connections, arguments.runs, arguments.settle, arguments.idle)
     try:
         _check(plan)
-        taking_part, notes = _choose(plan.connections, arguments.only)
+        taking_part, notes = _choose(plan.connections, arguments.only, arguments.tls)
     except BenchError as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1
@@ -98,9 +99,9 @@ def _check(plan: Plan) -> None:
         raise BenchError(msg)
 
 
-def _choose(count: int, only: str | None) -> tuple[list[Contestant], list[str]]:
+def _choose(count: int, only: str | None, tls: bool) -> tuple[list[Contestant], list[str]]:
     """Return who takes part, and why the others do not. Raises BenchError."""
-    everybody = {contestant.name: contestant for contestant in all_contestants(count)}
+    everybody = {contestant.name: contestant for contestant in all_contestants(count, tls=tls)}
     wanted = only.split(",") if only else list(everybody)
     if unknown := set(wanted) - set(everybody):
         msg = f"there is no {', '.join(sorted(unknown))}; there are {', '.join(everybody)}"
@@ -178,12 +179,11 @@ def _stop(child: Child) -> float:
 @contextmanager
 def _started(contestant: Contestant, count: int) -> Iterator[tuple[Child, BrokerLog]]:
     """Start a fresh broker and the contestant; yield its process and the broker's log."""
-    with (
-        tempfile.TemporaryDirectory(prefix="hawser-bench-") as name,
-        Mosquitto(Path(name)) as broker,
-    ):
+    with tempfile.TemporaryDirectory(prefix="hawser-bench-") as name, ExitStack() as running:
+        tls = certificates.make(Path(name)) if contestant.over_tls else None
+        broker = running.enter_context(Mosquitto(Path(name), tls=tls))
         log = BrokerLog(broker.log_file)
-        child = contestant.start(Path(name), broker.port, count)
+        child = contestant.start(Path(name), broker.tls_port or broker.port, count)
         try:
             yield child, log
         finally:

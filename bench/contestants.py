@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
+from bench import certificates
 from bench.mosquitto import executable
 from bench.ports import HOST, free_port
 from bench.processes import Child
@@ -30,6 +31,8 @@ class Contestant(ABC):
     """One way to hold `count` connections to a broker on `port`."""
 
     name: str
+    #: The broker listens with TLS, and `port` is that listener's.
+    over_tls = False
 
     @abstractmethod
     def start(self, directory: Path, port: int, count: int) -> Child:
@@ -165,7 +168,7 @@ class Worker(Contestant):
         self._engine = make_engine(url)
         migrate.upgrade(self._engine)
         with Session(self._engine) as session:
-            session.add_all(_record(index, port) for index in range(count))
+            session.add_all(self.record(index, port) for index in range(count))
             session.commit()
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -174,6 +177,11 @@ class Worker(Contestant):
             "HAWSER_ENCRYPTION_KEYS": key,
             "HAWSER_HOSTNAME": "worker",
         }
+
+    def record(self, index: int, port: int) -> Connection:
+        """Return one of the records."""
+        name, site = f"site {index}", f"site_{index}"
+        return Connection(name=name, site=site, host=HOST, port=port, keepalive_s=KEEPALIVE)
 
     def wait_until_idle(self, child: Child) -> None:
         running = select(WorkerHeartbeat).where(WorkerHeartbeat.state == WorkerState.RUNNING)
@@ -220,17 +228,31 @@ class Worker(Contestant):
             self._engine = None
 
 
-def _record(index: int, port: int) -> Connection:
-    return Connection(
-        name=f"site {index}", site=f"site_{index}", host=HOST, port=port, keepalive_s=KEEPALIVE
-    )
+class WorkerOverTLS(Worker):
+    """The same over TLS 1.3, the broker's certificate verified."""
+
+    name = "worker over TLS"
+    over_tls = True
+
+    def prepare(self, directory: Path, port: int, count: int) -> None:
+        self._ca = (directory / certificates.FILE).read_text(encoding="ascii")
+        super().prepare(directory, port, count)
+
+    def record(self, index: int, port: int) -> Connection:
+        made = super().record(index, port)
+        made.tls, made.tls_ca_pem = True, self._ca
+        return made
 
 
-def all_contestants(count: int) -> list[Contestant]:
-    """Return the worker and its references for `count` connections, the worker first."""
+def all_contestants(count: int, *, tls: bool = False) -> list[Contestant]:
+    """Return the worker and its references for `count` connections, the worker first.
+
+    With `tls` the worker takes part twice, the second time over TLS.
+    """
     paho_processes = math.ceil(count / PER_PROCESS)
     return [
         Worker(),
+        *([WorkerOverTLS()] if tls else []),
         Reference("bare gmqtt", "gmqtt_asyncio"),
         Reference("paho threads", "paho_threads", paho_processes),
         Bridges(),

@@ -44,6 +44,18 @@ def test_every_contestant_connects_all_and_ends_well() -> None:
     assert report["worker_to_bare_gmqtt"] > 0
 
 
+@pytest.mark.broker
+@pytest.mark.skipif(executable() is None, reason="mosquitto is not installed (Debian: mosquitto)")
+def test_the_worker_takes_part_over_tls_where_that_is_asked_for() -> None:
+    names = "worker over TLS"
+    few = ("--connections", "5", "--runs", "1", "--idle", "0.1", "--settle", "0", "--json")
+    ended = bench(*few, "--tls", "--only", names)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (sample,) = json.loads(ended.stdout)["samples"]
+    assert (sample["contestant"], sample["lost"]) == (names, 0)
+    assert f"there is no {names}" in bench(*few, "--only", names).stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
