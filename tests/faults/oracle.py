@@ -33,8 +33,9 @@ LOOK_INTERVAL = 0.5
 #: Longest time that the hub may keep a greenlet waiting, milliseconds.
 MOST_LAG = 1000.0
 OLDEST_BEAT = 5.0  # seconds
-#: Growth that is no leak, beside a twentieth: caches, threads and pages of the allocator.
-SPARE_KB, SPARE_FILES = 8_192, 8
+#: Growth that is no leak, beside a twentieth: caches, threads, and dead sessions that wait
+#: for the collector, 18 KB each.
+SPARE_KB, SPARE_FILES = 65_536 if LONG else 8_192, 8
 #: How often one sentence may be logged that belongs to no change of state.
 MOST_REPEATS = 5
 #: Look-ups that hang end only when the resolver gives up, seconds.

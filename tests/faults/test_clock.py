@@ -25,7 +25,7 @@ from webapp.overview import GRACE_S
 #: How wrong the clock is set, one after the other, seconds.
 AHEAD, BEHIND = 3600, -86_400
 #: Tries of a record that are awaited after each jump, and the deadline of each, seconds.
-TRIES, TIMEOUT = 20 if LONG else 1, 1
+TRIES, TIMEOUT = 8 if LONG else 1, 1
 #: What a timer may be late by on a busy machine, seconds.
 PUNCTUAL = 0.5
 #: The longest backoff, seconds.
