@@ -31,7 +31,7 @@ from tests.support.violations import every_violation
 
 MIB = 1_048_576
 #: Records that meet them, and how many of the violations they meet.
-RECORDS, SEQUENCES = (100, 500) if LONG else (40, 100)
+RECORDS, SEQUENCES = (60, 300) if LONG else (40, 100)
 #: Backoff after so many failures in a row, and what a connect takes, seconds.
 RECOVERED_WITHIN = 120.0 if LONG else 30.0
 #: How long bits flip, how many of them, and how often the broker says something meanwhile.
