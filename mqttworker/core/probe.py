@@ -180,7 +180,7 @@ def is_shared(topic_filter: str) -> bool:
 
 def private_topic(spec: ConnectionSpec, token: str) -> str:
     """Return a topic below the status topic that nobody else uses."""
-    return f"{spec.status_topic}/probe/{token}"
+    return f"{spec.test_topics}{token}"
 
 
 def trial_spec(spec: ConnectionSpec, client_id: str, timeout: float) -> ConnectionSpec:

@@ -65,6 +65,11 @@ class ConnectionSpec:
         return self._below_status("ping") if self.self_ping_s else None
 
     @property
+    def test_topics(self) -> str | None:
+        """How the topics begin that tests of this connection publish to."""
+        return self._below_status("probe/")
+
+    @property
     def watched_topics(self) -> tuple[str, ...]:
         """Our own topics to subscribe to beside the record's Topic Filters.
 

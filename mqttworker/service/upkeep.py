@@ -142,11 +142,16 @@ class Upkeep:
         """Note a message on one of our own topics; return whether it is ours alone."""
         take = self._own.get(message.topic) if message.topic else None
         if take is None:
-            return False
+            return self._is_of_a_test(message)
         take(message)
         return message.topic in self._watched or take == self._take_ping
 
     # --- pieces
+
+    def _is_of_a_test(self, message: InboundMessage) -> bool:
+        """Whether the record's own Topic Filters caught what a test of it publishes."""
+        topics = self._spec.test_topics if self._spec else None
+        return bool(topics and message.topic and message.topic.startswith(topics))
 
     def _takers(self, spec: ConnectionSpec) -> dict[str, Callable[[InboundMessage], None]]:
         status = spec.status_topic if spec.announce_who else None
