@@ -173,6 +173,8 @@ class MQTTConnectionManager:
             return cause("config_changed")
         self._pause.rests.set()
         self._pause.is_over.wait()
+        while self._pause.stopped_by is None and not self._context.may_connect():
+            gevent.sleep(LEASE_RETRY)
         pause, self._pause = self._pause, None
         if pause.stopped_by is not None and self._next_record is None:
             # What it stopped for is not why it ends.
