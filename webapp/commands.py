@@ -19,7 +19,7 @@ from database.clock import database_now
 from database.models import Command, CommandResult
 from database.session import immediate
 from database.words import CommandKind, CommandState
-from webapp import accounts, columns, overview, probing, store, workers
+from webapp import accounts, columns, overview, probing, records, store, workers
 from webapp.workers import Worker
 
 #: A command that is not accepted by then is told to be late, seconds.
@@ -74,13 +74,17 @@ class Answer:
 
 
 def ask(kind: CommandKind, ids: Iterable[int | None], parameters: str | None = None) -> list[int]:
-    """Ask for one command for each connection; return their ids. Raises NobodyToAskError."""
+    """Ask for one command for each connection that exists; return the ids of the commands.
+
+    Raises NobodyToAskError.
+    """
     with immediate(store.engine()).begin() as transaction:
         _, worker = _worker(transaction)
         if worker is None or not worker.active:
             raise NobodyToAskError(*overview.silence(worker))
         _forget_old(transaction)
-        return [_insert(transaction, kind, number, parameters) for number in ids]
+        wanted = _existing(transaction, list(ids))
+        return [_insert(transaction, kind, number, parameters) for number in wanted]
 
 
 def read(command_id: int) -> Answer | None:
@@ -94,6 +98,12 @@ def read(command_id: int) -> Answer | None:
 def _worker(transaction: Transaction) -> tuple[datetime, Worker | None]:
     now, found = workers.read(transaction, accounts.settings_of_app())
     return now, workers.choose(found)
+
+
+def _existing(transaction: Transaction, ids: list[int | None]) -> list[int | None]:
+    """Return the ids without those of connections that were deleted a moment ago."""
+    known = records.names(transaction, [number for number in ids if number is not None])
+    return [number for number in ids if number is None or number in known]
 
 
 def _forget_old(transaction: Transaction) -> None:

@@ -38,24 +38,23 @@ class CommandPages:
             parameters = None
             if kind == CommandKind.TEST:
                 parameters = probing.from_record(record, real_id=_wants_real_id())
-            (number,) = commands.ask(CommandKind(kind), [record["id"]], parameters)
+            asked = commands.ask(CommandKind(kind), [record["id"]], parameters)
         except UntestableError as error:
             return self._refused(record["id"], error.sentence, "")
         except NobodyToAskError as error:
             return self._refused(record["id"], error.sentence, error.next_step)
-        return _follow(number)
+        return _follow(asked)
 
     @expose("/test", methods=("POST",))
     def test_view(self) -> Any:
         """Test the form as it was sent; nothing of it is stored but the request itself."""
-        asked = request.args.get("id")
-        record = self._stored(asked) if asked else None
+        stored = request.args.get("id")
+        record = self._stored(stored) if stored else None
         form = connection_form.build(request.form, record or records.defaults())
         try:
             parameters = probing.from_form(form, record, real_id=_wants_real_id())
-            (number,) = commands.ask(
-                CommandKind.TEST, [record["id"] if record else None], parameters
-            )
+            number = record["id"] if record else None
+            asked = commands.ask(CommandKind.TEST, [number], parameters)
         except UntestableError as error:
             connection_form.mark(form, error.problems)
             return self._wrong(form, record)
@@ -64,7 +63,7 @@ class CommandPages:
                 return _sentence(error.sentence, error.next_step)
             flash(f"{error.sentence} {error.next_step}", "danger")
             return self._form_page(form, record)
-        return _follow(number)
+        return _follow(asked)
 
     def _form_page(self, form: ConnectionForm, record: records.Values | None) -> Any:
         raise NotImplementedError
@@ -165,7 +164,8 @@ def _rendered(answer: Answer) -> Markup:
     return Markup(module.details())  # type: ignore[attr-defined]  # noqa: S704 - escaped inside
 
 
-def _follow(number: int) -> Any:
+def _follow(asked: list[int]) -> Any:
+    number = asked[0] if asked else abort(404)
     if _wants_json():
         return jsonify(id=number, url=url_for("commands.answer_view", number=number)), 202
     return redirect(url_for("commands.page_view", number=number))
