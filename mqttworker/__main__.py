@@ -8,7 +8,7 @@ import sys
 
 from database import logs
 from database.settings import load
-from mqttworker.adapters import process, tls
+from mqttworker.adapters import log_writer, process, tls
 from mqttworker.adapters.signals import on_continue, on_stop_signal
 from mqttworker.service.service import MQTTService
 from mqttworker.settings import WorkerSettings
@@ -18,6 +18,7 @@ def main() -> int:
     """Run the service until it is told to stop; return the exit code."""
     settings = load(WorkerSettings)
     logs.configure(settings.log_level, settings.log_format)
+    log_writer.install()
     process.show_stacks_when_dying()
     process.raise_file_limit()
     tls.shrink_buffers()
