@@ -535,12 +535,16 @@ class _Blanks(dict[str, Any]):
 
 
 def explain(code: str, detail: Mapping[str, Any] | None = None) -> str:
-    """Return the sentence for `code`, filled from `detail`."""
+    """Return the sentence for `code`, filled from `detail`.
+
+    What a broker said in its own words (`said`: the Reason String of MQTT 5) follows.
+    """
     reason = REASONS.get(code)
     if reason is None:
         return code.replace("_", " ")
     known = detail or {}
-    return reason.sentence_for(known).format_map(_Blanks(known))
+    sentence = reason.sentence_for(known).format_map(_Blanks(known))
+    return f'{sentence} It says: "{known["said"]}".' if known.get("said") else sentence
 
 
 def summarise(code: str) -> str:

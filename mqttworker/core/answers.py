@@ -8,8 +8,10 @@ from mqttworker.core import packets
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.wire import properties
 
-#: Characters of a Server Reference that are kept: host names and addresses are shorter.
-MAX_REFERENCE = 300
+#: Characters that are kept of what a broker says in text.
+MAX_TEXT = 300
+#: Properties that say something in text, and the word they are kept under.
+_TEXTS = {properties.SERVER_REFERENCE: "server", properties.REASON_STRING: "said"}
 
 
 def connack_cause(body: bytes, version: str) -> Cause | None:
@@ -20,14 +22,14 @@ def connack_cause(body: bytes, version: str) -> Cause | None:
     # A broker that does not know MQTT 5 answers with the codes of 3.1.1.
     old = version == Protocol.V311 or code in reasons.CONNACK_311
     words = reasons.CONNACK_311 if old else reasons.REASON_CODES_5
-    known = {} if old else _server(body, packets.CONNACK)
+    known = {} if old else _said(body, packets.CONNACK)
     return cause(words.get(code, "unspecified_error"), raw_code=code, protocol=version, **known)
 
 
 def disconnect_cause(body: bytes) -> Cause:
     """Return why the broker says DISCONNECT (5, section 3.14.2.1)."""
     code = body[0] if body else 0
-    known = _server(body, packets.DISCONNECT)
+    known = _said(body, packets.DISCONNECT)
     return cause(reasons.REASON_CODES_5.get(code, "unspecified_error"), raw_code=code, **known)
 
 
@@ -36,8 +38,8 @@ def publish_cause(code: int) -> Cause:
     return cause(reasons.REASON_CODES_5.get(code, "unspecified_error"), raw_code=code)
 
 
-def _server(body: bytes, kind: int) -> dict[str, str]:
-    """Return the Server Reference (5, section 4.13), if there is one to be read."""
+def _said(body: bytes, kind: int) -> dict[str, str]:
+    """Return the Server Reference and the Reason String, where there are any to be read."""
     at = 2 if kind == packets.CONNACK else 1
     if len(body) <= at:
         return {}
@@ -46,5 +48,14 @@ def _server(body: bytes, kind: int) -> dict[str, str]:
     except ValueError:
         # What the broker means is clear from its code.
         return {}
-    references = found.get(properties.SERVER_REFERENCE)
-    return {"server": references[0][:MAX_REFERENCE]} if references else {}
+    return {
+        word: _in_one_line(found[identifier][0])
+        for identifier, word in _TEXTS.items()
+        if identifier in found
+    }
+
+
+def _in_one_line(text: str) -> str:
+    """Return `text` short and without anything that a terminal or a page would obey."""
+    shown = "".join(each if each.isprintable() else " " for each in text)
+    return " ".join(shown.split())[:MAX_TEXT]

@@ -39,3 +39,27 @@ def test_an_old_broker_has_no_properties() -> None:
     why = connack_cause(b"\0\x05", "3.1.1")
     assert why is not None
     assert why.code == "not_authorized"
+
+
+def _reason(text: str) -> bytes:
+    said = b"\x1f" + packets.text(text)
+    return bytes([len(said)]) + said
+
+
+def test_what_a_broker_says_in_its_own_words_is_told() -> None:
+    for why in (
+        connack_cause(b"\0\x97" + _reason("10 of 10 clients"), "5"),
+        disconnect_cause(b"\x97" + _reason("10 of 10 clients")),
+    ):
+        assert why is not None
+        assert explain(why.code, why.detail).endswith(' It says: "10 of 10 clients".')
+
+
+def test_a_reason_in_words_is_one_short_line_and_no_template() -> None:
+    why = disconnect_cause(b"\x97" + _reason("a\r\n\x1b[31m{client_id}\u202eb "))
+    assert why.detail["said"] == "a [31m{client_id} b"
+    assert "{client_id}" in explain(why.code, why.detail)
+    assert explain("quota_exceeded", {"said": ""}) == explain("quota_exceeded")
+    long = b"\x1f" + packets.text("x" * 400)
+    why = disconnect_cause(b"\x97" + packets.remaining_length(len(long)) + long)
+    assert len(why.detail["said"]) == 300
