@@ -42,7 +42,7 @@ def day(*marks: Mark, known_until: float = 24) -> list[tuple[Kind, float]]:
     [
         (S.CONNECTED, "success", Kind.UP),
         (S.DEGRADED, "subscribe_refused", Kind.DEGRADED),
-        *((state, "retry", Kind.DOWN) for state in DOWN_STATES),
+        *((state, "retry", Kind.DOWN) for state in sorted(DOWN_STATES)),
         (S.PENDING, "config_changed", Kind.DOWN),
         (S.STOPPING, "config_changed", Kind.DOWN),
         (S.STOPPING, "disabled", Kind.DISABLED),
