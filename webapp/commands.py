@@ -92,7 +92,18 @@ def read(command_id: int) -> Answer | None:
     with store.reading() as transaction:
         now, worker = _worker(transaction)
         row = transaction.execute(_statement().where(Command.id == command_id)).first()
-    return None if row is None else _answer(row, worker, now)
+    if row is None:
+        return None
+    answer = _answer(row, worker, now)
+    if answer.is_final and row.has_parameters:
+        _forget_parameters(command_id)
+    return answer
+
+
+def _forget_parameters(command_id: int) -> None:
+    """Forget what a command was given, the secrets of a test among it: nobody needs it now."""
+    with immediate(store.engine()).begin() as transaction:
+        transaction.execute(update(Command).where(Command.id == command_id).values(parameters=None))
 
 
 def _worker(transaction: Transaction) -> tuple[datetime, Worker | None]:
@@ -137,6 +148,7 @@ def _statement() -> Any:
         columns.raw(Command.connection_id),
         columns.raw(Command.kind),
         columns.time(Command.requested_at),
+        Command.__table__.c.parameters.is_not(None).label("has_parameters"),
         columns.raw(CommandResult.state),
         columns.raw(CommandResult.boot_id),
         columns.json_object(CommandResult.result),

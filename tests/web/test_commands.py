@@ -145,6 +145,21 @@ def test_old_commands_and_what_tests_were_given_are_forgotten(
     assert second.parameters is not None
 
 
+def test_what_a_test_was_given_is_forgotten_as_soon_as_its_end_is_read(
+    operator: Visitor, worker: Engine
+) -> None:
+    operator.post(TEST, form(username="me", password=SECRET), headers=JSON)
+    (asked,) = commands(worker)
+    rows.result(worker, asked.id, CommandState.ACCEPTED)
+    assert not told(operator, asked.id)["final"]
+    assert SECRET in commands(worker)[0].parameters
+    with worker.begin() as transaction:
+        done = {"code": "tested", "detail": {}}
+        transaction.execute(update(CommandResult).values(state=CommandState.DONE, result=done))
+    assert told(operator, asked.id)["final"]
+    assert commands(worker)[0].parameters is None
+
+
 # --- testing
 
 
