@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 
 #: Longest message that is read as a name, bytes.
 MAX_BYTES = 4_096
@@ -24,9 +25,11 @@ class Who:
     #: Random, new with every start of the process.
     boot_id: str
 
-    def encode(self) -> bytes:
-        """Return the payload that says so."""
-        return json.dumps(asdict(self)).encode()
+
+@lru_cache(maxsize=1)
+def payload_of(who: Who) -> bytes:
+    """Return what a process leaves at each of its brokers."""
+    return json.dumps(asdict(who)).encode()
 
 
 def read(payload: bytes) -> Who | None:

@@ -33,6 +33,8 @@ BURST = 20
 RETRY = 1.0
 #: Events kept while the database is away; the oldest go first.
 MAX_WAITING_EVENTS = 100_000
+#: Lines made before others have their turn.
+LINES = 100
 #: Rows in one transaction: small enough not to hold the database up.
 SLICE = 2_000
 
@@ -131,7 +133,9 @@ class Journal:
         At DEBUG only: tries, the same trouble again, and what is told once for all
         connections of a broker.
         """
-        while self._untold:
+        for count in range(1, len(self._untold) + 1):
+            if count % LINES == 0:
+                gevent.sleep(0)
             name, item = self._untold.popleft()
             level = log.info if self._is_worth_a_line(item) else log.debug
             level(

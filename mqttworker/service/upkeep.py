@@ -130,7 +130,9 @@ class Upkeep:
         if self._rival is not None:
             self._post(events.RivalNamed(_named(self._rival)))
         elif spec.who_topic and not self._is_plain:
-            message = OutboundMessage(spec.who_topic, self._me.encode(), spec.status_qos, True)
+            message = OutboundMessage(
+                spec.who_topic, who.payload_of(self._me), spec.status_qos, True
+            )
             self._session.publish(message, self._announced)
         else:
             self._is_greeting = False

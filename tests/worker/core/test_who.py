@@ -19,14 +19,14 @@ def thrown_out() -> Register:
 
 
 def test_a_name_says_who_runs_the_client() -> None:
-    said = json.loads(ME.encode())
+    said = json.loads(who.payload_of(ME))
     assert said == {
         "worker_id": "bfg_back-1",
         "hostname": "bfg_back",
         "pid": 1,
         "boot_id": "boot-me",
     }
-    assert who.read(ME.encode()) == ME
+    assert who.read(who.payload_of(ME)) == ME
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_name_says_who_runs_the_client() -> None:
         b'{"worker_id": 1, "hostname": 2, "pid": "x", "boot_id": 3}',
         b"[" * 100_000,
         b"[" * 4_000,
-        json.dumps({**json.loads(ME.encode()), "hostname": "x" * 5_000}).encode(),
+        json.dumps({**json.loads(who.payload_of(ME)), "hostname": "x" * 5_000}).encode(),
     ],
 )
 def test_anything_else_is_no_name(payload: bytes) -> None:
