@@ -153,6 +153,8 @@ class FaultProxy:
                 # What came first is delivered first, whatever the jitter.
                 due = max(due, time.monotonic() + self._delay())
                 line.put((due, self._corrupted(data)))
+        # The end is held back too: a line that is dead does not say so.
+        self._flowing.wait()
         line.put((0.0, b""))
         delivery.join()
         self._hang_up(source)

@@ -73,3 +73,15 @@ def test_a_line_that_corrupts_changes_bytes_and_loses_none(proxy: FaultProxy, li
     while len(received) < 1_000:
         received += server.recv(1_000)
     assert 300 <= sum(byte != 0 for byte in received) <= 700
+
+
+def test_a_stalled_line_holds_the_end_back_too(proxy: FaultProxy, line: Ends) -> None:
+    client, server = line
+    proxy.stall()
+    server.close()
+    client.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        client.recv(1)
+    proxy.resume()
+    client.settimeout(5.0)
+    assert client.recv(1) == b""
