@@ -22,6 +22,8 @@ LEASE_TTL = 5.0
 LEASE_INTERVAL = 0.5
 #: Time between two looks at whether it is about to run out, seconds.
 CHECK_INTERVAL = 0.1
+#: A database that has not answered for this long, while the hub turned, does not answer, seconds.
+SILENT_AFTER = 2.0
 
 
 class LeaseKeeper:
@@ -42,6 +44,8 @@ class LeaseKeeper:
         self._on_lost = on_lost
         self._tenure = Tenure(ttl=LEASE_TTL)
         self._in_order = InOrder()
+        #: Looks at a renewal that waits for its answer; time spent frozen does not count.
+        self._looks: int | None = None
         #: Set while the lease is held.
         self.held = Event()
         self.is_standby = False
@@ -61,6 +65,10 @@ class LeaseKeeper:
 
     def check(self) -> None:
         """Let go in time, even while a renewal waits for its answer: every CHECK_INTERVAL."""
+        if self._looks is not None:
+            self._looks += 1
+            if self._looks * CHECK_INTERVAL >= SILENT_AFTER:
+                self._tenure = self._tenure.unanswered()
         if self.held.is_set() and self._tenure.must_yield(self._clock.now()):
             self._on_lost("the lease ran out or was taken over by another worker")
 
@@ -71,12 +79,15 @@ class LeaseKeeper:
     def _renew(self) -> None:
         asked_at = self._clock.now()
         token = self._lock.token if self._lock.acquire() else None
+        self._looks = 0
         try:
             answer = in_thread(self._presence.hold_lease, LEASE_TTL, self._stale_after, token)
         except SQLAlchemyError:
             self._tenure = self._tenure.unanswered()
             self.check()
             raise
+        finally:
+            self._looks = None
         self._tenure = self._tenure.answered(answer, asked_at)
         if answer.is_held:
             self.is_standby = False
