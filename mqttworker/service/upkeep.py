@@ -26,6 +26,8 @@ from mqttworker.service.context import Clock
 
 log = structlog.get_logger(__name__)
 
+#: A broker that ends publishes our will while it closes us; that corrects itself, seconds.
+CORRECTION_DELAY = 0.5
 #: Least time between two corrections of the status topic, seconds.
 CORRECTION_GAP = 5.0
 #: So many sessions in a row that end while we say who we are: the broker does not like it.
@@ -188,7 +190,8 @@ class Upkeep:
             return
         # Before we are greeted, `online` is still on its way.
         if self._session is not None and not self._is_greeting:
-            self._correct_at = max(self._clock.now(), self._corrected_at + CORRECTION_GAP)
+            earliest = self._clock.now() + CORRECTION_DELAY
+            self._correct_at = max(earliest, self._corrected_at + CORRECTION_GAP)
             self._post(events.Due())
 
     def _correct(self, now: float) -> None:
