@@ -189,7 +189,8 @@ class Upkeep:
         if self._spec is None or message.payload == self._spec.online_payload.encode():
             return
         # Before we are greeted, `online` is still on its way.
-        if self._session is not None and not self._is_greeting:
+        is_known = self._correct_at is not None
+        if self._session is not None and not self._is_greeting and not is_known:
             earliest = self._clock.now() + CORRECTION_DELAY
             self._correct_at = max(earliest, self._corrected_at + CORRECTION_GAP)
             self._post(events.Due())
