@@ -45,6 +45,7 @@ class MQTTConnectionManager:
         "_pause",
         "_session",
         "_start_why",
+        "_stopped_by",
         "_upkeep",
         "bytes_in",
         "greenlet",
@@ -67,6 +68,8 @@ class MQTTConnectionManager:
         self._context = context
         self._on_over = on_over
         self._next_record: Record | None = None
+        #: Why there is no life after this one, None while the record is wanted.
+        self._stopped_by: Cause | None = None
         self._pause: Pause | None = None
         self._life = _new_life(record, tried_at)
         self._inbox: SimpleQueue[tuple[int | None, events.Event]] = SimpleQueue()
@@ -102,22 +105,25 @@ class MQTTConnectionManager:
 
     def stop(self, why: Cause) -> None:
         """End the life: `offline`, DISCONNECT, over."""
-        self._next_record = None
+        self._next_record, self._stopped_by = None, why
         if self._pause is not None:
-            self._pause.stopped_by = why
-            self._pause.is_over.set()
+            self._pause.stop(why)
         self.post(events.Stop(why))
 
     def update(self, record: Record) -> None:
         """Stop the present session and live on as `record`."""
-        self._next_record = record
+        self._next_record, self._stopped_by = record, None
         if self._pause is None:
             self.post(events.Stop(cause("config_changed")))
 
     def pause(self, why: Cause) -> Pause:
         """Stop the present session; live on when the pause that is returned is over."""
-        self._next_record = self._next_record or self.record
         self._pause = Pause(why)
+        if self._stopped_by is not None:
+            # It is leaving for good, and must not come back because of a pause.
+            self._pause.stop(self._stopped_by)
+            return self._pause
+        self._next_record = self._next_record or self.record
         self.post(events.Stop(why))
         return self._pause
 
@@ -176,14 +182,17 @@ class MQTTConnectionManager:
         while self._pause.stopped_by is None and not self._context.may_connect():
             gevent.sleep(LEASE_RETRY)
         pause, self._pause = self._pause, None
-        if pause.stopped_by is not None and self._next_record is None:
+        stopped_by = pause.stopped_by
+        if stopped_by is not None and self._next_record is None and stopped_by != self._life.why:
             # What it stopped for is not why it ends.
             self._life = _new_life(self.record, self._life.tried_at)
-            self._handle(events.Stop(pause.stopped_by))
+            self._handle(events.Stop(stopped_by))
         return pause.why
 
     def _begin_again(self, record: Record, why: Cause) -> None:
         self.record, self._next_record = record, None
+        # What was meant for the life before, a second Stop for example, must not end this one.
+        self._inbox = SimpleQueue()
         self._life = _new_life(record, self._life.tried_at)
         self._chronicle = Chronicle(self._context.clock)
         self._upkeep = Upkeep(record.name, self._context.me, self._context.clock, self.post)
@@ -240,11 +249,11 @@ class MQTTConnectionManager:
 
     def _follow(self, before: Life, event: events.Event) -> bool:
         """Let the others know what became of it; return whether it is told once for all."""
-        if self._life.is_up and not before.is_up and self._session is not None:
-            assert isinstance(event, events.Opened)
+        session = self._session
+        if isinstance(event, events.Opened) and not before.is_up and self._life.is_up and session:
             self._chronicle.protocol = event.protocol
-            self._chronicle.terms = self._session.terms
-            self._upkeep.begin(self._session)
+            self._chronicle.terms = session.terms
+            self._upkeep.begin(session)
         elif before.is_up and not self._life.is_up:
             thrown_out = isinstance(event, events.Lost) and verdicts.is_suspicious(event)
             self._upkeep.end(thrown_out=thrown_out)

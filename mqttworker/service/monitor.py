@@ -97,6 +97,8 @@ class Monitor:
         connection_id = manager.record.connection_id
         if self.managers.get(connection_id) is manager:
             del self.managers[connection_id]
+            # Whatever ended it, one that is wanted is started by the next sweep.
+            self._running.pop(connection_id, None)
             self._tried_at[connection_id] = manager.tried_at
 
     def check_all(self) -> None:

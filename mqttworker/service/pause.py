@@ -18,3 +18,8 @@ class Pause:
         self.is_over = Signal()
         #: Why there is no life after it.
         self.stopped_by: Cause | None = None
+
+    def stop(self, why: Cause) -> None:
+        """End it; there is no life afterwards."""
+        self.stopped_by = why
+        self.is_over.set()

@@ -162,3 +162,30 @@ def test_a_try_that_never_ends_is_given_up_and_repeated(scene: Scene) -> None:
     scene.ahead = 1000.0 + CONNECT_SLACK + OVERDUE + 1.0
     scene.monitor.check_all()
     scene.wait(State.BACKOFF)
+
+
+def test_two_edits_in_a_row_do_not_end_a_connection(scene: Scene) -> None:
+    scene.broker.is_listening = False
+    scene.start()
+    scene.wait(State.BACKOFF)
+    for revision in (2, 3):
+        scene.monitor.apply(Plan(restart=(replace(RECORD, revision=revision),)), cause("enabled"))
+    scene.broker.start()
+    scene.ahead += 1.0
+    scene.wait(State.CONNECTED)
+    assert scene.manager.record.revision == 3
+
+
+def test_a_test_does_not_bring_a_disabled_connection_back(scene: Scene) -> None:
+    scene.start()
+    scene.wait(State.CONNECTED)
+    manager = scene.manager
+    scene.monitor.apply(Plan(stop=(7,)), cause("disabled"))
+    pause = manager.pause(cause("operator_test"))
+    assert pause.rests.wait(5.0)
+    pause.is_over.set()
+    assert manager.greenlet is not None
+    manager.greenlet.join(5.0)
+    assert manager.state is State.DISABLED
+    assert scene.monitor.managers == {}
+    assert len(scene.broker.tries) == 1
