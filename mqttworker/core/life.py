@@ -197,6 +197,7 @@ def _reconnect(life: Life, event: Reconnect, now: float, _draw: float) -> Result
     if life.state in {State.STOPPING, State.CONFIG_ERROR}:
         # A record that cannot be used has nothing to open; it waits for its edit.
         return life, ()
+    life = _given_up(life, now)
     fresh = replace(
         life, failures=0, cooldowns=0, refusals=0, pleas=0, evidence=(), connected_at=None
     )
@@ -210,7 +211,7 @@ def _reconnect(life: Life, event: Reconnect, now: float, _draw: float) -> Result
 def _stop(life: Life, event: Stop, now: float, _draw: float) -> Result:
     if life.state is State.STOPPING:
         return life, ()
-    stopping = enter(life, State.STOPPING, event.why, now)
+    stopping = enter(_given_up(life, now), State.STOPPING, event.why, now)
     if life.is_up:
         # connected, degraded -> stopping
         return replace(stopping, due_at=now + CLOSE_TIMEOUT), (Close(),)
@@ -247,6 +248,11 @@ _ARROWS: dict[type[Any], Callable[..., Result]] = {
 
 def _up(life: Life, state: State, why: Cause, now: float) -> Life:
     return enter(life, state, why, now, connected_at=now, begun=why, due_at=None)
+
+
+def _given_up(life: Life, now: float) -> Life:
+    """Take note that a try under way, if there is one, may have sent its CONNECT just now."""
+    return replace(life, tried_at=now) if life.state is State.CONNECTING else life
 
 
 def _over(life: Life, now: float) -> Life:

@@ -225,3 +225,10 @@ def test_a_fixed_version_is_never_changed() -> None:
     walk = lives.connecting("5").on(events.Failed(cause("unsupported_protocol_version")))
     assert walk.state is State.REFUSED
     assert walk.due().commands == (events.Open("5"),)
+
+
+def test_a_try_that_is_given_up_may_have_sent_its_connect_just_now() -> None:
+    again = lives.connecting().on(events.Reconnect(cause("operator_reconnect")), after=2.0)
+    assert (again.state, again.wait) == (State.BACKOFF, 1.0)
+    stopped = lives.connecting().on(events.Stop(cause("config_changed")), after=2.0)
+    assert stopped.life.tried_at == stopped.now
