@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from webapp import columns, texts
 
 #: What decides under which client id a record appears at which broker.
 IDENTITY = ("id", "name", "site", "host", "port", "client_id")
+#: Embeddings, overrides and isolates: in a list they would turn what stands beside them.
+_TURNS_TEXT = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def by_itself(
@@ -25,6 +28,9 @@ def by_itself(
         found["notes"] = "Enter text."
     elif "\x00" in values["notes"]:
         found["notes"] = "Remove the NUL characters."
+    for field in ("name", "site"):
+        if field not in found and _TURNS_TEXT.search(str(values[field])):
+            found[field] = "Remove the characters that turn the direction of text."
     for index, item in enumerate(wanted):
         if problem := rules.check_flag(item.get("is_enabled", True)):
             found[f"subscriptions[{index}].is_enabled"] = problem

@@ -25,6 +25,7 @@ def database_url(sqlite_url: str) -> str:
         ("port", {"port": "9" * 5000}, "1 to 65535"),
         ("name", {"name": " "}, "empty"),
         ("name", {"name": "a\x00b"}, "control characters"),
+        ("name", {"name": "a\u202eb"}, "direction of text"),
         ("site", {"site": "s" * 201}, "200 characters"),
         ("client_id", {"client_id": "x" * 70_000}, "65,535 bytes"),
         ("client_id", {"client_id": "{nope}"}, "In braces only"),
