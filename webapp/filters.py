@@ -27,7 +27,6 @@ def configure(app: Flask) -> None:
         milliseconds=milliseconds,
         breakable=breakable,
         preview=facts.preview,
-        percent=texts.percent,
         duration=texts.duration,
     )
     app.jinja_env.globals.update(

@@ -71,12 +71,19 @@ class Ribbon:
     uptime: Uptime
 
     @property
+    def figure(self) -> str:
+        """The uptime, or why there is none."""
+        if self.uptime.percent is None:
+            return _WORDS[Kind.DISABLED if self.uptime.disabled_s else Kind.UNKNOWN]
+        return texts.percent(self.uptime.percent)
+
+    @property
     def summary(self) -> str:
         """The ribbon in words."""
         if self.uptime.percent is None:
-            return f"{self.span.words}: nothing is known"
+            return f"{self.span.words}: {self.figure}"
         failures = texts.count(self.uptime.failures, "failure")
-        return f"{self.span.words}: {texts.percent(self.uptime.percent)} up, {failures}"
+        return f"{self.span.words}: {self.figure} up, {failures}"
 
 
 def day(transaction: Transaction, picture: Picture, items: Iterable[Item]) -> dict[int, Ribbon]:

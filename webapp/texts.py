@@ -102,7 +102,9 @@ def percent(value: float) -> str:
 
 def duration(seconds: float) -> str:
     """Return a length of time in its two largest units: `3 d 4 h`, `12 min 5 s`."""
-    left = max(1, round(seconds))
+    if seconds < 1:
+        return "less than 1 s"
+    left = round(seconds)
     words = []
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
         number, left = divmod(left, size)
@@ -116,7 +118,8 @@ def duration(seconds: float) -> str:
 def expiry(seconds: float) -> str:
     """Return when something expires or expired: in days, in hours when it is near."""
     size, noun = (3_600, "hour") if abs(seconds) < 2 * 86_400 else (86_400, "day")
-    length = count(int(abs(seconds) // size), noun)
+    number = int(abs(seconds) // size)
+    length = count(number, noun) if number else "less than 1 hour"
     return f"in {length}" if seconds > 0 else f"expired {length} ago"
 
 

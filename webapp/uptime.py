@@ -72,6 +72,7 @@ class Uptime:
     up_s: float
     degraded_s: float
     down_s: float
+    disabled_s: float
     #: Sessions lost that neither an operator nor a clean stop ended.
     failures: int
 
@@ -141,7 +142,13 @@ def measure(of: Sequence[Segment], marks: Sequence[Mark]) -> Uptime:
         spent[segment.kind] += segment.seconds
     start = of[0].start if of else None
     failures = sum(1 for mark in marks if start and mark.at >= start and is_failure(mark))
-    return Uptime(spent[Kind.UP], spent[Kind.DEGRADED], spent[Kind.DOWN], failures)
+    return Uptime(
+        up_s=spent[Kind.UP],
+        degraded_s=spent[Kind.DEGRADED],
+        down_s=spent[Kind.DOWN],
+        disabled_s=spent[Kind.DISABLED],
+        failures=failures,
+    )
 
 
 def is_failure(mark: Mark) -> bool:

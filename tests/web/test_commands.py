@@ -339,6 +339,6 @@ def test_a_cooldown_can_be_cleared_only_where_something_waits(
     rows.status(worker, up)
     rows.status(worker, down, S.COOLDOWN, next_attempt_at=database_now(60.0))
     listing = operator.get(LIST).text
-    assert re.findall(r"Clear cooldown of (\w+)", listing) == ["down"]
+    assert re.findall(r"Clear cooldown: (\w+)", listing) == ["down"]
     assert "Clear cooldown" in operator.get(f"{LIST}details/?id={down}").text
     assert "Clear cooldown" not in operator.get(f"{LIST}details/?id={up}").text

@@ -203,6 +203,13 @@ def test_search_and_chips_choose_rows(operator: Visitor, worker: Engine) -> None
     assert shown("?sort=1&desc=1") == ["south", "north", "idle"]
 
 
+def test_a_long_list_offers_other_page_sizes(operator: Visitor, worker: Engine) -> None:
+    for number in range(21):
+        rows.record(worker, f"plant-{number}")
+    sizes = operator.get(LIST).text.partition("Rows a page:")[2].partition("</p>")[0]
+    assert re.findall(r">(\d+)</a>", sizes) == ["20", "50", "100", "200"]
+
+
 @pytest.mark.parametrize(
     "query", ["?page=-1", "?page=99999999999999999999", "?sort=99", "?sort=-7"]
 )

@@ -83,8 +83,25 @@ def test_after_the_last_heartbeat_nothing_is_known(operator: Visitor, engine: En
 
 def test_a_connection_without_any_fact_says_so(operator: Visitor, worker: Engine) -> None:
     number = rows.record(worker)
-    assert summaries(operator, number)[0] == "24 h: nothing is known"
-    assert "nothing is known" in operator.get("/admin/").text
+    assert summaries(operator, number)[0] == "24 h: not known"
+    assert "24 h: not known" in operator.get("/admin/").text
+
+
+def test_a_day_of_being_disabled_says_so(operator: Visitor, worker: Engine) -> None:
+    number = rows.record(worker, is_enabled=False)
+    rows.status(worker, number, S.DISABLED)
+    change(worker, number, 40, S.DISABLED, S.CONNECTED, "disabled")
+    assert summaries(operator, number)[0] == "24 h: disabled"
+    assert "It was disabled." in operator.get(DETAILS, query_string={"id": number}).text
+
+
+def test_the_shortest_downtime_is_told(operator: Visitor, worker: Engine) -> None:
+    number = rows.record(worker)
+    rows.status(worker, number)
+    change(worker, number, 1, S.BACKOFF, S.CONNECTED, "peer_closed")
+    change(worker, number, 1 - 0.2 / HOUR, S.CONNECTED, S.CONNECTING, "success")
+    page = operator.get(DETAILS, query_string={"id": number}).text
+    assert "Down for less than 1 s." in page
 
 
 def test_a_new_event_appears_in_a_ribbon_that_was_read_before(
@@ -119,7 +136,14 @@ def test_the_list_reads_the_past_of_all_rows_at_once(
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.2, "1 s"), (59.6, "1 min"), (125, "2 min 5 s"), (7200, "2 h"), (273_600, "3 d 4 h")],
+    [
+        (0.2, "less than 1 s"),
+        (1.2, "1 s"),
+        (59.6, "1 min"),
+        (125, "2 min 5 s"),
+        (7200, "2 h"),
+        (273_600, "3 d 4 h"),
+    ],
 )
 def test_a_duration_is_told_in_its_largest_units(seconds: float, words: str) -> None:
     assert texts.duration(seconds) == words
@@ -130,3 +154,16 @@ def test_a_duration_is_told_in_its_largest_units(seconds: float, words: str) -> 
 )
 def test_short_of_everything_is_never_100_percent(value: float, words: str) -> None:
     assert texts.percent(value) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (1800, "in less than 1 hour"),
+        (3700, "in 1 hour"),
+        (-1800, "expired less than 1 hour ago"),
+        (-2 * 86_400, "expired 2 days ago"),
+    ],
+)
+def test_an_expiry_is_told_in_days_and_near_it_in_hours(seconds: float, words: str) -> None:
+    assert texts.expiry(seconds) == words
