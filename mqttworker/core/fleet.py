@@ -9,6 +9,7 @@ sit out a long wait.
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, field
 
 from mqttworker.core.limiter import Broker
@@ -19,8 +20,11 @@ QUIET = 2.0
 MANY = 10
 #: Who is still away this long after the last one came back has a trouble of its own, seconds.
 STRAGGLER = 60.0
-#: Those who wait are woken at most once in this time: a flapping broker must not cause storms.
-WAKE_GAP = 30.0  # seconds
+#: Those who wait are woken so many times in so many seconds, and not again: a broker may
+#: restart twice in a row, a flapping one must not cause storms.
+WAKES, WAKE_WINDOW = 4, 120.0
+#: Least time between two of them, in which those who were woken get their turn, seconds.
+WAKE_GAP = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +90,31 @@ class _Outage:
         return self.is_told or (count >= 2 and (2 * count > self.of or count > MANY))
 
 
+class _Ration:
+    """At most WAKES within any WAKE_WINDOW, WAKE_GAP apart."""
+
+    def __init__(self) -> None:
+        self._taken: deque[float] = deque(maxlen=WAKES)
+
+    def take(self, now: float) -> bool:
+        """Return whether there was one left, which is taken."""
+        is_full = len(self._taken) == WAKES and now - self._taken[0] < WAKE_WINDOW
+        if is_full or (self._taken and now - self._taken[-1] < WAKE_GAP):
+            return False
+        self._taken.append(now)
+        return True
+
+
 @dataclass(slots=True)
 class _Broker:
     up: set[int] = field(default_factory=set)
     outage: _Outage | None = None
     #: Those who wait because it could not be reached, and since when.
     waiting: dict[int, float] = field(default_factory=dict)
-    #: When those who waited were told that it is back.
-    woken_at: float = float("-inf")
+    #: How often those who waited were told that it is back.
+    wakes: _Ration = field(default_factory=_Ration)
     #: The same for one whose try had begun before.
-    hurried_at: dict[int, float] = field(default_factory=dict)
+    hurries: dict[int, _Ration] = field(default_factory=dict)
     #: When a session last began.
     up_at: float = float("-inf")
 
@@ -118,9 +137,8 @@ class Fleet:
             outage.back.add(connection_id)
             outage.last_back_at = now
             self._end_if_over(broker, place, now)
-        if not place.waiting or now - place.woken_at < WAKE_GAP:
+        if not place.waiting or not place.wakes.take(now):
             return []
-        place.woken_at = now
         return sorted(place.waiting, key=place.waiting.__getitem__)
 
     def waits(self, broker: Broker, connection_id: int, began_at: float, now: float) -> bool:
@@ -130,11 +148,9 @@ class Fleet:
         """
         place = self._brokers.setdefault(broker, _Broker())
         place.waiting[connection_id] = now
-        hurried_at = place.hurried_at.get(connection_id, float("-inf"))
-        if place.up_at <= began_at or now - hurried_at < WAKE_GAP:
+        if place.up_at <= began_at:
             return False
-        place.hurried_at[connection_id] = now
-        return True
+        return place.hurries.setdefault(connection_id, _Ration()).take(now)
 
     def waits_no_more(self, broker: Broker, connection_id: int) -> None:
         """Note that a connection tries, or waits for another reason."""
@@ -175,7 +191,7 @@ class Fleet:
     def _leave(self, place: _Broker, connection_id: int) -> None:
         place.up.discard(connection_id)
         place.waiting.pop(connection_id, None)
-        place.hurried_at.pop(connection_id, None)
+        place.hurries.pop(connection_id, None)
         if place.outage is not None:
             place.outage.down.discard(connection_id)
 
