@@ -255,8 +255,11 @@ class MQTTConnectionManager:
             self._chronicle.terms = session.terms
             self._upkeep.begin(session)
         elif before.is_up and not self._life.is_up:
-            thrown_out = isinstance(event, events.Lost) and verdicts.is_suspicious(event)
-            self._upkeep.end(thrown_out=thrown_out)
+            lost = event if isinstance(event, events.Lost) else None
+            self._upkeep.end(
+                thrown_out=lost is not None and verdicts.is_suspicious(lost),
+                forbidden=lost is not None and lost.why.code in verdicts.REFUSALS,
+            )
         self._chronicle.follow(before, self._life)
         spec = self.record.spec
         return spec is not None and self._context.fleet.follow(

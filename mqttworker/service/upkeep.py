@@ -92,11 +92,14 @@ class Upkeep:
         """Look after `session`, which is up."""
         self._session = session
 
-    def end(self, *, thrown_out: bool = False) -> None:
-        """Look after nothing: the session is gone, or going."""
+    def end(self, *, thrown_out: bool = False, forbidden: bool = False) -> None:
+        """Look after nothing: the session is gone, or going.
+
+        `thrown_out` if the broker closed it without a word, `forbidden` if it said no.
+        """
         self._register = self._register.lost(thrown_out=thrown_out)
-        if self._session is not None and self._is_greeting and thrown_out:
-            self._cut_greetings += 1
+        if self._session is not None and self._is_greeting and (thrown_out or forbidden):
+            self._cut_greetings += CUT_GREETINGS if forbidden else 1
             if self._is_plain:
                 words = "the broker hangs up when own topics are watched, going on without"
                 log.warning(words, connection=self._name)
@@ -170,6 +173,9 @@ class Upkeep:
         self._session = self._ping = self._rival = self._correct_at = self.round_trip_ms = None
 
     def _announced(self, refused: Cause | None) -> None:
+        if refused is not None and refused.code == "not_connected":
+            # The session ended first; what that means is judged in `end`.
+            return
         if self._session is not None:
             self._is_greeting = False
             self._cut_greetings = 0

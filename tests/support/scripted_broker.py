@@ -176,6 +176,9 @@ class ScriptedBroker:
             case PacketType.PUBLISH:
                 message = packet_reader.parse_publish(session.version, received)
                 session.publishes.append(message)
+                if message.topic == script.close_on_topic:
+                    session.finish()
+                    return b""
                 return _publish_reply(message, script) if script.answer_publish else b""
             case PacketType.SUBSCRIBE:
                 identifier, filters = packet_reader.parse_subscribe(session.version, received.body)

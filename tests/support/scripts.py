@@ -40,6 +40,8 @@ class Script:
     answer_subscribe: bool = True
     #: Hang up when somebody subscribes to this Topic Filter.
     close_on_filter: str | None = None
+    #: Say the last words and hang up when somebody publishes to this topic.
+    close_on_topic: str | None = None
     answer_publish: bool = True
     #: Reason Code of every PUBACK and PUBREC (MQTT 5).
     publish_code: int | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine
 
 from database.reasons import explain
@@ -131,10 +132,13 @@ def test_the_round_trip_is_written_down(
     assert (row.keepalive_s, row.messages_in) == (7, 0)
 
 
+@pytest.mark.parametrize(
+    "script", [Script(close_on_filter=STATUS), Script(close_on_topic=WHO)], ids=["watch", "name"]
+)
 def test_a_broker_that_forbids_our_own_topics_still_gets_a_connection(
-    engine: Engine, scripted_broker: ScriptedBroker, worker: WorkerProcess
+    engine: Engine, scripted_broker: ScriptedBroker, worker: WorkerProcess, script: Script
 ) -> None:
-    scripted_broker.script = Script(close_on_filter=STATUS)
+    scripted_broker.script = script
     number = add(engine, "plant", scripted_broker.port)
     worker.start()
     assert len(scripted_broker.wait_for_connects(3, seconds=20.0)) == 3
