@@ -13,6 +13,8 @@ from functools import lru_cache
 
 #: Longest message that is read as a name, bytes.
 MAX_BYTES = 4_096
+#: So many others are remembered; whoever writes more names than that has no good in mind.
+MOST_NEIGHBOURS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,9 @@ class Register:
     is_announced: bool = False
     #: The session before this one ended as if somebody had taken it over.
     was_thrown_out: bool = False
-    #: Others that left their name while we stayed connected: they have another client id.
-    neighbours: frozenset[str] = frozenset()
+    #: Others that left their name while we stayed connected, so with another client id, or
+    #: before our own first: they may share the status topic only, and come back to it.
+    neighbours: tuple[str, ...] = ()
 
     def announced(self) -> Register:
         """Return what is known once the broker has our name."""
@@ -69,11 +72,13 @@ class Register:
         """Return what is known after the session ended."""
         return replace(self, was_thrown_out=thrown_out)
 
-    def met(self, who: Who) -> Register:
-        """Return what is known after `who` left its name during our session."""
-        if who.boot_id == self.own:
+    def met(self, who: Who, *, was_there: bool = False) -> Register:
+        """Return what is known after `who` left its name, which `was_there` when we came."""
+        is_known = who.boot_id in (self.own, *self.neighbours)
+        if is_known or (was_there and self.is_announced):
             return self
-        return replace(self, neighbours=self.neighbours | {who.boot_id})
+        known = (*self.neighbours, who.boot_id)
+        return replace(self, neighbours=known[-MOST_NEIGHBOURS:])
 
     def is_rival(self, who: Who) -> bool:
         """Whether `who`, retained when we came back, proves another holder of our client id."""

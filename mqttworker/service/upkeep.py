@@ -186,10 +186,10 @@ class Upkeep:
         found = who.read(message.payload)
         if found is None:
             return
-        if not message.retain:
-            self._register = self._register.met(found)
-        elif self._register.is_rival(found):
+        if message.retain and self._register.is_rival(found):
             self._rival = found
+        else:
+            self._register = self._register.met(found, was_there=message.retain)
 
     def _take_status(self, message: InboundMessage) -> None:
         if self._spec is None or message.payload == self._spec.online_payload.encode():

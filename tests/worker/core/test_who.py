@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -61,6 +62,25 @@ def test_a_name_from_before_our_first_session_proves_nothing() -> None:
 
 def test_a_loss_with_another_reason_proves_nothing() -> None:
     assert not thrown_out().lost(thrown_out=False).is_rival(OTHER)
+
+
+def test_whoever_was_there_before_us_may_come_back() -> None:
+    # Two that share a status topic are closed by their broker, and the other is back first.
+    first = Register(ME.boot_id).met(OTHER, was_there=True)
+    assert not first.announced().lost(thrown_out=True).is_rival(OTHER)
+
+
+def test_whoever_was_there_when_we_came_back_is_no_neighbour_yet() -> None:
+    back = Register(ME.boot_id).announced().lost(thrown_out=False).met(OTHER, was_there=True)
+    assert back.lost(thrown_out=True).is_rival(OTHER)
+
+
+def test_only_so_many_others_are_remembered() -> None:
+    register = Register(ME.boot_id)
+    for number in range(100):
+        register = register.met(replace(OTHER, boot_id=f"boot-{number}"))
+    assert len(register.neighbours) == who.MOST_NEIGHBOURS
+    assert register.neighbours[-1] == "boot-99"
 
 
 def test_whoever_came_while_we_stayed_has_another_client_id() -> None:
