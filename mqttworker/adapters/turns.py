@@ -34,7 +34,7 @@ class Turns:
         self._alarm: asyncio.TimerHandle | None = None
 
     def urgently(self, work: Work) -> None:
-        """Do `work` in the loop soon. It must not raise. Callable on any greenlet."""
+        """Do `work` in the loop soon. Callable on any greenlet."""
         self._urgent.append(work)
         self._begin()
 
@@ -73,7 +73,7 @@ class Turns:
             if work is None:
                 self._is_turning = False
                 return
-            work()
+            _do(work)
         asyncio.get_running_loop().call_soon(self._turn)
 
     def _next(self) -> Work | None:
@@ -95,3 +95,13 @@ class Turns:
         self._alarm = None
         if self._patient:
             self._begin()
+
+
+def _do(work: Work) -> None:
+    """Do one piece; what goes wrong in it must not hold up the connects of all others."""
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next piece has its turn
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "a piece of work failed", "exception": error}
+        )

@@ -47,3 +47,14 @@ def test_a_try_that_does_not_end_holds_patient_work_up_for_a_moment_only(turns: 
     turns.patiently(done.set)
     assert done.wait(LONG)
     assert PATIENCE <= time.monotonic() - started < PATIENCE + 0.3
+
+
+def test_work_that_fails_holds_nobody_up(turns: Turns, hub_loop: HubLoop) -> None:
+    failed: list[str] = []
+    hub_loop.loop.set_exception_handler(lambda _loop, context: failed.append(context["message"]))
+    done = Event()
+    turns.urgently(lambda: 1 / 0)
+    settle(hub_loop)
+    turns.urgently(done.set)
+    assert done.wait(LONG)
+    assert failed == ["a piece of work failed"]
