@@ -267,6 +267,16 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         if self._connection is not None:
             self._connection.end()
         self._outbox.cancel()
+        asyncio.get_running_loop().call_soon(self._let_go)
+
+    def _let_go(self) -> None:
+        """Open the circles in which gmqtt's objects hold each other.
+
+        Otherwise every lost session waits in memory for the next full garbage collection.
+        """
+        for part in (self._connection, self._package_handler, self):
+            if part is not None:
+                part.__dict__.clear()
 
     # --- packets out
 

@@ -379,8 +379,9 @@ class BrokerSession:
     def _drop(self) -> None:
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
-        if self._client is not None:
-            self._client.end()
+        client, self._client = self._client, None
+        if client is not None:
+            client.end()
 
 
 def _refusal(ack: asyncio.Future[int]) -> Cause | None:
