@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, ScalarSelect, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -33,3 +33,11 @@ def _sqlite(element: database_now, compiler: Any, **kw: Any) -> str:
     # the text compares in the order of time.
     seconds = compiler.process(element.clauses, **kw)
     return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {seconds} || ' seconds') || '000')"
+
+
+def database_moment(seconds: float = 0) -> ScalarSelect[Any]:
+    """The same, read once and not for each row: what looks rows up by an index of times.
+
+    PostgreSQL would ask `clock_timestamp()` again for every row of a large table.
+    """
+    return select(database_now(seconds)).scalar_subquery()

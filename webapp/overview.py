@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy import Connection as Transaction
 
 from database import reasons, rules
-from database.clock import database_now
+from database.clock import database_moment
 from database.models import ConnectionEvent
 from database.words import UP_STATES, ConnectionState, WorkerState
 from webapp import overview_query, workers
@@ -219,6 +219,6 @@ def _doubtful(item: Item) -> bool:
 def _lately_up(transaction: Transaction) -> frozenset[int]:
     event = ConnectionEvent
     began = event.previous_state.in_(list(UP_STATES)) | event.reason_code.in_(FRESH_STARTS)
-    lately = event.at.between(database_now(-GRACE_S), database_now(GRACE_S))
+    lately = event.at.between(database_moment(-GRACE_S), database_moment(GRACE_S))
     found = transaction.scalars(select(func.distinct(event.connection_id)).where(lately, began))
     return frozenset(found)

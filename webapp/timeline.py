@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, Select, func, null, select
 from sqlalchemy import Connection as Transaction
 
 from database import reasons
-from database.clock import database_now
+from database.clock import database_moment, database_now
 from database.models import Connection, ConnectionEvent
 from database.words import DOWN_STATES, ConnectionState
 from webapp import columns, records
@@ -164,7 +164,7 @@ def reasons_of(transaction: Transaction, wanted: Filter) -> dict[str, str]:
 def _bottom(wanted: Filter) -> ScalarSelect[Any]:
     """Select the lowest id that can matter."""
     if wanted.seconds is not None:
-        return first_since(database_now(-wanted.seconds - LATE))
+        return first_since(database_moment(-wanted.seconds - LATE))
     oldest = select(func.min(_event.id))
     if wanted.connection:
         oldest = oldest.where(_event.connection_id == wanted.connection)

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, insert, select, text, update
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
-from database.clock import database_now
+from database.clock import database_moment, database_now
 from database.models import Connection, ConnectionEvent, WorkerLease
 from database.words import Certainty, ConnectionState, Origin
 
@@ -125,6 +125,20 @@ def test_a_time_written_by_python_compares_with_the_databases_clock(engine: Engi
         )
         due = select(WorkerLease.slot).where(WorkerLease.expires_at < database_now())
         assert transaction.execute(due).scalars().all() == [0]
+
+
+def test_a_look_back_is_found_in_the_index_of_times(engine: Engine) -> None:
+    at = ConnectionEvent.at
+    recent = select(ConnectionEvent.id).where(at >= database_moment(-60)).order_by(at)
+    words = str(recent.compile(engine, compile_kwargs={"literal_binds": True}))
+    is_sqlite = engine.dialect.name == "sqlite"
+    with engine.connect() as transaction:
+        if not is_sqlite:
+            transaction.execute(text("SET enable_seqscan = off"))
+        plan = transaction.execute(text(f"EXPLAIN {'QUERY PLAN' * is_sqlite} {words}"))
+        found = " ".join(str(row) for row in plan)
+    wanted = "ix_connection_event_at (at>?)" if is_sqlite else "Index Cond: (at >="
+    assert wanted in found, found
 
 
 # --- rows by plain SQL --------------------------------------------------------------------------
