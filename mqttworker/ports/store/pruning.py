@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, CursorResult, Engine, Select, Table, delete, func, select
 from sqlalchemy.engine import Connection as Transaction
 
-from database.clock import database_now
+from database.clock import database_moment
 from database.models import ConnectionEvent
 from database.session import immediate
 from database.words import DOWN_STATES
@@ -48,7 +48,7 @@ class Pruning:
 
     def prune_old(self) -> None:
         """Delete one slice of events that are older than KEEP_FOR."""
-        is_old = _event.c.at < database_now(-KEEP_FOR.total_seconds())
+        is_old = _event.c.at < database_moment(-KEEP_FOR.total_seconds())
         self._delete(select(_event.c.id).where(is_old).limit(SLICE))
 
     def prune_surplus(self) -> None:
