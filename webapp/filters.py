@@ -37,7 +37,6 @@ def configure(app: Flask) -> None:
         detection=detection,
         next_step=reasons.next_step,
         may_edit=accounts.may_edit,
-        signed_in=accounts.signed_in,
         account=lambda: str(current_user.email),
     )
 
