@@ -44,7 +44,12 @@ class PortCheck:
         if spec.broker in self._asked:
             return bool(self._asked[spec.broker][1])
         self._asked[spec.broker] = now, None
-        answer = await _takes_a_handshake(spec, seconds)
+        try:
+            answer = await _takes_a_handshake(spec, seconds)
+        except asyncio.CancelledError:
+            # Whoever tries next may ask again.
+            self._asked.pop(spec.broker, None)
+            raise
         self._asked[spec.broker] = now, answer
         return answer
 

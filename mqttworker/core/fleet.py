@@ -188,6 +188,11 @@ class Fleet:
         if not (place.up or place.waiting or place.outage):
             del self._brokers[broker]
 
+    def keep_only(self, wanted: set[Broker]) -> None:
+        """Forget the brokers that no record uses any more."""
+        for broker in self._brokers.keys() - wanted:
+            del self._brokers[broker]
+
     def _leave(self, place: _Broker, connection_id: int) -> None:
         place.up.discard(connection_id)
         place.waiting.pop(connection_id, None)

@@ -90,6 +90,7 @@ class ConnectLimiter:
         """Note that a try has ended, one way or the other."""
         pace = self._pace(broker, now)
         pace.in_flight.pop(connection_id, None)
+        _drop_old(pace.answered, now)
         pace.answered.append(now)
 
     def forget(self, broker: Broker, connection_id: int) -> None:
@@ -97,6 +98,11 @@ class ConnectLimiter:
         if (pace := self._paces.get(broker)) is not None:
             pace.slots.pop(connection_id, None)
             pace.in_flight.pop(connection_id, None)
+
+    def keep_only(self, wanted: set[Broker]) -> None:
+        """Forget the brokers that no record uses any more."""
+        for broker in self._paces.keys() - wanted:
+            del self._paces[broker]
 
     def is_reached(self, broker: Broker, reached: bool, now: float) -> None:
         """Note whether the broker answers anybody."""
@@ -132,13 +138,17 @@ class ConnectLimiter:
         return slot
 
     def _is_crowded(self, pace: _Pace, now: float) -> bool:
-        while pace.answered and pace.answered[0] <= now - WINDOW:
-            pace.answered.popleft()
+        _drop_old(pace.answered, now)
         waiting = pace.in_flight
         while waiting and waiting[oldest := next(iter(waiting))] <= now - PATIENCE:
             del waiting[oldest]
         room = max(1, int(WINDOW * SHARE * self._rate / (1 << pace.halvings)))
         return len(waiting) + len(pace.answered) >= room
+
+
+def _drop_old(answered: deque[float], now: float) -> None:
+    while answered and answered[0] <= now - WINDOW:
+        answered.popleft()
 
 
 class LossWatch:
@@ -160,6 +170,11 @@ class LossWatch:
         if last[1] != connection_id:
             other = last
         self._last[broker] = ((now, connection_id), other)
+
+    def keep_only(self, wanted: set[Broker]) -> None:
+        """Forget the brokers that no record uses any more."""
+        for broker in self._last.keys() - wanted:
+            del self._last[broker]
 
     def is_alone(self, broker: Broker, connection_id: int, now: float) -> bool:
         """Whether no other connection to `broker` was lost a moment ago."""

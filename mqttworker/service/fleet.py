@@ -12,7 +12,7 @@ from database.words import ConnectionState as State
 from database.words import Origin
 from mqttworker.core import events, fleet
 from mqttworker.core.life import Life
-from mqttworker.core.limiter import ConnectLimiter, LossWatch
+from mqttworker.core.limiter import Broker, ConnectLimiter, LossWatch
 from mqttworker.core.spec import ConnectionSpec
 
 log = structlog.get_logger(__name__)
@@ -49,6 +49,17 @@ class Fleet:
         self._seen.was_lost(spec.broker, spec.connection_id, now)
         if self._teller is None or self._teller.dead:
             self._teller = gevent.spawn(self._tell)
+
+    def has_died(self, spec: ConnectionSpec) -> None:
+        """Forget a connection whose greenlet met an error of ours: it does not wait any more."""
+        self._members.pop(spec.connection_id, None)
+        self._seen.has_left(spec.broker, spec.connection_id, self._now())
+        self._limiter.forget(spec.broker, spec.connection_id)
+
+    def keep_only(self, wanted: set[Broker]) -> None:
+        """Forget the brokers that no record uses any more."""
+        for each in (self._limiter, self._losses, self._seen):
+            each.keep_only(wanted)
 
     def is_alone(self, spec: ConnectionSpec) -> bool:
         """Whether no other connection to the same broker was lost a moment ago."""

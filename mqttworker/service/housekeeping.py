@@ -7,6 +7,7 @@ import structlog
 from mqttworker.adapters.broker_transport import BrokerTransport
 from mqttworker.ports.journal import Traffic
 from mqttworker.ports.store import Store
+from mqttworker.service.fleet import Fleet
 from mqttworker.service.monitor import Monitor
 from mqttworker.service.threads import in_thread
 
@@ -21,10 +22,13 @@ CLEAN_INTERVAL = 60.0
 class Housekeeping:
     """Small regular work beside the connections."""
 
-    def __init__(self, store: Store, monitor: Monitor, transport: BrokerTransport) -> None:
+    def __init__(
+        self, store: Store, monitor: Monitor, transport: BrokerTransport, fleet: Fleet
+    ) -> None:
         self._store = store
         self._monitor = monitor
         self._transport = transport
+        self._fleet = fleet
         self._written: dict[int, Traffic] = {}
 
     def note_lost_sessions(self) -> None:
@@ -40,12 +44,14 @@ class Housekeeping:
         }
         if changed:
             in_thread(self._store.facts.write_traffic, changed)
-            self._written.update(changed)
+        # Those that are gone are not remembered.
+        self._written = now
 
     def clean(self) -> None:
         """Remove what nobody needs any more."""
         specs = [manager.record.spec for manager in self._monitor.managers.values()]
         self._transport.keep_only({spec.tls for spec in specs if spec and spec.tls})
+        self._fleet.keep_only({spec.broker for spec in specs if spec})
         in_thread(self._store.facts.forget_deleted)
         in_thread(self._store.pruning.prune_old)
         in_thread(self._store.pruning.prune_surplus)

@@ -148,9 +148,10 @@ class Journal:
             )
 
     def _is_worth_a_line(self, item: Transition) -> bool:
+        if item.state is ConnectionState.DISABLED:
+            # Said by somebody, so it is news; what may be told later begins anew.
+            self._repeats.forget(item.connection_id)
+            return True
         if item.is_shared or item.state is ConnectionState.CONNECTING:
             return False
-        is_news = self._repeats.is_news(item.connection_id, item.why.code, item.at)
-        if item.state is ConnectionState.DISABLED:
-            self._repeats.forget(item.connection_id)
-        return is_news
+        return self._repeats.is_news(item.connection_id, item.why.code, item.at)

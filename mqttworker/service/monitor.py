@@ -123,6 +123,8 @@ class Monitor:
             error=error,
         )
         manager.abort()
+        if manager.record.spec is not None:
+            self._context.fleet.has_died(manager.record.spec)
         del self.managers[connection_id]
         record = self._running.pop(connection_id, None)
         if record is not None:

@@ -69,17 +69,18 @@ class MQTTService:
             self._store.presence, lock, settings.heartbeat_stale_after, self._clock, self.fail
         )
         self._journal = Journal(self._store.facts, self._lease.lost)
+        fleet = Fleet(ConnectLimiter(settings.connect_rate), self._clock.now)
         context = Context(
             self._transport,
             self._journal,
-            Fleet(ConnectLimiter(settings.connect_rate), self._clock.now),
+            fleet,
             self._lease.may_connect,
             Doors(self._transport),
             identity.who,
             clock=self._clock,
         )
         self._monitor = Monitor(self._store.wishes, context, settings.monitor_interval)
-        self._housekeeping = Housekeeping(self._store, self._monitor, self._transport)
+        self._housekeeping = Housekeeping(self._store, self._monitor, self._transport, fleet)
         managers = self._monitor.managers
         self._commands = CommandRunner(
             self._store.commands,

@@ -189,3 +189,10 @@ def test_an_outage_lasts_as_long_as_nobody_is_back() -> None:
     assert fleet.judge(100_000.0)
     assert _said(fleet) == []
     assert fleet.is_shared(HERE, 1)
+
+
+def test_brokers_that_nobody_uses_any_more_are_forgotten() -> None:
+    fleet = _with_sessions(2)
+    fleet.came_up(THERE, 9, 0.0)
+    fleet.keep_only({THERE})
+    assert [fleet.has_sessions(broker) for broker in (HERE, THERE)] == [False, True]

@@ -205,3 +205,14 @@ def test_a_loss_at_another_broker_is_not_shared() -> None:
     watch.lost(THERE, 1, 10.0)
     watch.lost(HERE, 2, 10.0)
     assert watch.is_alone(HERE, 2, 10.0)
+
+
+def test_brokers_that_nobody_uses_any_more_are_forgotten() -> None:
+    limiter, losses = ConnectLimiter(1), LossWatch()
+    for broker in (HERE, THERE):
+        assert limiter.promise(broker, 1, 10.0) == 10.0
+        losses.lost(broker, 1, 10.0)
+    limiter.keep_only({HERE})
+    losses.keep_only({HERE})
+    assert [limiter.promise(broker, 2, 10.0) for broker in (HERE, THERE)] == [11.0, 10.0]
+    assert [losses.is_alone(broker, 2, 10.0) for broker in (HERE, THERE)] == [False, True]

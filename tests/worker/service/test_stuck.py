@@ -61,8 +61,8 @@ class Scene:
 
     def __init__(self, engine: Engine) -> None:
         store = Store(engine, boot_id="boot", hostname="host")
-        self.broker = FakeBroker()
-        self.transport = Faulty(self.broker)
+        self.broker, self.elsewhere = FakeBroker(), FakeBroker("other.example")
+        self.transport = Faulty(self.broker, self.elsewhere)
         #: Seconds that our clock is ahead of the real one.
         self.ahead = 0.0
         clock = Clock(lambda: Clock().now() + self.ahead)
@@ -113,6 +113,27 @@ def test_a_connection_whose_greenlet_died_is_started_afresh(scene: Scene) -> Non
     scene.monitor.apply(Plan(stop=(7,)), cause("disabled"))
     gevent.sleep(0.1)
     assert scene.monitor.managers == {}
+
+
+def test_a_connection_that_died_while_it_waited_is_called_no_more(scene: Scene) -> None:
+    scene.broker.is_listening = False
+    scene.start()
+    scene.wait(State.BACKOFF)
+    assert scene.manager.greenlet is not None
+    scene.manager.greenlet.kill()
+    moved = replace(RECORD, spec=replace(SPEC, host="other.example"))
+    scene.monitor.apply(Plan(restart=(moved,)), cause("enabled"))
+    scene.monitor.check_all()
+    scene.ahead += 2.0
+    scene.manager.post(events.Due())
+    scene.wait(State.CONNECTED)
+    scene.broker.start()
+    another = Record(8, "neighbour", 1, replace(SPEC, connection_id=8, client_id="another"))
+    scene.monitor.apply(Plan(start=(another,)), cause("enabled"))
+    gevent.sleep(0.1)
+    theirs = scene.monitor.managers[8]
+    assert theirs.greenlet is not None
+    assert (theirs.state, theirs.greenlet.dead) == (State.CONNECTED, False)
 
 
 def test_a_connection_that_is_switched_off_and_on_keeps_the_second_between_two_connects(
