@@ -26,6 +26,8 @@ from mqttworker.service.upkeep import Upkeep
 CLOSE_GRACE = 0.6
 #: Wait before the lease is asked for again, seconds.
 LEASE_RETRY = 0.25
+#: The next try is written down anew when its moment moved by this much, seconds.
+WORTH_TELLING = 1.0
 #: A state that is this much past its deadline has a greenlet that does not move, seconds.
 OVERDUE = 5.0
 
@@ -203,8 +205,10 @@ class MQTTConnectionManager:
             generation, event = self._inbox.get(timeout=self._until_due())
         except Empty:
             return self._when_due()
-        if generation is not None and generation != self._generation:
-            return events.Due()  # of a session that is gone
+        is_late = generation is not None and generation != self._generation
+        if is_late or isinstance(event, events.Due):
+            # Of a session that is gone, or only to look at the time again.
+            return self._when_due() if self._until_due() == 0 else events.Due()
         if isinstance(event, events.Lost):
             return self._judged(event)
         return event
@@ -246,6 +250,8 @@ class MQTTConnectionManager:
             self._do(command)
         if self._life.state is not before.state or self._life.why is not before.why:
             self._note(before, is_shared=is_shared)
+        elif _is_moved(before.next_attempt_at, self._life.next_attempt_at):
+            self._note(None)
 
     def _follow(self, before: Life, event: events.Event) -> bool:
         """Let the others know what became of it; return whether it is told once for all."""
@@ -317,6 +323,11 @@ class MQTTConnectionManager:
     def status(self) -> Status:
         """Return the whole state as it is now, to be written down."""
         return self._chronicle.status(self.record, self._life, self.traffic())
+
+
+def _is_moved(before: float | None, after: float | None) -> bool:
+    """Whether the next try is at another moment now, by more than anybody would overlook."""
+    return before is not None and after is not None and abs(after - before) >= WORTH_TELLING
 
 
 def _new_life(record: Record, tried_at: float) -> Life:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import gevent
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
+from database.models import ConnectionStatus
 from database.words import ConnectionState as State
 from mqttworker.adapters.fake_broker import FakeBroker
 from mqttworker.adapters.fake_transport import FakeTransport
 from mqttworker.core import events
 from mqttworker.core.cause import cause
 from mqttworker.core.life import CONNECT_SLACK
-from mqttworker.core.limiter import ConnectLimiter
+from mqttworker.core.limiter import ASK_AGAIN, ConnectLimiter
 from mqttworker.core.plan import Plan
 from mqttworker.core.spec import ConnectionSpec, Record
 from mqttworker.core.who import Who
@@ -28,6 +30,7 @@ from mqttworker.service.fleet import Fleet
 from mqttworker.service.journal import Journal
 from mqttworker.service.manager import OVERDUE, MQTTConnectionManager
 from mqttworker.service.monitor import Monitor
+from mqttworker.service.threads import in_thread
 from tests.worker.service.worker import ONE_DATABASE
 
 pytestmark = ONE_DATABASE
@@ -57,20 +60,23 @@ class Faulty(FakeTransport):
 
 
 class Scene:
-    """A monitor with one connection to a broker in memory; its journal is not written."""
+    """A monitor with one connection to a broker in memory; its journal waits for a flush."""
 
     def __init__(self, engine: Engine) -> None:
-        store = Store(engine, boot_id="boot", hostname="host")
+        self.store = store = Store(engine, boot_id="boot", hostname="host")
         self.broker, self.elsewhere = FakeBroker(), FakeBroker("other.example")
         self.transport = Faulty(self.broker, self.elsewhere)
+        self.journal = Journal(store.facts, lambda: None)
+        self.limiter = ConnectLimiter(400)
+        self.may_connect = True
         #: Seconds that our clock is ahead of the real one.
         self.ahead = 0.0
         clock = Clock(lambda: Clock().now() + self.ahead)
         context = Context(
             self.transport,
-            Journal(store.facts, lambda: None),
-            Fleet(ConnectLimiter(400), clock.now),
-            lambda: True,
+            self.journal,
+            Fleet(self.limiter, clock.now),
+            lambda: self.may_connect,
             Doors(self.transport),
             Who("host-1", "host", 1, "boot"),
             clock=clock,
@@ -210,3 +216,34 @@ def test_a_test_does_not_bring_a_disabled_connection_back(scene: Scene) -> None:
     assert manager.state is State.DISABLED
     assert scene.monitor.managers == {}
     assert len(scene.broker.tries) == 1
+
+
+def test_a_try_that_is_put_off_is_told_with_its_new_moment(scene: Scene, engine: Engine) -> None:
+    assert in_thread(scene.store.presence.hold_lease, 60.0, 6.0, None).is_held
+    scene.broker.is_listening = False
+    scene.start()
+    scene.wait(State.BACKOFF)
+    for other in range(200):
+        scene.limiter.promise(SPEC.broker, 100 + other, Clock().now())
+    scene.ahead += 2.0
+    scene.manager.post(events.Due())
+    gevent.sleep(0.1)
+    assert scene.journal.flush()
+    with engine.connect() as transaction:
+        row = transaction.execute(select(ConnectionStatus.__table__)).one()
+    left = (row.next_attempt_at - datetime.now(UTC)).total_seconds()
+    assert left == pytest.approx(ASK_AGAIN, abs=0.5)
+
+
+def test_nothing_but_the_lease_lets_a_try_begin(scene: Scene) -> None:
+    scene.broker.is_listening = False
+    scene.start()
+    scene.wait(State.BACKOFF)
+    scene.may_connect = False
+    scene.broker.start()
+    scene.ahead += 5.0
+    scene.manager.post(events.Due())
+    gevent.sleep(0.1)
+    assert scene.manager.state is State.BACKOFF
+    scene.may_connect = True
+    scene.wait(State.CONNECTED)
