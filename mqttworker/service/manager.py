@@ -211,6 +211,8 @@ class MQTTConnectionManager:
             return self._when_due() if self._until_due() == 0 else events.Due()
         if isinstance(event, events.Lost):
             return self._judged(event)
+        if isinstance(event, events.Greeted):
+            self._upkeep.greeted()
         return event
 
     def _until_due(self) -> float | None:
@@ -295,10 +297,6 @@ class MQTTConnectionManager:
 
     def _report(self, generation: int, event: events.Event) -> None:
         spec = self.record.spec
-        if isinstance(event, events.Greeted):
-            if generation == self._generation:
-                self._upkeep.greeted()
-            return
         if isinstance(event, events.Lost) and spec is not None and generation == self._generation:
             self._context.fleet.hear_of_loss(spec)
         self._inbox.put((generation, event))

@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 CORRECTION_DELAY = 0.5
 #: Least time between two corrections of the status topic, seconds.
 CORRECTION_GAP = 5.0
+#: Two records can share a status topic and correct each other: told so often, seconds.
+TELL_AGAIN = 600.0
 #: So many sessions in a row that end while we say who we are: the broker does not like it.
 CUT_GREETINGS = 2
 
@@ -52,6 +54,7 @@ class Upkeep:
         "_rival",
         "_session",
         "_spec",
+        "_told_at",
         "_watched",
         "round_trip_ms",
     )
@@ -67,6 +70,7 @@ class Upkeep:
         self._cut_greetings = 0
         self._is_greeting = False
         self._corrected_at = float("-inf")
+        self._told_at = float("-inf")
         self._spec: ConnectionSpec | None = None
         self._watched: tuple[str, ...] = ()
         #: What takes a message on each of our own topics.
@@ -105,6 +109,23 @@ class Upkeep:
                 log.warning(words, connection=self._name)
         self._forget()
 
+    def greeted(self) -> None:
+        """Go on once the broker has our `online`: by then it has said what was retained."""
+        spec = self._spec
+        if self._session is None or spec is None:
+            return
+        if self._rival is not None:
+            self._post(events.RivalNamed(_named(self._rival)))
+        elif spec.who_topic and not self._is_plain:
+            message = OutboundMessage(
+                spec.who_topic, who.payload_of(self._me), spec.status_qos, True
+            )
+            self._session.publish(message, self._announced)
+        else:
+            self._is_greeting = False
+        if spec.self_ping_s and not self._is_plain:
+            self._ping = self_ping.begin(float(spec.self_ping_s), self._clock.now())
+
     @property
     def _is_plain(self) -> bool:
         """Whether this broker gets nothing but `online`."""
@@ -126,24 +147,6 @@ class Upkeep:
         return events.Due()
 
     # --- called on the loop: only take note
-
-    def greeted(self) -> None:
-        """Go on once the broker has our `online`: by then it has said what was retained."""
-        spec = self._spec
-        if self._session is None or spec is None:
-            return
-        if self._rival is not None:
-            self._post(events.RivalNamed(_named(self._rival)))
-        elif spec.who_topic and not self._is_plain:
-            message = OutboundMessage(
-                spec.who_topic, who.payload_of(self._me), spec.status_qos, True
-            )
-            self._session.publish(message, self._announced)
-        else:
-            self._is_greeting = False
-        if spec.self_ping_s and not self._is_plain:
-            self._ping = self_ping.begin(float(spec.self_ping_s), self._clock.now())
-            self._post(events.Due())
 
     def take(self, message: InboundMessage) -> bool:
         """Note a message on one of our own topics; return whether it is ours alone."""
@@ -204,8 +207,13 @@ class Upkeep:
     def _correct(self, now: float) -> None:
         self._correct_at, self._corrected_at = None, now
         if self._session is not None and self._spec is not None:
-            log.info("the status topic was wrong, corrected", connection=self._name)
+            self._tell_correction(now)
             self._session.publish(status_message(self._spec, self._spec.online_payload), _ignore)
+
+    def _tell_correction(self, now: float) -> None:
+        if now - self._told_at >= TELL_AGAIN:
+            self._told_at = now
+            log.info("the status topic was wrong, corrected", connection=self._name)
 
     def _drive_ping(self, ping: self_ping.SelfPing, now: float) -> events.Event:
         if ping.sent_at is None:
