@@ -47,11 +47,20 @@
       const element = document.getElementById(id);
       if (element && element.dataset.html !== html) {
         const open = [...element.querySelectorAll("details[id][open]")].map((details) => details.id);
+        const focused = element.contains(document.activeElement) ? document.activeElement.outerHTML : null;
         element.dataset.html = html;
         element.innerHTML = html;
         for (const key of open) document.getElementById(key)?.setAttribute("open", "");
+        if (focused) refocus(element, focused);
       }
     }
+  }
+
+  // Who goes by keyboard stays at the same link or button, or where it was.
+  function refocus(part, outerHTML) {
+    const same = [...part.querySelectorAll("a, button, summary")].find((element) => element.outerHTML === outerHTML);
+    part.tabIndex = -1;
+    (same || part).focus({ preventScroll: true });
   }
 
   async function poll() {

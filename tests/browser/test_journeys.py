@@ -122,6 +122,21 @@ def test_an_outage_stays_open_while_its_rows_change(site: Site, open_page: Open)
     expect(page.locator("#fleet")).to_be_empty()
 
 
+def test_the_keyboard_stays_at_its_link_while_the_rows_change(site: Site, open_page: Open) -> None:
+    first, second = rows.record(site.engine, "plant-1"), rows.record(site.engine, "plant-2")
+    for number in (first, second):
+        rows.status(site.engine, number)
+    page = open_page("/admin/")
+    page.get_by_role("link", name="plant-1").focus()
+    rows.sql(
+        site.engine,
+        "update connection_status set state = 'refused' where connection_id = :n",
+        n=second,
+    )
+    expect(page.get_by_role("row").nth(1)).to_contain_text("plant-2")
+    expect(page.get_by_role("link", name="plant-1")).to_be_focused()
+
+
 def test_the_detection_window_follows_the_keep_alive_as_it_is_typed(
     site: Site, open_page: Open
 ) -> None:
