@@ -1,0 +1,81 @@
+"""What becomes of a session that stands."""
+
+from __future__ import annotations
+
+from database.reasons.reason import Reason
+from database.words import Certainty, Origin
+
+SESSIONS: dict[str, Reason] = {
+    "keepalive_timeout": Reason(
+        "Nothing came from the broker for {seconds} s.",
+        "nothing heard from the broker",
+        "Look at the network between this machine and the broker.",
+        Origin.NETWORK,
+    ),
+    "write_blocked": Reason(
+        "The broker has taken nothing of what waits for it for {seconds} s.",
+        "broker takes no data",
+        "Look at the broker's load, and at the network between this machine and the broker.",
+        Origin.NETWORK,
+    ),
+    "peer_closed": Reason(
+        "The broker, or something on the way, closed the connection without a reason.",
+        "closed without a reason",
+        "If it happens often, look into the broker's log, and for another client with this "
+        "client id.",
+        Origin.BROKER,
+    ),
+    "connection_reset": Reason(
+        "The connection was reset ({error}).",
+        "connection reset",
+        "If it happens often, look into the broker's log, and at firewalls on the way.",
+        Origin.NETWORK,
+    ),
+    "not_connected": Reason(
+        "There is no session with the broker.",
+        "no session",
+        "Wait until it is connected.",
+        Origin.NETWORK,
+    ),
+    "self_ping_missed": Reason(
+        "A message to ourselves did not come back within {seconds} s.",
+        "self-ping missing",
+        "If it happens often, look at the broker's load and at what this login may publish.",
+        Origin.BROKER,
+        Certainty.INFERRED,
+    ),
+    "self_ping_failed": Reason(
+        "Two messages to ourselves did not come back: the session stands, traffic does not flow.",
+        "no traffic flows",
+        "Look at the broker's load, and at what this login may publish and read below the "
+        "status topic.",
+        Origin.BROKER,
+        Certainty.INFERRED,
+    ),
+    "self_ping_returned": Reason(
+        "Messages to ourselves come back again.", "self-ping back", origin=Origin.BROKER
+    ),
+    "disconnected": Reason(
+        "The broker disconnected us normally.",
+        "disconnected by the broker",
+        "If it happens often, look into the broker's log.",
+    ),
+    "protocol_error": Reason(
+        "The broker says that we broke the protocol.",
+        "protocol error",
+        "Check what listens on that port and its log, or report it to the broker's maker.",
+        fuller={"error": "The broker broke the protocol: {error}."},
+    ),
+    "duplicate_client_id": Reason(
+        "Another client seems to use client id {client_id}: the broker closed {sessions} sessions "
+        "within {window} s, each soon after it was accepted.",
+        "another client uses its client id",
+        "Find the other client and stop it, or give this record another client id.",
+        Origin.BROKER,
+        Certainty.INFERRED,
+        {
+            "rival": "Another client uses client id {client_id}: process {pid} on host {rival} "
+            "({worker_id}) took it over and left its name at the broker."
+        },
+    ),
+}
