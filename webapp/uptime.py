@@ -1,8 +1,8 @@
 """How long a connection was up, from its transitions. Pure; all times are aware.
 
 A moment is up, degraded, down, disabled or unknown. Unknown is the time before the first
-transition, while no worker looked after the connection, and after the last word of a
-worker that fell silent. Uptime is up and degraded time by wanted time, which leaves
+transition, while no worker looked after the connection, a short start, and after the last
+word of a worker that fell silent. Uptime is up and degraded time by wanted time, which leaves
 disabled and unknown time out.
 """
 
@@ -27,6 +27,9 @@ class Kind(StrEnum):
     UNKNOWN = "unknown"
 
 
+#: How long a start may take before it counts as down: as long as health tells nobody.
+START_WITHIN = timedelta(seconds=10)
+_STARTS = frozenset({"worker_start", "enabled"})
 #: After these nobody looks after the connection until a worker says so.
 _UNATTENDED = frozenset({"worker_died", "worker_shutdown", "lease_lost"})
 _KINDS: dict[str, Kind] = {
@@ -196,11 +199,21 @@ def _pieces(
     marks: Sequence[Mark], start: datetime, end: datetime, known_until: datetime
 ) -> Iterator[Segment]:
     """Yield a piece a mark, clipped; pieces may be empty."""
-    at, kind, reason = start, Kind.UNKNOWN, ""
+    at, last = start, None
     for mark in marks:
         # A clock that was set back must not make time run backwards.
         moment = min(max(mark.at, at), known_until)
-        yield Segment(at, moment, kind, reason)
-        at, kind, reason = moment, kind_of(mark), mark.reason_code
-    yield Segment(at, known_until, kind, reason)
+        yield _piece(at, moment, last)
+        at, last = moment, mark
+    yield _piece(at, known_until, last)
     yield Segment(known_until, end, Kind.UNKNOWN)
+
+
+def _piece(start: datetime, end: datetime, mark: Mark | None) -> Segment:
+    """Return the time after `mark`; a start is no downtime unless it takes long."""
+    if mark is None:
+        return Segment(start, end, Kind.UNKNOWN)
+    kind = kind_of(mark)
+    if kind is Kind.DOWN and mark.reason_code in _STARTS and end - start <= START_WITHIN:
+        kind = Kind.UNKNOWN
+    return Segment(start, end, kind, mark.reason_code)

@@ -56,6 +56,18 @@ def test_each_state_counts_as_one_kind(state: str, reason: str, kind: Kind) -> N
     assert uptime.kind_of(mark(0, state, reason=reason)) is kind
 
 
+@pytest.mark.parametrize(("seconds", "kind"), [(10, Kind.UNKNOWN), (11, Kind.DOWN)])
+@pytest.mark.parametrize("reason", ["worker_start", "enabled"])
+def test_a_start_is_no_downtime_unless_it_takes_long(
+    reason: str, seconds: float, kind: Kind
+) -> None:
+    begun = mark(6, S.CONNECTING, S.PENDING, reason)
+    found = uptime.segments(
+        [mark(0, S.DISABLED), begun, mark(6 + seconds / 3600, S.CONNECTED)], START, at(24), at(24)
+    )
+    assert [segment.kind for segment in found] == [Kind.DISABLED, kind, Kind.UP]
+
+
 def test_nothing_is_known_before_the_first_transition() -> None:
     assert day(mark(6, S.CONNECTED)) == [(Kind.UNKNOWN, 6), (Kind.UP, 18)]
     assert day() == [(Kind.UNKNOWN, 24)]
