@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,13 @@ from database.session import make_engine
 from database.words import Certainty
 from database.words import ConnectionState as State
 from tests.conftest import HOSTNAME
+from tests.support import packets
 from tests.support.databases import Databases
 from tests.support.mosquitto import Mosquitto
 from tests.support.observer import Observer
 from tests.support.scripted_broker import ScriptedBroker
 from tests.support.scripts import Script
+from tests.worker.service.asking import ask, finished
 from tests.worker.service.worker import (
     ONE_DATABASE,
     WorkerProcess,
@@ -147,3 +150,20 @@ def test_a_broker_that_forbids_our_own_topics_still_gets_a_connection(
     worker.wait_for_states({"plant": State.CONNECTED})
     assert (third.filters, third.ending) == ([], None)
     assert State.COOLDOWN not in {state for state, _ in events(engine, number)}
+
+
+def test_a_broker_that_says_that_our_name_is_not_allowed_is_believed_at_once(
+    engine: Engine, scripted_broker: ScriptedBroker, worker: WorkerProcess
+) -> None:
+    not_authorized = packets.disconnect(0x87)
+    scripted_broker.script = Script(close_on_topic=WHO, last_words=not_authorized)
+    number = add(engine, "plant", scripted_broker.port)
+    worker.start()
+    worker.wait_for_states({"plant": State.REFUSED})
+    finished(engine, ask(engine, "reconnect", number))
+    worker.wait_for_states({"plant": State.CONNECTED})
+    second = scripted_broker.sessions[-1]
+    worker.child.stop(signal.SIGTERM)
+    scripted_broker.wait(lambda: second.ending)
+    assert [item.topic for item in second.publishes] == [STATUS, STATUS]
+    assert second.ending == "disconnect"
