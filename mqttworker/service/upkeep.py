@@ -117,10 +117,9 @@ class Upkeep:
         if self._rival is not None:
             self._post(events.RivalNamed(_named(self._rival)))
         elif spec.who_topic and not self._is_plain:
-            message = OutboundMessage(
-                spec.who_topic, who.payload_of(self._me), spec.status_qos, True
-            )
-            self._session.publish(message, self._announced)
+            # With QoS 1 whatever the status topic has: only a PUBACK shows that it was let through.
+            name = OutboundMessage(spec.who_topic, who.payload_of(self._me), qos=1, retain=True)
+            self._session.publish(name, self._announced)
         else:
             self._is_greeting = False
         if spec.self_ping_s and not self._is_plain:

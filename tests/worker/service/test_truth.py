@@ -136,13 +136,23 @@ def test_the_round_trip_is_written_down(
 
 
 @pytest.mark.parametrize(
-    "script", [Script(close_on_filter=STATUS), Script(close_on_topic=WHO)], ids=["watch", "name"]
+    ("script", "qos"),
+    [
+        (Script(close_on_filter=STATUS), 1),
+        (Script(close_on_topic=WHO), 1),
+        (Script(close_on_topic=WHO), 0),
+    ],
+    ids=["watch", "name", "status with QoS 0"],
 )
 def test_a_broker_that_forbids_our_own_topics_still_gets_a_connection(
-    engine: Engine, scripted_broker: ScriptedBroker, worker: WorkerProcess, script: Script
+    engine: Engine,
+    scripted_broker: ScriptedBroker,
+    worker: WorkerProcess,
+    script: Script,
+    qos: int,
 ) -> None:
     scripted_broker.script = script
-    number = add(engine, "plant", scripted_broker.port)
+    number = add(engine, "plant", scripted_broker.port, status_qos=qos)
     worker.start()
     assert len(scripted_broker.wait_for_connects(3, seconds=20.0)) == 3
     third = scripted_broker.sessions[-1]
