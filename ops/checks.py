@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from ops import system_packages, virtual_environment
@@ -14,6 +15,12 @@ from ops.surroundings import ROOT
 MAX_PROCESSES = 8
 #: With them a person talks to the one process that runs the tests.
 TERMINAL_OPTIONS = {"--pdb", "--trace", "-s", "--capture=no"}
+#: The variable that names the file to which tests/conftest.py writes which tests failed.
+FAILED_TESTS = "FAILED_TESTS"
+#: So many tests that failed beside others are run again by themselves.
+MAX_REPEATED = 10
+#: pytest's exit status when tests failed.
+TESTS_FAILED = 1
 
 
 def lint() -> int:
@@ -41,7 +48,27 @@ def test(arguments: list[str]) -> int:
     """Install what the tests use, then run pytest with `arguments`; return its exit status."""
     system_packages.provide()
     python = virtual_environment.ensure("dev")
-    return _run(python, ["pytest", *distribution(arguments), *arguments], _scrubbed())
+    options = distribution(arguments)
+    with tempfile.TemporaryDirectory() as directory:
+        report = Path(directory) / "failed"
+        environment = {**_scrubbed(), FAILED_TESTS: str(report)}
+        status = _run(python, ["pytest", *options, *arguments], environment)
+        failed = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
+    if status == TESTS_FAILED and options and 0 < len(failed) <= MAX_REPEATED:
+        return _repeat(python, failed)
+    return status
+
+
+def _repeat(python: Path, failed: list[str]) -> int:
+    """Run tests that failed beside others by themselves; return pytest's exit status.
+
+    On a busy machine a test that measures time can fail for the others' sake. A test that is
+    wrong, or whose product is, fails again.
+    """
+    words = "failed beside other tests and run again, one after the other:"
+    sys.stdout.write(f"\nmanage.py: {len(failed)} {words}\n  " + "\n  ".join(failed) + "\n\n")
+    sys.stdout.flush()
+    return _run(python, ["pytest", "-n", "0", *failed], _scrubbed())
 
 
 def distribution(arguments: list[str]) -> list[str]:

@@ -202,5 +202,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which tests failed to whoever wants to know (ops/checks.py), one a line."""
+    path = os.environ.get("FAILED_TESTS")
+    if path is None or "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    reports = [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]
+    failed = dict.fromkeys(report.nodeid for report in reports)
+    Path(path).write_text("".join(f"{name}\n" for name in failed), encoding="utf-8")
+
+
 def _is_alone(item: pytest.Item) -> bool:
     return item.get_closest_marker("alone") is not None

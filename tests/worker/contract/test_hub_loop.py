@@ -125,6 +125,7 @@ def hanging_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     release.set()
 
 
+@pytest.mark.alone
 def test_two_hundred_names_that_hang_do_not_delay_a_good_one(
     scripted_broker: ScriptedBroker, open_try: OpenTry, hanging_names: list[str]
 ) -> None:
