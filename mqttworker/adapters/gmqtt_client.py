@@ -273,10 +273,15 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         """Open the circles in which gmqtt's objects hold each other.
 
         Otherwise every lost session waits in memory for the next full garbage collection.
+        A message that is still being taken asks its handler for an acknowledgement later.
         """
-        for part in (self._connection, self._package_handler, self):
-            if part is not None:
-                part.__dict__.clear()
+        handler = self._package_handler
+        for name, value in vars(handler).items():
+            if callable(value):
+                setattr(handler, name, _nothing)
+        if self._connection is not None:
+            self._connection.__dict__.clear()
+        self.__dict__.clear()
 
     # --- packets out
 
@@ -304,6 +309,10 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
 
     def _remove_message_from_queue(self, mid: int) -> None:
         self._outbox.acknowledged(mid, 0)
+
+
+def _nothing(*_args: object, **_kwargs: object) -> None:
+    """Do nothing for a session that is over."""
 
 
 def _will(spec: ConnectionSpec) -> gmqtt.Message | None:

@@ -14,9 +14,10 @@ from mqttworker.adapters.gmqtt_client import BrokerClient
 from mqttworker.adapters.hub_loop import HubLoop
 from mqttworker.core.events import Closed, Event, Failed, Greeted
 from mqttworker.ports.transport import Session
+from tests.support import packets
 from tests.support.scripted_broker import ScriptedBroker
 from tests.support.scripts import NO_CONNACK, Script
-from tests.worker.contract.sessions import PATIENCE, settle, spec_for
+from tests.worker.contract.sessions import PATIENCE, Try, settle, spec_for
 
 
 @pytest.fixture
@@ -77,3 +78,21 @@ def test_a_session_that_ended_is_gone(
     settle(hub_loop)
     assert len(scripted_broker.connects) == 3
     assert list(clients) == []
+
+
+def test_a_message_that_is_taken_too_late_is_not_acknowledged_and_harms_nobody(
+    transport: BrokerTransport,
+    hub_loop: HubLoop,
+    scripted_broker: ScriptedBroker,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # Two messages and, in the same bytes, something that ends the session.
+    messages = b"".join(
+        packets.publish(packets.V5, "a", b"x", qos=qos, packet_id=qos) for qos in (1, 2)
+    )
+    scripted_broker.script = Script(after_connack=messages + b"\x00\x00", close_after=5.0)
+    attempt = Try(transport, spec_for(scripted_broker.port, status_topic=""), "5")
+    assert attempt.loss().code == "protocol_error"
+    settle(hub_loop)
+    settle(hub_loop)
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
