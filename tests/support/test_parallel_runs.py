@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -121,6 +122,8 @@ def test_what_fails_beside_others_counts_as_it_is_by_itself(
     )
     if is_wrong:
         (tmp_path / "wrong").touch()
+    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
+        monkeypatch.delenv(name)
     monkeypatch.setattr(checks, "ROOT", tmp_path)
     monkeypatch.setattr("ops.system_packages.provide", lambda: None)
     monkeypatch.setattr("ops.virtual_environment.ensure", lambda _kind: Path(sys.executable))
