@@ -124,7 +124,7 @@
     }
   });
   document.addEventListener("keydown", (event) => {
-    const menu = event.key === "Escape" && event.target.closest("details.more[open]");
+    const menu = event.key === "Escape" && document.querySelector("details.more[open]");
     if (!menu) return;
     menu.open = false;
     menu.querySelector("summary").focus();
