@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from mqttworker.adapters.dial import dial
 from mqttworker.adapters.hub_loop import HubLoop
-from mqttworker.adapters.session import BrokerSession, Surroundings
+from mqttworker.adapters.session import BrokerSession
+from mqttworker.adapters.surroundings import Surroundings
 from mqttworker.adapters.tls import ContextCache
 from mqttworker.adapters.turns import Turns
 from mqttworker.core.spec import ConnectionSpec, TLSSettings

@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Callable
 
 from mqttworker.adapters.packet_stream import WRITE_LIMIT
+from mqttworker.core import answers
 from mqttworker.core.allowance import Allowance
 from mqttworker.core.cause import Cause, cause
-from mqttworker.ports.transport import OutboundMessage
+from mqttworker.ports.transport import Acknowledged, OutboundMessage
 
 #: Resolves with the reason code of the acknowledgement.
 Ack = asyncio.Future[int]
@@ -88,3 +89,19 @@ class Outbox:
         """Tell everybody who waits that nothing more comes."""
         for ack in (*self._acks.values(), *(ack for _, ack in self._waiting)):
             ack.cancel()
+
+
+def tell(ack: Ack | None, done: Acknowledged) -> None:
+    """Let `done` know what becomes of a message for which `Outbox.send` returned `ack`."""
+    if ack is None:
+        done(None)
+    else:
+        ack.add_done_callback(lambda ack: done(_refusal(ack)))
+
+
+def _refusal(ack: Ack) -> Cause | None:
+    """Return why a PUBLISH was not taken, None if it was."""
+    if ack.cancelled():
+        return cause("not_connected")
+    code = ack.result()
+    return answers.publish_cause(code) if code else None

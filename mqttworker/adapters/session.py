@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
-from mqttworker.adapters.dial import dial
-from mqttworker.adapters.failures import (
-    Phase,
-    data_cause,
-    error_cause,
-    lost_cause,
-    timeout_cause,
-    undone_cause,
-)
+from mqttworker.adapters.awaited import Awaited, SessionEndedError
+from mqttworker.adapters.failures import Phase, data_cause, error_cause, lost_cause, timeout_cause
 from mqttworker.adapters.gmqtt_client import BrokerClient, PacketReader
-from mqttworker.adapters.hub_loop import HubLoop
-from mqttworker.adapters.outbox import NotSentError
-from mqttworker.adapters.port_check import PortCheck
-from mqttworker.adapters.tls import ContextCache, UnusableTLSError, is_given_up, peer_certificate
-from mqttworker.adapters.turns import Turns
+from mqttworker.adapters.opening import open_socket
+from mqttworker.adapters.outbox import NotSentError, tell
+from mqttworker.adapters.subscribing import Subscribing
+from mqttworker.adapters.surroundings import Surroundings
+from mqttworker.adapters.tls import UnusableTLSError
 from mqttworker.core import answers, packets
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.events import Closed, Failed, Greeted, Lost, Opened
-from mqttworker.core.spec import ConnectionSpec, SubscriptionSpec
+from mqttworker.core.spec import ConnectionSpec
 from mqttworker.ports.transport import (
     Acknowledged,
     InboundMessage,
@@ -37,31 +29,6 @@ from mqttworker.ports.transport import (
     ignore,
     status_message,
 )
-
-#: Topic Filters in one SUBSCRIBE; some brokers take no more.
-FILTERS_PER_SUBSCRIBE = 8
-#: SUBACK codes from here on refuse (5, section 3.9.3).
-SUBACK_FAILURE = 0x80
-
-
-class SessionEndedError(Exception):
-    """The try is over; `why` says what ended it."""
-
-    def __init__(self, why: Cause) -> None:
-        super().__init__(why.code)
-        self.why = why
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all sessions of a worker share."""
-
-    hub_loop: HubLoop
-    turns: Turns
-    contexts: ContextCache
-    #: Longest packet that is accepted, bytes.
-    max_packet_bytes: int
-    ports: PortCheck = field(default_factory=PortCheck)
 
 
 class BrokerSession:
@@ -89,16 +56,8 @@ class BrokerSession:
         self._terms = Terms()
         self._client: BrokerClient | None = None
         self._task: asyncio.Task[None] | None = None
-        #: Resolves with the answer that the present phase waits for, or why there is none.
-        self._answer: asyncio.Future[Any] | None = None
-        #: Why the try or the farewell cannot go on, found out while nobody waited.
-        self._ended: Cause | None = None
-        #: Topic Filters of each SUBSCRIBE that waits for its SUBACK, by Packet Identifier.
-        self._unanswered: dict[int, tuple[SubscriptionSpec, ...]] = {}
-        #: Packet Identifier of the SUBSCRIBE to our own topics.
-        self._watch_mid: int | None = None
-        #: SUBACK codes of the Topic Filters that the broker refused.
-        self._refused: dict[str, int] = {}
+        self._awaited = Awaited()
+        self._subscribing = Subscribing()
 
     # --- called by the service, on any greenlet
 
@@ -162,66 +121,34 @@ class BrokerSession:
         return None
 
     async def _connect(self) -> None:
+        """Come as far as CONNACK."""
         tls = self._spec.tls
         context = await self._around.contexts.get(tls) if tls else None
-        client = BrokerClient(
+        self._client = client = BrokerClient(
             self._spec,
             self._protocol,
             max_packet_bytes=self._around.max_packet_bytes,
             on_message=self._on_message,
             on_subscribe=self._on_subscribe,
         )
-        self._client = client
-
-        def make_reader() -> PacketReader:
-            reader = PacketReader(
-                client,
-                self._around.max_packet_bytes,
-                self._on_data_error,
-                self._on_packet,
-                self._on_closed,
-            )
-            readers.append(reader)
-            return reader
-
-        # One for each address that was tried; a socket that closed has forgotten its own.
-        readers: list[PacketReader] = []
-        transport = await dial(self._spec, context, make_reader, self._enter)
-        had_failed = is_given_up(transport)
-        await client.start(transport, readers[-1], self._end)
-        if tls and is_given_up(transport) and not had_failed:
-            raise SessionEndedError(undone_cause())
-        certificate = peer_certificate(transport) if tls else None
-        await self._wait()
+        certificate = await open_socket(
+            self._spec, context, client, self._reader_for, self._enter, self._end
+        )
+        await self._awaited.wait()
         self._terms = Terms(client.keepalive, certificate)
+
+    def _reader_for(self, client: BrokerClient) -> PacketReader:
+        limit = self._around.max_packet_bytes
+        return PacketReader(client, limit, self._on_data_error, self._on_packet, self._on_closed)
 
     async def _subscribe(self) -> Opened:
         """Subscribe to everything and check what was granted."""
-        subscriptions = self._spec.subscriptions
-        if not subscriptions:
-            return Opened(self._protocol)
         assert self._client is not None
-        for start in range(0, len(subscriptions), FILTERS_PER_SUBSCRIBE):
-            batch = subscriptions[start : start + FILTERS_PER_SUBSCRIBE]
-            self._unanswered[self._client.subscribe_to(batch)] = batch
-        while self._unanswered:
-            await self._wait()
-        refused = self._refused
+        self._subscribing.ask(self._client, self._spec.subscriptions)
+        while self._subscribing.is_unanswered:
+            await self._awaited.wait()
+        refused = self._subscribing.refused
         return Opened(self._protocol, tuple(refused), min(refused.values(), default=None))
-
-    async def _wait(self) -> None:
-        """Sleep until `_wake`. Raises SessionEndedError as soon as `_end` was called."""
-        if self._ended is not None:
-            raise SessionEndedError(self._ended)
-        self._answer = asyncio.get_running_loop().create_future()
-        try:
-            await self._answer
-        finally:
-            self._answer = None
-
-    def _wake(self) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(None)
 
     def _enter(self, phase: Phase) -> None:
         if phase is not self._phase and self._phase is not Phase.OVER:
@@ -234,9 +161,9 @@ class BrokerSession:
         self._phase = Phase.UP
         self._around.turns.patiently(self._greet)
         self._report(opened)
-        if self._ended is not None:
+        if self._awaited.ended is not None:
             # The broker hung up together with its last answer.
-            self._end(self._ended)
+            self._end(self._awaited.ended)
 
     def _greet(self) -> None:
         """Watch our own topics and publish `online`, unless the session has ended meanwhile."""
@@ -244,8 +171,7 @@ class BrokerSession:
             return
         if self._watch:
             # Before `online`: whatever is retained there was left by others.
-            wanted = [SubscriptionSpec(topic, qos=0) for topic in self._watch]
-            self._watch_mid = self._client.subscribe_to(wanted)
+            self._subscribing.watch(self._client, self._watch)
         if self._spec.status_topic:
             self._publish(status_message(self._spec, self._spec.online_payload), self._greeted)
 
@@ -261,17 +187,12 @@ class BrokerSession:
             ack = self._client.send(message)
         except NotSentError as refused:
             done(refused.why)
-            return
-        if ack is None:
-            done(None)
         else:
-            ack.add_done_callback(lambda ack: done(_refusal(ack)))
+            tell(ack, done)
 
     def _fail(self, why: Cause) -> None:
         if self._phase is not Phase.OVER:
-            self._phase = Phase.OVER
-            self._drop()
-            self._report(Failed(why))
+            self._finish(Failed(why))
 
     # --- called by the reader and by gmqtt, in the loop
 
@@ -291,7 +212,7 @@ class BrokerSession:
             self._client.accept(first, body)
             # At once: more packets may follow in the same bytes.
             self._enter(Phase.SUBACK)
-            self._wake()
+            self._awaited.came()
 
     def _on_data_error(self, error: Exception) -> None:
         self._end(data_cause(error, limit=self._around.max_packet_bytes))
@@ -299,16 +220,8 @@ class BrokerSession:
     def _on_subscribe(
         self, _client: object, mid: int, granted: tuple[int, ...], _properties: object
     ) -> None:
-        if mid == self._watch_mid:
-            return  # what is refused there is missed by nobody
-        batch = self._unanswered.pop(mid, ())
-        if len(batch) != len(granted) or not batch:
-            msg = f"a SUBACK for {len(granted)} Topic Filters that does not fit its SUBSCRIBE"
-            raise packets.MalformedPacketError(msg)
-        for subscription, code in zip(batch, granted, strict=True):
-            if code >= SUBACK_FAILURE:
-                self._refused[subscription.topic_filter] = code
-        self._wake()
+        if self._subscribing.take(mid, granted):
+            self._awaited.came()
 
     async def _on_message(
         self, _client: object, topic: str | bytes, payload: bytes, qos: int, properties: Any
@@ -333,13 +246,9 @@ class BrokerSession:
     def _end(self, why: Cause) -> None:
         """Take note that the session cannot go on, whoever found out first."""
         if self._phase is Phase.UP:
-            self._phase = Phase.OVER
-            self._drop()
-            self._report(Lost(why))
-            return
-        self._ended = self._ended or why
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(SessionEndedError(self._ended))
+            self._finish(Lost(why))
+        else:
+            self._awaited.end(why)
 
     # --- the end
 
@@ -348,9 +257,7 @@ class BrokerSession:
             self._phase = Phase.CLOSING
             self._task = asyncio.get_running_loop().create_task(self._close(grace))
         elif self._phase is not Phase.CLOSING:
-            self._phase = Phase.OVER
-            self._drop()
-            self._report(Closed())
+            self._finish(Closed())
 
     async def _close(self, grace: float) -> None:
         assert self._client is not None
@@ -362,19 +269,23 @@ class BrokerSession:
             pass
         finally:
             if self._phase is not Phase.OVER:
-                self._phase = Phase.OVER
-                self._drop()
-                self._report(Closed())
+                self._finish(Closed())
 
     async def _say_goodbye(self, client: BrokerClient) -> None:
         """Publish `offline`, wait for its PUBACK, DISCONNECT, wait for the socket."""
         if self._spec.status_topic:
             ack = client.send(status_message(self._spec, self._spec.offline_payload))
             if ack is not None:
-                ack.add_done_callback(lambda _ack: self._wake())
-                await self._wait()
+                ack.add_done_callback(lambda _ack: self._awaited.came())
+                await self._awaited.wait()
         client.say_goodbye()
         await client.closed()
+
+    def _finish(self, event: Closed | Failed | Lost) -> None:
+        """Drop the socket and report `event`, the last one."""
+        self._phase = Phase.OVER
+        self._drop()
+        self._report(event)
 
     def _drop(self) -> None:
         if self._task is not None and self._task is not asyncio.current_task():
@@ -382,11 +293,3 @@ class BrokerSession:
         client, self._client = self._client, None
         if client is not None:
             client.end()
-
-
-def _refusal(ack: asyncio.Future[int]) -> Cause | None:
-    """Return why a PUBLISH was not taken, None if it was."""
-    if ack.cancelled():
-        return cause("not_connected")
-    code = ack.result()
-    return answers.publish_cause(code) if code else None
