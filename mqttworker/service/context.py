@@ -8,11 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from mqttworker.core.spec import ConnectionSpec
 from mqttworker.core.who import Who
 from mqttworker.ports.transport import Transport
 from mqttworker.service.doors import Doors
 from mqttworker.service.fleet import Fleet
 from mqttworker.service.journal import Journal
+
+#: Wait before the lease is asked for again, seconds.
+LEASE_RETRY = 0.25
 
 
 @dataclass(frozen=True)
@@ -45,3 +49,12 @@ class Context:
     me: Who
     clock: Clock = field(default_factory=Clock)
     draw: Callable[[], float] = random.random
+
+    def earliest_try(self, spec: ConnectionSpec | None, now: float) -> float:
+        """Return when a try may begin as far as the lease and the limiter go, `now` if at once.
+
+        In monotonic seconds; to be asked again then.
+        """
+        if not self.may_connect():
+            return now + LEASE_RETRY
+        return now if spec is None else self.fleet.earliest_try(spec, now)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
-from functools import partial
 
 import gevent
-from gevent.queue import Empty, SimpleQueue
 
 from database.words import WAITING_STATES, ConnectionState
 from mqttworker.core import events, verdicts
@@ -16,16 +13,15 @@ from mqttworker.core.cause import Cause, cause
 from mqttworker.core.life import Life, step
 from mqttworker.core.spec import Record
 from mqttworker.ports.journal import Status, Traffic
-from mqttworker.ports.transport import InboundMessage, Session
+from mqttworker.ports.transport import InboundMessage
 from mqttworker.service.chronicle import Chronicle
 from mqttworker.service.context import Context
 from mqttworker.service.pause import Pause
+from mqttworker.service.sequel import Sequel
+from mqttworker.service.sessions import Sessions
+from mqttworker.service.tally import Tally
 from mqttworker.service.upkeep import Upkeep
 
-#: How long `offline` may wait for its PUBACK, seconds. Without it the will says the same.
-CLOSE_GRACE = 0.6
-#: Wait before the lease is asked for again, seconds.
-LEASE_RETRY = 0.25
 #: The next try is written down anew when its moment moved by this much, seconds.
 WORTH_TELLING = 1.0
 #: A state that is this much past its deadline has a greenlet that does not move, seconds.
@@ -38,20 +34,14 @@ class MQTTConnectionManager:
     __slots__ = (
         "_chronicle",
         "_context",
-        "_generation",
-        "_inbox",
-        "_last_message_at",
         "_life",
-        "_next_record",
         "_on_over",
-        "_pause",
-        "_session",
+        "_sequel",
+        "_sessions",
         "_start_why",
-        "_stopped_by",
+        "_tally",
         "_upkeep",
-        "bytes_in",
         "greenlet",
-        "messages_in",
         "record",
     )
 
@@ -63,22 +53,14 @@ class MQTTConnectionManager:
         tried_at: float = float("-inf"),
     ) -> None:
         self.record = record
-        self.messages_in = 0
-        self.bytes_in = 0
         self.greenlet: gevent.Greenlet[..., None] | None = None
-        self._last_message_at: datetime | None = None
         self._context = context
         self._on_over = on_over
-        self._next_record: Record | None = None
-        #: Why there is no life after this one, None while the record is wanted.
-        self._stopped_by: Cause | None = None
-        self._pause: Pause | None = None
+        self._sequel = Sequel()
         self._life = _new_life(record, tried_at)
-        self._inbox: SimpleQueue[tuple[int | None, events.Event]] = SimpleQueue()
-        self._session: Session | None = None
-        #: Tells reports of the present session from late ones of an earlier session.
-        self._generation = 0
+        self._sessions = Sessions(context.transport, self._hear)
         self._start_why = cause("enabled")
+        self._tally = Tally(context.clock)
         self._chronicle = Chronicle(context.clock)
         self._upkeep = Upkeep(record.name, context.me, context.clock, self.post)
 
@@ -107,60 +89,47 @@ class MQTTConnectionManager:
 
     def stop(self, why: Cause) -> None:
         """End the life: `offline`, DISCONNECT, over."""
-        self._next_record, self._stopped_by = None, why
-        if self._pause is not None:
-            self._pause.stop(why)
+        self._sequel.stop(why)
         self.post(events.Stop(why))
 
     def update(self, record: Record) -> None:
         """Stop the present session and live on as `record`."""
-        self._next_record, self._stopped_by = record, None
-        if self._pause is None:
+        self._sequel.update(record)
+        if self._sequel.pause is None:
             self.post(events.Stop(cause("config_changed")))
 
     def pause(self, why: Cause) -> Pause:
         """Stop the present session; live on when the pause that is returned is over."""
-        self._pause = Pause(why)
-        if self._stopped_by is not None:
-            # It is leaving for good, and must not come back because of a pause.
-            self._pause.stop(self._stopped_by)
-            return self._pause
-        self._next_record = self._next_record or self.record
-        self.post(events.Stop(why))
-        return self._pause
+        pause = self._sequel.begin_pause(why, self.record)
+        if pause.stopped_by is None:
+            self.post(events.Stop(why))
+        return pause
 
     def touch(self, record: Record) -> None:
         """Take note of an edit that needs no reconnect."""
         self.record = record
-        if self._pause is not None:
-            self._next_record = record
+        self._sequel.touch(record)
         self._note(None)
 
     def post(self, event: events.Event) -> None:
         """Let the greenlet handle `event` soon."""
-        self._inbox.put((None, event))
+        self._sessions.post(event)
 
     def abort(self) -> None:
         """Drop the socket at once; for a worker that must not say goodbye."""
-        if self._session is not None:
-            self._session.abort()
+        self._sessions.abort()
 
     def check(self, now: float) -> None:
         """Free a connection that nothing else would move; called by the monitor."""
         life = self._life
-        if life.is_up and (self._session is None or not self._session.is_open):
+        if life.is_up and not self._sessions.is_open:
             self.post(events.Lost(cause("peer_closed")))
         elif life.due_at is not None and now > life.due_at + OVERDUE:
             self.post(events.Due())
 
     def traffic(self) -> Traffic:
         """Return what came in since the worker started."""
-        return Traffic(
-            messages_in=self.messages_in,
-            bytes_in=self.bytes_in,
-            last_message_at=self._last_message_at,
-            round_trip_ms=self._upkeep.round_trip_ms,
-        )
+        return self._tally.traffic(self._upkeep.round_trip_ms)
 
     # --- the greenlet
 
@@ -170,45 +139,39 @@ class MQTTConnectionManager:
             while not self._life.is_over:
                 self._handle(self._next_event())
             why = self._sit_out_pause()
-            if self._next_record is None:
+            if self._sequel.record is None:
                 break
-            self._begin_again(self._next_record, why)
+            self._begin_again(self._sequel.record, why)
         self._on_over(self)
 
     def _sit_out_pause(self) -> Cause:
         """Return why the life goes on that may follow."""
-        if self._pause is None:
+        pause = self._sequel.sit_out_pause(self._context.may_connect)
+        if pause is None:
             return cause("config_changed")
-        self._pause.rests.set()
-        self._pause.is_over.wait()
-        while self._pause.stopped_by is None and not self._context.may_connect():
-            gevent.sleep(LEASE_RETRY)
-        pause, self._pause = self._pause, None
         stopped_by = pause.stopped_by
-        if stopped_by is not None and self._next_record is None and stopped_by != self._life.why:
+        if stopped_by is not None and self._sequel.record is None and stopped_by != self._life.why:
             # What it stopped for is not why it ends.
             self._life = _new_life(self.record, self._life.tried_at)
             self._handle(events.Stop(stopped_by))
         return pause.why
 
     def _begin_again(self, record: Record, why: Cause) -> None:
-        self.record, self._next_record = record, None
+        self.record, self._sequel.record = record, None
         # What was meant for the life before, a second Stop for example, must not end this one.
-        self._inbox = SimpleQueue()
+        self._sessions.forget()
         self._life = _new_life(record, self._life.tried_at)
         self._chronicle = Chronicle(self._context.clock)
         self._upkeep = Upkeep(record.name, self._context.me, self._context.clock, self.post)
         self._handle(events.Start(why, record.flaw))
 
     def _next_event(self) -> events.Event:
-        try:
-            generation, event = self._inbox.get(timeout=self._until_due())
-        except Empty:
+        event = self._sessions.next_event(timeout=self._until_due())
+        if event is None:
             return self._when_due()
-        is_late = generation is not None and generation != self._generation
-        if is_late or isinstance(event, events.Due):
-            # Of a session that is gone, or only to look at the time again.
-            return self._when_due() if self._until_due() == 0 else events.Due()
+        if isinstance(event, events.Due):
+            # Only to look at the time again.
+            return self._when_due() if self._until_due() == 0 else event
         if isinstance(event, events.Lost):
             return self._judged(event)
         if isinstance(event, events.Greeted):
@@ -225,16 +188,10 @@ class MQTTConnectionManager:
         if self._life.is_up:
             return self._upkeep.tick(now)
         if self._life.state in WAITING_STATES:
-            until = self._earliest_try(now)
+            until = self._context.earliest_try(self.record.spec, now)
             if until > now:
                 return events.Postponed(until)
         return events.Due()
-
-    def _earliest_try(self, now: float) -> float:
-        if not self._context.may_connect():
-            return now + LEASE_RETRY
-        spec = self.record.spec
-        return now if spec is None else self._context.fleet.earliest_try(spec, now)
 
     def _judged(self, event: events.Lost) -> events.Event:
         spec = self.record.spec
@@ -257,7 +214,7 @@ class MQTTConnectionManager:
 
     def _follow(self, before: Life, event: events.Event) -> bool:
         """Let the others know what became of it; return whether it is told once for all."""
-        session = self._session
+        session = self._sessions.present
         if isinstance(event, events.Opened) and not before.is_up and self._life.is_up and session:
             self._chronicle.protocol = event.protocol
             self._chronicle.terms = session.terms
@@ -277,36 +234,26 @@ class MQTTConnectionManager:
     def _do(self, command: events.Command) -> None:
         if isinstance(command, events.Open):
             self._open(command.protocol)
-        elif self._session is not None and isinstance(command, events.Close):
-            self._session.close(CLOSE_GRACE)
-        elif self._session is not None:
-            self._generation += 1
-            self._session.abort()
-            self._session = None
+        elif isinstance(command, events.Close):
+            self._sessions.close()
+        else:
+            self._sessions.drop()
 
     def _open(self, protocol: str) -> None:
         spec = self.record.spec
         assert spec is not None, "a flawed record is never opened"
-        self._generation += 1
-        report = partial(self._report, self._generation)
-        self._session = self._context.transport.open(
-            spec, protocol, report, self._receive, watch=self._upkeep.watch(spec)
-        )
+        self._sessions.open(spec, protocol, self._receive, self._upkeep.watch(spec))
 
     # --- called by the session, in the loop: only take note, never block
 
-    def _report(self, generation: int, event: events.Event) -> None:
+    def _hear(self, event: events.Event) -> None:
         spec = self.record.spec
-        if isinstance(event, events.Lost) and spec is not None and generation == self._generation:
+        if isinstance(event, events.Lost) and spec is not None:
             self._context.fleet.hear_of_loss(spec)
-        self._inbox.put((generation, event))
 
     def _receive(self, message: InboundMessage) -> None:
-        if self._upkeep.take(message):
-            return
-        self.messages_in += 1
-        self.bytes_in += len(message.payload)
-        self._last_message_at = self._context.clock.wall()
+        if not self._upkeep.take(message):
+            self._tally.add(message)
 
     # --- what is written down
 
