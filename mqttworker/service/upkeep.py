@@ -20,6 +20,7 @@ from mqttworker.ports.transport import (
     InboundMessage,
     OutboundMessage,
     Session,
+    ignore,
     status_message,
 )
 from mqttworker.service.context import Clock
@@ -207,7 +208,7 @@ class Upkeep:
         self._correct_at, self._corrected_at = None, now
         if self._session is not None and self._spec is not None:
             self._tell_correction(now)
-            self._session.publish(status_message(self._spec, self._spec.online_payload), _ignore)
+            self._session.publish(status_message(self._spec, self._spec.online_payload), ignore)
 
     def _tell_correction(self, now: float) -> None:
         if now - self._told_at >= TELL_AGAIN:
@@ -227,7 +228,7 @@ class Upkeep:
     def _send_ping(self, number: int) -> None:
         if self._session is not None and self._spec is not None and self._spec.ping_topic:
             payload = f"{self._me.boot_id} {number}".encode()
-            self._session.publish(OutboundMessage(self._spec.ping_topic, payload, qos=1), _ignore)
+            self._session.publish(OutboundMessage(self._spec.ping_topic, payload, qos=1), ignore)
 
     def _take_ping(self, message: InboundMessage) -> None:
         boot_id, _, number = message.payload.decode("ascii", "replace").partition(" ")
@@ -246,7 +247,3 @@ def _named(rival: who.Who) -> Cause:
         "duplicate_client_id", rival=rival.hostname, pid=rival.pid, worker_id=rival.worker_id
     )
     return replace(found, certainty=Certainty.CERTAIN)
-
-
-def _ignore(_refused: Cause | None) -> None:
-    """Take no notice: what this publishes is looked at when it comes back."""
