@@ -20,6 +20,9 @@ MAX_NAME_CHARACTERS = 200
 MAX_KEEPALIVE = 65_535  # seconds, two bytes on the wire
 MAX_CONNECT_TIMEOUT = 120  # seconds
 MAX_SELF_PING = 3600  # seconds
+MAX_EXPECTED_EVERY = 31_536_000  # seconds, a year
+MAX_KEEP_DAYS = 36_500
+MAX_KEEP_MB = 100_000_000
 MAX_SESSION_EXPIRY = 0xFFFF_FFFF  # seconds, four bytes; the largest means "never"
 
 #: What a template may hold in braces.
@@ -205,6 +208,8 @@ def problems(
         "status_retain": check_flag(record.get("status_retain")),
         "announce_who": check_flag(record.get("announce_who")),
         "self_ping_s": check_integer(record.get("self_ping_s"), 0, MAX_SELF_PING),
+        "keep_messages_days": check_integer(record.get("keep_messages_days"), 0, MAX_KEEP_DAYS),
+        "keep_messages_mb": check_integer(record.get("keep_messages_mb"), 0, MAX_KEEP_MB),
         "tls": check_flag(record.get("tls")),
         "tls_verify": check_flag(record.get("tls_verify")),
         **_check_login(record),
@@ -263,4 +268,7 @@ def _check_subscriptions(subscriptions: Sequence[Mapping[str, Any]]) -> dict[str
             seen.add(topic_filter)
         found[f"subscriptions[{index}].topic_filter"] = problem
         found[f"subscriptions[{index}].qos"] = check_integer(item.get("qos"), 0, 2)
+        found[f"subscriptions[{index}].expected_every_s"] = check_integer(
+            item.get("expected_every_s", 0), 0, MAX_EXPECTED_EVERY
+        )
     return found

@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     heartbeat_interval: float = Field(default=2.0, gt=0, le=60)
     #: Age in seconds from which a heartbeat is stale and every state unknown.
     heartbeat_stale_after: float = Field(default=6.0, gt=0, le=600)
+    #: Messages are kept for at most so many days, where a record does not say otherwise.
+    message_keep_days: int = Field(default=30, ge=1, le=36_500)
+    #: All messages together may take so many megabytes of topics and payloads.
+    message_keep_mb: int = Field(default=2_048, ge=1, le=100_000_000)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     #: `auto`: readable on a terminal, JSON otherwise.
     log_format: Literal["auto", "json", "console"] = "auto"

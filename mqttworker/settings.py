@@ -18,5 +18,9 @@ class WorkerSettings(Settings):
     shutdown_timeout: float = Field(default=5.0, ge=1, le=60)
     #: Longest packet that is accepted from a broker, bytes.
     max_packet_bytes: int = Field(default=1_048_576, ge=1024, le=268_435_455)
+    #: Received messages that may wait to be stored, over all connections.
+    message_queue_messages: int = Field(default=250_000, ge=100, le=100_000_000)
+    #: The same in bytes of memory.
+    message_queue_bytes: int = Field(default=134_217_728, ge=1_048_576, le=1_099_511_627_776)
     #: CONNECTs a second to one broker while its connections come back.
     connect_rate: float = Field(default=400.0, gt=0, le=100_000)

@@ -145,6 +145,13 @@ class ConnectionForm(Form):
     session_expiry_s = IntegerField(
         "Session Expiry Interval (s)", description="MQTT 5 only; 0 ends it with the connection."
     )
+    keep_messages_days = IntegerField(
+        "Keep messages for (days)", description="0: as long as the installation keeps them."
+    )
+    keep_messages_mb = IntegerField(
+        "Keep messages up to (MB)",
+        description="Beyond it the oldest go; 0: as many as the installation keeps.",
+    )
 
 
 #: The form's sections: title and fields in order.
@@ -183,6 +190,8 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "self_ping_s",
             "clean_session",
             "session_expiry_s",
+            "keep_messages_days",
+            "keep_messages_mb",
         ),
     ),
 )

@@ -8,9 +8,16 @@ from database.models.facts import (
     CommandResult,
     ConnectionEvent,
     ConnectionStatus,
-    Message,
     WorkerHeartbeat,
     WorkerLease,
+)
+from database.models.messages import (
+    ConnectionTraffic,
+    DeadLetter,
+    IntakeMark,
+    Message,
+    MessageTotals,
+    SubscriptionStatus,
 )
 from database.models.people import role, role_user, user
 from database.models.wishes import Command, ConfigVersion, Connection, Subscription
@@ -23,8 +30,13 @@ __all__ = [
     "Connection",
     "ConnectionEvent",
     "ConnectionStatus",
+    "ConnectionTraffic",
+    "DeadLetter",
+    "IntakeMark",
     "Message",
+    "MessageTotals",
     "Subscription",
+    "SubscriptionStatus",
     "WorkerHeartbeat",
     "WorkerLease",
     "role",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Float, Index, Integer, LargeBinary, Text, func, text
+from sqlalchemy import JSON, Boolean, Float, Index, Integer, Text, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from database.base import Base
@@ -57,10 +57,17 @@ class ConnectionStatus(ReasonColumns, Base):
     broker_cert_expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     #: `connection.revision` that this state belongs to.
     applied_revision: Mapped[int | None] = mapped_column(Integer)
+    #: Whether the broker had kept the session (CONNACK's Session Present); null without one.
+    session_present: Mapped[bool | None] = mapped_column(Boolean)
     messages_in: Mapped[int] = mapped_column(RowId, server_default="0")
     messages_out: Mapped[int] = mapped_column(RowId, server_default="0")
     bytes_in: Mapped[int] = mapped_column(RowId, server_default="0")
     bytes_out: Mapped[int] = mapped_column(RowId, server_default="0")
+    #: QoS 0 messages that came while the intake was full.
+    messages_dropped: Mapped[int] = mapped_column(RowId, server_default="0")
+    bytes_dropped: Mapped[int] = mapped_column(RowId, server_default="0")
+    #: Messages that went to `dead_letter`.
+    messages_set_aside: Mapped[int] = mapped_column(RowId, server_default="0")
     last_message_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime, server_default=func.now())
 
@@ -80,27 +87,6 @@ class ConnectionEvent(ReasonColumns, Base):
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     state: Mapped[ConnectionState] = mapped_column(Word(ConnectionState))
     previous_state: Mapped[ConnectionState | None] = mapped_column(Word(ConnectionState))
-
-
-class Message(Base):
-    """One received PUBLISH, payload byte for byte."""
-
-    __tablename__ = "message"
-    __table_args__ = (
-        Index("ix_message_connection_id_id", "connection_id", "id"),
-        {"sqlite_autoincrement": True},
-    )
-
-    id: Mapped[int] = mapped_column(RowId, primary_key=True)
-    connection_id: Mapped[int] = mapped_column(RowId)
-    received_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    topic: Mapped[str] = mapped_column(Text)
-    payload: Mapped[bytes] = mapped_column(LargeBinary)
-    qos: Mapped[int] = mapped_column(Integer)
-    retain: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
-    dup: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
-    #: MQTT 5 properties.
-    properties: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class WorkerHeartbeat(Base):
@@ -123,6 +109,12 @@ class WorkerHeartbeat(Base):
     rss_bytes: Mapped[int] = mapped_column(RowId, server_default="0")
     connections: Mapped[int] = mapped_column(Integer, server_default="0")
     connected: Mapped[int] = mapped_column(Integer, server_default="0")
+    #: Received messages that wait to be stored, and since when the oldest of them does.
+    messages_waiting: Mapped[int] = mapped_column(RowId, server_default="0")
+    bytes_waiting: Mapped[int] = mapped_column(RowId, server_default="0")
+    waiting_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: Why they wait: a code of `database.reasons`; null while they are stored as they come.
+    intake_problem: Mapped[str | None] = mapped_column(Text)
 
 
 class WorkerLease(Base):

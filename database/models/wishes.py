@@ -67,6 +67,11 @@ class Connection(Base):
     #: Seconds between two messages to ourselves through the broker; 0 sends none.
     self_ping_s: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
 
+    #: Messages older than this many days are removed; 0 goes by the installation's limit.
+    keep_messages_days: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    #: Beyond this many megabytes the oldest messages go; 0 goes by the installation's limit.
+    keep_messages_mb: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+
     notes: Mapped[str] = mapped_column(Text, default="", server_default="")
     #: Optimistic lock; also tells whether an edit has been applied.
     revision: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
@@ -108,6 +113,8 @@ class Subscription(Base):
     #: Maximum QoS asked for: 0, 1 or 2.
     qos: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
     is_enabled: Mapped[bool] = mapped_column(Boolean, default=True, server_default=text("true"))
+    #: A message is expected at least every so many seconds; 0 expects none.
+    expected_every_s: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
 
     connection: Mapped[Connection] = relationship(back_populates="subscriptions")
 

@@ -33,6 +33,25 @@ OURSELVES: dict[str, Reason] = {
         "If it happens again, report it with the worker's log.",
         Origin.WORKER,
     ),
+    # --- messages
+    "messages_not_stored": Reason(
+        "Received messages cannot be stored: {problem}. They wait, and are not acknowledged.",
+        "messages cannot be stored",
+        "Look at the database; they are stored as soon as it takes them.",
+        Origin.WORKER,
+    ),
+    "messages_stored_again": Reason(
+        "Received messages are stored again.", "messages are stored again", origin=Origin.WORKER
+    ),
+    "subscription_quiet": Reason(
+        "No message has come by {topic_filter} for {seconds} s; one is expected every {every} s.",
+        "an expected message has not come",
+        "Look at what publishes there: the connection itself stands.",
+        Origin.NETWORK,
+    ),
+    "subscription_heard": Reason(
+        "Messages come by every Topic Filter that expects them.", "expected messages come again"
+    ),
     # --- derived by readers from the worker's silence, never stored
     "not_picked_up": Reason(
         "The worker has not picked the record up yet.",

@@ -11,7 +11,13 @@ from typing import Any
 from database import rules
 from database.encryption import UndecryptableError
 from mqttworker.core.cause import Cause, cause
-from mqttworker.core.spec import ConnectionSpec, Record, SubscriptionSpec, TLSSettings
+from mqttworker.core.spec import (
+    ConnectionSpec,
+    Expectation,
+    Record,
+    SubscriptionSpec,
+    TLSSettings,
+)
 
 #: Columns that hold ciphertext.
 SECRETS = ("password", "tls_client_key_pem")
@@ -43,6 +49,7 @@ def parse(
         revision=row["revision"] if isinstance(row["revision"], int) else 0,
         spec=spec,
         flaw=flaw,
+        expectations=() if spec is None else tuple(map(_expectation, wanted)),
     )
 
 
@@ -123,6 +130,11 @@ def _spec(values: Mapping[str, Any], subscriptions: list[RawRow], hostname: str)
             SubscriptionSpec(item["topic_filter"], item["qos"]) for item in subscriptions
         ),
     )
+
+
+def _expectation(item: RawRow) -> Expectation:
+    # A draft that is only tested has neither.
+    return Expectation(item.get("id", 0), item["topic_filter"], item.get("expected_every_s", 0))
 
 
 def _tls(values: Mapping[str, Any]) -> TLSSettings | None:

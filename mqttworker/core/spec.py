@@ -93,6 +93,16 @@ class ConnectionSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Expectation:
+    """What an operator said of one Topic Filter, beyond what the broker is asked for."""
+
+    subscription_id: int
+    topic_filter: str
+    #: A message is expected at least every so many seconds; 0 expects none.
+    every_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """A wanted connection as read from the database: usable (`spec`) or not (`flaw`)."""
 
@@ -101,6 +111,8 @@ class Record:
     revision: int
     spec: ConnectionSpec | None = None
     flaw: Cause | None = None
+    #: One a Topic Filter of the spec.
+    expectations: tuple[Expectation, ...] = ()
 
     def same_connection(self, other: Record) -> bool:
         """Whether going from one to the other needs no reconnect."""

@@ -21,6 +21,8 @@ NOTHING_TO_DO = frozenset(
         "worker_shutdown",
         "success",
         "self_ping_returned",
+        "messages_stored_again",
+        "subscription_heard",
     }
 )
 #: Words that name what only a signed-in person may see.

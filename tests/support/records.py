@@ -34,5 +34,7 @@ def record(**values: Any) -> dict[str, Any]:
         "status_retain": True,
         "announce_who": True,
         "self_ping_s": 0,
+        "keep_messages_days": 0,
+        "keep_messages_mb": 0,
     }
     return whole | values

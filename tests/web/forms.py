@@ -43,6 +43,8 @@ def form(**values: Any) -> dict[str, Any]:
         "connect_timeout_s": "10",
         "clean_session": "y",
         "session_expiry_s": "0",
+        "keep_messages_days": "0",
+        "keep_messages_mb": "0",
     }
     return {key: value for key, value in (fields | values).items() if value is not None}
 

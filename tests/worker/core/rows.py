@@ -33,6 +33,8 @@ GOOD_ROW: dict[str, Any] = {
     "status_retain": 1,
     "announce_who": 1,
     "self_ping_s": 0,
+    "keep_messages_days": 0,
+    "keep_messages_mb": 0,
     "notes": None,
     "revision": 3,
 }
