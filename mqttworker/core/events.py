@@ -56,14 +56,24 @@ class Greeted:
 
 @dataclass(frozen=True, slots=True)
 class Impaired:
-    """The session stands and does not do what it should."""
+    """The session stands and does not do what it should.
+
+    Several ailments may come together, each named by its code: `core.ailments`. They end
+    with the session. Whoever tells of one that may outlast it, such as messages that cannot
+    be stored, tells again after Opened: Impaired(cause("messages_not_stored", problem=...)).
+    """
 
     why: Cause
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What `Impaired` told of is over."""
+    """What `Impaired` told of is over; the code says what.
+
+    `messages_stored_again` ends `messages_not_stored`, `self_ping_returned` a
+    `self_ping_missed`, `subscription_heard` a `subscription_quiet`. Harmless where there is
+    nothing to end.
+    """
 
     why: Cause
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from database.words import WAITING_STATES
 from database.words import ConnectionState as State
-from mqttworker.core import backoff, takeover, verdicts
+from mqttworker.core import ailments, backoff, takeover, verdicts
 from mqttworker.core.aftermath import cool_down, fail
+from mqttworker.core.ailments import Ailments
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.events import (
     Abort,
@@ -118,7 +119,7 @@ def _opened(life: Life, event: Opened, now: float, _draw: float) -> Result:
             raw_code=event.raw_code,
             filters=", ".join(event.refused_filters),
         )
-        return _up(life, State.DEGRADED, why, now), ()
+        return _up(life, State.DEGRADED, why, now, (why,)), ()
     # connecting -> connected
     return _up(life, State.CONNECTED, SUCCESS, now), ()
 
@@ -127,17 +128,18 @@ def _impaired(life: Life, event: Impaired, now: float, _draw: float) -> Result:
     if not life.is_up:
         return life, ()
     # connected -> degraded
-    return enter(life, State.DEGRADED, event.why, now), ()
+    return _ailing(life, ailments.added(life.ailments, event.why), now), ()
 
 
 def _recovered(life: Life, event: Recovered, now: float, _draw: float) -> Result:
-    if life.state is not State.DEGRADED or life.why is life.begun:
+    left = ailments.ended(life.ailments, event.why)
+    if left == life.ailments:
         return life, ()
-    if life.begun is not SUCCESS:
-        # degraded: the subscription that was refused is still refused.
-        return enter(life, State.DEGRADED, life.begun, now), ()
+    if left:
+        # degraded: something else is still wrong.
+        return _ailing(life, left, now), ()
     # degraded -> connected
-    return enter(life, State.CONNECTED, event.why, now), ()
+    return enter(life, State.CONNECTED, event.why, now, ailments=()), ()
 
 
 def _broken(life: Life, event: Broken, now: float, draw: float) -> Result:
@@ -246,8 +248,15 @@ _ARROWS: dict[type[Any], Callable[..., Result]] = {
 # --- shared pieces ---------------------------------------------------------------------
 
 
-def _up(life: Life, state: State, why: Cause, now: float) -> Life:
-    return enter(life, state, why, now, connected_at=now, begun=why, due_at=None)
+def _up(life: Life, state: State, why: Cause, now: float, wrong: Ailments = ()) -> Life:
+    return enter(life, state, why, now, connected_at=now, ailments=wrong, due_at=None)
+
+
+def _ailing(life: Life, wrong: Ailments, now: float) -> Life:
+    """Show the gravest of what is wrong; the state is entered anew only if that changed."""
+    if life.why is wrong[0]:
+        return replace(life, ailments=wrong)
+    return enter(life, State.DEGRADED, wrong[0], now, ailments=wrong)
 
 
 def _given_up(life: Life, now: float) -> Life:

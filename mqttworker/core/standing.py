@@ -8,6 +8,7 @@ from typing import Any
 from database.words import UP_STATES, WAITING_STATES, Protocol
 from database.words import ConnectionState as State
 from mqttworker.core import takeover
+from mqttworker.core.ailments import Ailments
 from mqttworker.core.cause import Cause, cause
 
 ENABLED = cause("enabled")
@@ -37,8 +38,8 @@ class Life:
     connected_at: float | None = None
     #: When the last session was lost or the first try failed; None while a session exists.
     down_since: float | None = None
-    #: How the session began: whole, or with a subscription refused.
-    begun: Cause = SUCCESS
+    #: What is wrong with the session, the gravest first; none while it is whole, or gone.
+    ailments: Ailments = ()
     #: When the state ends by itself: the next try, or the moment it counts as stuck.
     due_at: float | None = None
     #: The last moment at which a CONNECT may have been on its way.
@@ -71,5 +72,6 @@ class Life:
 
 def enter(life: Life, state: State, why: Cause, now: float, **changes: Any) -> Life:
     """Return the life in a state that it has entered now."""
-    changes = {"is_cut_off": False, **changes}
+    ailments = life.ailments if state in UP_STATES else ()
+    changes = {"is_cut_off": False, "ailments": ailments, **changes}
     return replace(life, state=state, why=why, since=now, **changes)
