@@ -9,6 +9,7 @@ from alembic import context
 from sqlalchemy import Engine
 
 from database.models import Base
+from database.partitions import is_partition
 from database.session import make_engine
 from database.settings import Settings, load
 
@@ -26,7 +27,8 @@ UNTOLD = frozenset({"ix_message_topic_head_id"})
 
 def belongs(dialect: str, item: Any, name: str | None, *_rest: object) -> bool:
     """Whether models and database are compared in this (`info={"only": DIALECT}`)."""
-    return item.info.get("only", dialect) == dialect and name not in UNTOLD
+    untold = name in UNTOLD or is_partition(name)
+    return item.info.get("only", dialect) == dialect and not untold
 
 
 def run() -> None:
