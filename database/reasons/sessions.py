@@ -36,6 +36,23 @@ SESSIONS: dict[str, Reason] = {
         "no session",
         "Wait until it is connected.",
         Origin.NETWORK,
+        fuller={"written": "The session ended before the broker acknowledged the message."},
+    ),
+    "outbound_queue_full": Reason(
+        "Too much waits for this broker already: {messages} messages, {bytes} bytes.",
+        "too much waits to be sent",
+        "Wait until the broker has taken it.",
+        Origin.BROKER,
+        fuller={
+            "seconds": "The message waited for {seconds} s behind others and was not sent: the "
+            "broker acknowledges them slowly."
+        },
+    ),
+    "properties_not_supported": Reason(
+        "The session speaks MQTT 3.1.1, which knows no properties.",
+        "properties not supported",
+        "Send it without properties, or set the record's MQTT version to 5 or auto.",
+        Origin.CLIENT,
     ),
     "self_ping_missed": Reason(
         "A message to ourselves did not come back within {seconds} s.",

@@ -21,6 +21,8 @@ from mqttworker.core.spec import ConnectionSpec
 from mqttworker.core.topics import matches
 from mqttworker.ports.transport import (
     Acknowledged,
+    Acknowledgement,
+    Heard,
     InboundMessage,
     OutboundMessage,
     Progress,
@@ -96,13 +98,16 @@ class FakeSession:
         """What was agreed on: what was asked for."""
         return Terms(self._spec.keepalive_s)
 
-    def publish(self, message: OutboundMessage, done: Acknowledged) -> None:
+    def publish(self, message: OutboundMessage, done: Acknowledged, heard: Heard = ignore) -> None:
         """Hand `message` to the broker; a frozen one never answers."""
         broker = self._broker
         if self._phase is not Phase.UP or broker is None:
             _later(done, cause("not_connected"))
         elif not broker.is_frozen:
             broker.publish(message.topic, message.payload, message.qos, message.retain)
+            if message.qos:
+                code = 0 if self.protocol == Protocol.V5 else None
+                _later(heard, Acknowledgement(code, "", 0.0))
             _later(done, None)
 
     def close(self, grace: float) -> None:

@@ -18,10 +18,12 @@ import gmqtt
 from gmqtt.mqtt.connection import MQTTConnection
 from gmqtt.mqtt.protocol import MQTTProtocol
 
+from database.publications import Properties
 from database.words import Protocol
+from mqttworker.adapters.lane import Ack
 from mqttworker.adapters.outbox import Outbox
 from mqttworker.adapters.packet_stream import PacketStream
-from mqttworker.core import allowance, packets
+from mqttworker.core import allowance, answers, packets
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.conformance import Conversation
 from mqttworker.core.spec import ConnectionSpec, SubscriptionSpec
@@ -29,9 +31,8 @@ from mqttworker.ports.transport import OutboundMessage, status_message
 
 _WIRE_VERSIONS = {Protocol.V5: 5, Protocol.V311: 4}
 
-#: First bytes of PUBACK and PUBREC, whose reason codes from REFUSED on refuse a PUBLISH.
-_PUBLISH_ANSWERS = frozenset({0x40, 0x50})
-REFUSED = 0x80
+#: First bytes of what answers a PUBLISH, at once or at last.
+_PUBLISH_ANSWERS = frozenset({packets.PUBACK, packets.PUBREC, packets.PUBCOMP})
 #: Set in the first byte of every PUBLISH with QoS 2, and of no other packet that may come.
 _PUBLISH_QOS_2 = packets.PUBLISH | 0x04
 #: The first byte of a PUBREL, and what MQTT 5 answers to one for an unknown message.
@@ -163,7 +164,7 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         on_message: Callable[..., Any],
         on_subscribe: Callable[..., Any],
     ) -> None:
-        self._outbox = Outbox(self._publish, self._blocked)
+        self._outbox = Outbox(self._publish, self._blocked, self._unsent)
         self._version = version = _WIRE_VERSIONS[Protocol(protocol)]
         #: What the broker may send, and what it still owes.
         self.conversation = Conversation(version, clean_start=spec.clean_session)
@@ -231,9 +232,10 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
 
     def take(self, first: int, body: bytes) -> None:
         """Let gmqtt read one packet, which the conversation has let through."""
-        if first in _PUBLISH_ANSWERS and len(body) > 2 and body[2] >= REFUSED:
+        if first in _PUBLISH_ANSWERS:
             # gmqtt does not look at the code.
-            self._outbox.acknowledged(_identifier(body), body[2])
+            said = answers.acknowledgement(first, body, self._version)
+            self._outbox.acknowledged(first, _identifier(body), *said)
         if first == _PUBREL and not self.conversation.knows(_identifier(body)):
             self._complete_unknown(_identifier(body))
         elif first & _PUBLISH_QOS_2 == _PUBLISH_QOS_2 and self.conversation.is_repeat:
@@ -291,13 +293,17 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         mid: int = self.subscribe(wanted)
         return mid
 
-    def send(self, message: OutboundMessage) -> asyncio.Future[int] | None:
+    def send(self, message: OutboundMessage) -> Ack | None:
         """Publish `message`; see `Outbox.send`."""
         return self._outbox.send(message)
 
     def _blocked(self) -> Cause | None:
         why: Cause | None = self._connection.blocked()
         return why
+
+    def _unsent(self) -> int:
+        size: int = self._connection._transport.get_write_buffer_size()
+        return size
 
     def _publish(self, message: OutboundMessage) -> int:
         """Write a PUBLISH; return its Packet Identifier, 0 with QoS 0."""
@@ -308,7 +314,7 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         """Keep nothing for a replay: a session that is lost is made anew."""
 
     def _remove_message_from_queue(self, mid: int) -> None:
-        self._outbox.acknowledged(mid, 0)
+        """Forget nothing: the outbox has heard of the acknowledgement in `take`."""
 
 
 def _nothing(*_args: object, **_kwargs: object) -> None:
@@ -322,7 +328,26 @@ def _will(spec: ConnectionSpec) -> gmqtt.Message | None:
 
 
 def _as_gmqtt(message: OutboundMessage) -> gmqtt.Message:
-    return gmqtt.Message(message.topic, message.payload, qos=message.qos, retain=message.retain)
+    return gmqtt.Message(
+        message.topic,
+        message.payload,
+        qos=message.qos,
+        retain=message.retain,
+        **_publish_properties(message.properties),
+    )
+
+
+def _publish_properties(given: Properties) -> dict[str, Any]:
+    """Return those that are given, by gmqtt's names."""
+    named = {
+        "payload_format_id": given.payload_format_indicator,
+        "message_expiry_interval": given.message_expiry_interval,
+        "content_type": given.content_type,
+        "response_topic": given.response_topic,
+        "correlation_data": given.correlation_data,
+        "user_property": given.user_properties or None,
+    }
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def _connect_properties(

@@ -20,6 +20,7 @@ from mqttworker.core.events import Closed, Failed, Greeted, Lost, Opened
 from mqttworker.core.spec import ConnectionSpec
 from mqttworker.ports.transport import (
     Acknowledged,
+    Heard,
     InboundMessage,
     OutboundMessage,
     Progress,
@@ -71,9 +72,9 @@ class BrokerSession:
         """What was agreed on with the broker."""
         return self._terms
 
-    def publish(self, message: OutboundMessage, done: Acknowledged) -> None:
+    def publish(self, message: OutboundMessage, done: Acknowledged, heard: Heard = ignore) -> None:
         """Send `message`, and tell `done` what became of it; see the port."""
-        self._around.hub_loop.call(self._publish, message, done)
+        self._around.hub_loop.call(self._publish, message, done, heard)
 
     def close(self, grace: float) -> None:
         """Publish `offline`, wait for its PUBACK, DISCONNECT; see the port."""
@@ -179,7 +180,7 @@ class BrokerSession:
         if refused is None and self._phase is Phase.UP:
             self._report(Greeted())
 
-    def _publish(self, message: OutboundMessage, done: Acknowledged) -> None:
+    def _publish(self, message: OutboundMessage, done: Acknowledged, heard: Heard = ignore) -> None:
         if not self.is_open or self._client is None:
             done(cause("not_connected"))
             return
@@ -188,7 +189,7 @@ class BrokerSession:
         except NotSentError as refused:
             done(refused.why)
         else:
-            tell(ack, done)
+            tell(ack, done, heard)
 
     def _fail(self, why: Cause) -> None:
         if self._phase is not Phase.OVER:

@@ -23,10 +23,19 @@ class Allowance:
     maximum_packet_size: int = packets.MAX_PACKET_SIZE
     maximum_qos: int = 2
     retain_available: bool = True
+    #: Whether a PUBLISH may have properties: it is MQTT 5 that is spoken.
+    properties_available: bool = True
 
-    def refusal(self, topic: str, payload: bytes, qos: int, retain: bool) -> Cause | None:
-        """Return why this must not be published, None if it may."""
-        size = _size(len(topic.encode()), len(payload), qos)
+    def refusal(
+        self, topic: str, payload: bytes, qos: int, retain: bool, properties: int = 0
+    ) -> Cause | None:
+        """Return why this must not be published, None if it may.
+
+        `properties` is their size in bytes, without their length.
+        """
+        if properties and not self.properties_available:
+            return cause("properties_not_supported")
+        size = packet_size(topic, payload, qos, properties)
         if size > self.maximum_packet_size:
             return cause("packet_too_large", bytes=size, limit=self.maximum_packet_size)
         if qos > self.maximum_qos:
@@ -39,7 +48,7 @@ class Allowance:
 def of_connack(body: bytes, version: int) -> Allowance:
     """Return what the CONNACK allows that accepts us and was found well-formed."""
     if version != bodies.V5:
-        return Allowance()
+        return Allowance(properties_available=False)
     found, _ = properties.read(body, 2, packets.CONNACK)
 
     def said(identifier: int, otherwise: Any) -> Any:
@@ -53,8 +62,13 @@ def of_connack(body: bytes, version: int) -> Allowance:
     )
 
 
-def _size(topic: int, payload: int, qos: int) -> int:
-    """Return how long a PUBLISH of ours is, without properties but for their length."""
-    rest = 2 + topic + (2 if qos else 0) + 1 + payload
-    digits = max(1, -(-rest.bit_length() // 7))
-    return 1 + digits + rest
+def packet_size(topic: str, payload: bytes, qos: int, properties: int = 0) -> int:
+    """Return how long a PUBLISH of ours is in MQTT 5, bytes."""
+    rest = 2 + len(topic.encode()) + (2 if qos else 0)
+    rest += _digits(properties) + properties + len(payload)
+    return 1 + _digits(rest) + rest
+
+
+def _digits(number: int) -> int:
+    """Return how long `number` is as a Variable Byte Integer (5, section 1.5.5)."""
+    return max(1, -(-number.bit_length() // 7))

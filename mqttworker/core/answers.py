@@ -6,12 +6,14 @@ from database import reasons
 from database.words import Protocol
 from mqttworker.core import packets
 from mqttworker.core.cause import Cause, cause
-from mqttworker.core.wire import properties
+from mqttworker.core.wire import bodies, properties
 
 #: Characters that are kept of what a broker says in text.
 MAX_TEXT = 300
 #: Properties that say something in text, and the word they are kept under.
 _TEXTS = {properties.SERVER_REFERENCE: "server", properties.REASON_STRING: "said"}
+#: Where the properties begin; in the acknowledgements of a PUBLISH, after identifier and code.
+_PROPERTIES_AT = {packets.CONNACK: 2, packets.DISCONNECT: 1}
 
 
 def connack_cause(body: bytes, version: str) -> Cause | None:
@@ -38,9 +40,19 @@ def publish_cause(code: int) -> Cause:
     return cause(reasons.REASON_CODES_5.get(code, "unspecified_error"), raw_code=code)
 
 
+def acknowledgement(first: int, body: bytes, version: int) -> tuple[int | None, str]:
+    """Return the Reason Code of a PUBACK, PUBREC or PUBCOMP and what it says in words.
+
+    MQTT 3.1.1 knows no codes: None. `first` is the packet's first byte.
+    """
+    if version != bodies.V5:
+        return None, ""
+    return (body[2] if len(body) > 2 else 0), _said(body, first & 0xF0).get("said", "")
+
+
 def _said(body: bytes, kind: int) -> dict[str, str]:
     """Return the Server Reference and the Reason String, where there are any to be read."""
-    at = 2 if kind == packets.CONNACK else 1
+    at = _PROPERTIES_AT.get(kind, 3)
     if len(body) <= at:
         return {}
     try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from database.publications import NO_PROPERTIES, Properties
 from mqttworker.core.cause import Cause
 from mqttworker.core.events import Event
 from mqttworker.core.spec import ConnectionSpec
@@ -36,6 +37,22 @@ class OutboundMessage:
     payload: bytes
     qos: int = 0
     retain: bool = False
+    properties: Properties = NO_PROPERTIES
+    #: How long it may wait behind others before it is not sent at all, seconds. None for
+    #: what we say of ourselves: that goes first, and waits as long as the session stands.
+    patience_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """How the broker acknowledged a PUBLISH with QoS 1 or 2."""
+
+    #: The Reason Code; None in MQTT 3.1.1, which has none.
+    code: int | None
+    #: The broker's Reason String, empty if it gave none.
+    said: str
+    #: From writing the PUBLISH to its PUBACK or PUBCOMP.
+    seconds: float
 
 
 def status_message(spec: ConnectionSpec, payload: str) -> OutboundMessage:
@@ -66,6 +83,8 @@ Report = Callable[[Event], None]
 Receive = Callable[[InboundMessage], None]
 #: Hears what became of a PUBLISH: None if the broker has it (with QoS 0, if it was written).
 Acknowledged = Callable[[Cause | None], object]
+#: Hears how the broker acknowledged a PUBLISH.
+Heard = Callable[[Acknowledgement], object]
 #: Hears of each phase of a try as it begins: dns, tcp, tls, connack, suback.
 Progress = Callable[[str], object]
 
@@ -85,8 +104,11 @@ class Session(Protocol):
     def terms(self) -> Terms:
         """What was agreed on; known from Opened on."""
 
-    def publish(self, message: OutboundMessage, done: Acknowledged) -> None:
-        """Send `message`; `done` is called once, later, also if the session ends first."""
+    def publish(self, message: OutboundMessage, done: Acknowledged, heard: Heard = ignore) -> None:
+        """Send `message`; `done` is called once, later, also if the session ends first.
+
+        `heard` is called before it with the acknowledgement, if there is one.
+        """
 
     def close(self, grace: float) -> None:
         """Publish `offline`, wait up to `grace` seconds for its PUBACK, DISCONNECT.

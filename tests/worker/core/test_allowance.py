@@ -16,9 +16,9 @@ def _said(version: int, properties: bytes = b"") -> Allowance:
     return allowance.of_connack(packets.connack(version, properties=properties)[2:], version)
 
 
-@pytest.mark.parametrize("version", [V311, V5])
-def test_a_broker_that_says_nothing_allows_everything(version: int) -> None:
-    assert _said(version) == Allowance()
+def test_a_broker_that_says_nothing_allows_everything_that_its_version_knows() -> None:
+    assert _said(V5) == Allowance()
+    assert _said(V311) == Allowance(properties_available=False)
     assert Allowance().refusal("a", bytes(1_000_000), 2, retain=True) is None
 
 
@@ -40,6 +40,14 @@ def test_what_a_broker_does_not_support_is_not_sent(
 ) -> None:
     why = _said(V5, EVERYTHING).refusal("a", b"x", qos, retain)
     assert (why.code if why else None) == code
+
+
+def test_properties_are_for_mqtt_5_only() -> None:
+    why = _said(V311).refusal("a", b"x", 0, retain=False, properties=2)
+    assert why is not None
+    assert why.code == "properties_not_supported"
+    assert _said(V311).refusal("a", b"x", 0, retain=False) is None
+    assert _said(V5).refusal("a", b"x", 0, retain=False, properties=2) is None
 
 
 @pytest.mark.parametrize("qos", [0, 1])
