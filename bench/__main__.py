@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from bench import connect, edit, storm
+from bench import connect, edit, ingest, storm
 
 #: Benchmarks by name; each adds its arguments to a parser and runs with what was given.
-BENCHMARKS = {"connect": connect, "edit": edit, "storm": storm}
+BENCHMARKS = {"connect": connect, "edit": edit, "ingest": ingest, "storm": storm}
 
 
 def main() -> int:

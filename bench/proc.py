@@ -28,9 +28,18 @@ def cpu_percent(pid: int, seconds: float) -> float:
     return 100 * (cpu_seconds(pid) - before) / (time.monotonic() - started)
 
 
+def peak_kb(pid: int) -> int:
+    """Return the most resident memory that one process ever had, in KB."""
+    return _status_kb(pid, "VmHWM:")
+
+
 def _rss_kb(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmRSS:"):
+    return _status_kb(pid, "VmRSS:")
+
+
+def _status_kb(pid: int, name: str) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith(name):
             return int(line.split()[1])
     msg = f"process {pid} has no resident memory"
     raise ProcessLookupError(msg)

@@ -1,0 +1,137 @@
+"""The worker as the benchmarks of messages run it: on any database, watched through it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from bench import proc
+from bench.contestants import ROOT
+from bench.ports import HOST
+from bench.processes import Child
+from bench.stores import Store
+from database.models import Connection, ConnectionStatus, Subscription, WorkerHeartbeat
+from database.words import ConnectionState
+
+CONNECT_TIMEOUT = 60.0  # seconds
+#: Seconds between two looks at what the worker tells.
+LOOK_INTERVAL = 0.5
+#: How long a broker keeps a session that is away, seconds.
+SESSION_EXPIRY = 3_600
+
+
+class Intake:
+    """`python -m mqttworker` on a database; `start` again after it was killed."""
+
+    def __init__(
+        self, directory: Path, store: Store, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self._log = directory / "worker.log"
+        self._store = store
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "HAWSER_HOME": str(directory),
+            "HAWSER_DATABASE_URL": store.url,
+            "HAWSER_ENCRYPTION_KEYS": store.key,
+            "HAWSER_HOSTNAME": "worker",
+            **(settings or {}),
+        }
+        self.child: Child
+
+    def start(self) -> None:
+        """Start the process."""
+        command = [sys.executable, "-m", "mqttworker"]
+        self.child = Child(command, self._log, cwd=ROOT, env=self._environment)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.child.stop()
+
+    def wait_for_connected(self, count: int) -> None:
+        """Return when `count` connections are connected."""
+        wanted = f"{count} connections"
+        self.child.wait_for(lambda: len(self.sessions()) == count, CONNECT_TIMEOUT, wanted)
+
+    def sessions(self) -> dict[int, datetime | None]:
+        """Return since when each connection that is connected is so, by id."""
+        query = select(ConnectionStatus).where(ConnectionStatus.state == ConnectionState.CONNECTED)
+        with Session(self._store.engine) as session:
+            return {row.connection_id: row.connected_since for row in session.scalars(query)}
+
+    def statuses(self) -> list[ConnectionStatus]:
+        """Return the status row of every connection, by id."""
+        with Session(self._store.engine) as session:
+            query = select(ConnectionStatus).order_by(ConnectionStatus.connection_id)
+            return list(session.scalars(query))
+
+    def heartbeat(self) -> WorkerHeartbeat | None:
+        """Return what this process told last."""
+        query = select(WorkerHeartbeat).where(WorkerHeartbeat.pid == self.child.pid)
+        with Session(self._store.engine) as session:
+            return session.scalars(query).one_or_none()
+
+    @property
+    def peak_kb(self) -> int:
+        """The most resident memory that the process ever had, KB."""
+        return proc.peak_kb(self.child.pid)
+
+
+def add_record(store: Store, name: str, port: int, topic_filter: str, **columns: Any) -> int:
+    """Insert an enabled record with a lasting session and one Topic Filter; return its id."""
+    values = {"site": name, "client_id": name, "clean_session": False, **columns}
+    row = Connection(
+        name=name,
+        host=HOST,
+        port=port,
+        session_expiry_s=SESSION_EXPIRY,
+        subscriptions=[Subscription(topic_filter=topic_filter)],
+        **values,
+    )
+    with Session(store.engine) as session:
+        session.add(row)
+        session.commit()
+        return row.id
+
+
+class Watch:
+    """Remembers the worst that the worker's heartbeat tells while it is open."""
+
+    def __init__(self, intake: Intake) -> None:
+        #: Milliseconds; 0 until the first beat.
+        self.hub_lag_ms = 0.0
+        self.most_waiting = 0
+        self._intake = intake
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        over = False
+        while not over:
+            over = self._over.wait(LOOK_INTERVAL)
+            try:
+                beat = self._intake.heartbeat()
+            except SQLAlchemyError:
+                continue  # a database that is away is part of some benchmarks
+            if beat is not None:
+                self.hub_lag_ms = max(self.hub_lag_ms, beat.hub_lag_ms)
+                self.most_waiting = max(self.most_waiting, beat.messages_waiting)
