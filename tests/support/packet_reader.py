@@ -118,11 +118,9 @@ def parse_publish(version: int, received: Packet) -> Publish:
     qos = received.flags >> 1 & 0x03
     topic = reader.string()
     packet_id = reader.number(2) if qos else None
-    if version == V5:
-        _properties(reader)
-    return Publish(
-        topic, reader.rest(), qos, bool(received.flags & 1), bool(received.flags & 8), packet_id
-    )
+    properties = reader.take(reader.length()) if version == V5 else b""
+    retain, dup = bool(received.flags & 1), bool(received.flags & 8)
+    return Publish(topic, reader.rest(), qos, retain, dup, packet_id, properties)
 
 
 def parse_subscribe(version: int, body: bytes) -> tuple[int, list[tuple[str, int]]]:

@@ -77,6 +77,8 @@ class Publish:
     retain: bool
     dup: bool
     packet_id: int | None
+    #: MQTT 5 properties as they came, without their length.
+    properties: bytes = b""
 
 
 def remaining_length(size: int) -> bytes:
@@ -113,10 +115,15 @@ def suback(version: int, packet_id: int, codes: list[int]) -> bytes:
     return packet(PacketType.SUBACK, body)
 
 
-def acknowledgement(kind: PacketType, packet_id: int, code: int | None = None) -> bytes:
-    """Return a PUBACK, PUBREC, PUBREL or PUBCOMP: success, or MQTT 5 with a Reason Code."""
+def acknowledgement(
+    kind: PacketType, packet_id: int, code: int | None = None, properties: bytes = b""
+) -> bytes:
+    """Return a PUBACK, PUBREC, PUBREL or PUBCOMP: success, or MQTT 5 with a Reason Code.
+
+    `properties` come with their length.
+    """
     flags = 0b0010 if kind is PacketType.PUBREL else 0
-    tail = b"" if code is None else bytes([code])
+    tail = b"" if code is None else bytes([code]) + properties
     return packet(kind, struct.pack("!H", packet_id) + tail, flags)
 
 

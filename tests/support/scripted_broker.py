@@ -194,7 +194,8 @@ class ScriptedBroker:
                 return packets.packet(PacketType.PINGRESP) if script.answer_ping else b""
             case PacketType.PUBREL:
                 identifier = packet_reader.packet_id_of(received)
-                return packets.acknowledgement(PacketType.PUBCOMP, identifier)
+                reply = packets.acknowledgement(PacketType.PUBCOMP, identifier)
+                return reply if script.answer_pubrel else b""
             case PacketType.PUBACK | PacketType.PUBREC | PacketType.PUBCOMP:
                 session.acknowledged.append((received.type, packet_reader.packet_id_of(received)))
                 if received.type is PacketType.PUBCOMP:
@@ -249,4 +250,5 @@ def _publish_reply(message: Publish, script: Script) -> bytes:
     if message.packet_id is None:
         return b""
     kind = PacketType.PUBACK if message.qos == 1 else PacketType.PUBREC
-    return packets.acknowledgement(kind, message.packet_id, script.publish_code)
+    code, properties = script.publish_code, script.publish_properties
+    return packets.acknowledgement(kind, message.packet_id, code, properties)

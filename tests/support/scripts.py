@@ -45,6 +45,10 @@ class Script:
     answer_publish: bool = True
     #: Reason Code of every PUBACK and PUBREC (MQTT 5).
     publish_code: int | None = None
+    #: Properties of the same, with their length.
+    publish_properties: bytes = b""
+    #: Whether a PUBREL is answered with PUBCOMP.
+    answer_pubrel: bool = True
     answer_ping: bool = True
 
 

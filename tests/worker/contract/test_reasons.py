@@ -87,6 +87,16 @@ _TESTS = (
         "no_progress",
     ),
     (
+        "tests/worker/contract/test_outbox.py",
+        "test_what_waits_is_bounded_in_messages_and_the_caller_is_told",
+        "outbound_queue_full",
+    ),
+    (
+        "tests/worker/contract/test_outbox.py",
+        "test_properties_are_refused_to_a_session_of_3_1_1",
+        "properties_not_supported",
+    ),
+    (
         "tests/web/test_silence.py",
         "test_the_reason_names_what_the_worker_lacks",
         "no_worker worker_silent worker_stopped worker_standby not_picked_up",
