@@ -21,6 +21,18 @@ class Outcome(NamedTuple):
 
 _NOT_NEEDED = "The connection itself does not need this topic. "
 
+#: Reason Codes of PUBACK, PUBREC and PUBCOMP (5, section 3.4.2.1): name, cure.
+_PUBLISH_REFUSALS = {
+    0x80: ("Unspecified error", "Look into the broker's log."),
+    0x83: ("Implementation specific error", "Look into the broker's log."),
+    0x87: ("Not authorized", "Check what this login may publish."),
+    0x90: ("Topic Name invalid", "Use another topic."),
+    0x91: ("Packet identifier in use", "Report it with the worker's log."),
+    0x92: ("Packet Identifier not found", "Look into the broker's log."),
+    0x97: ("Quota exceeded", "Ask the broker's operator."),
+    0x99: ("Payload format invalid", "Check the payload and its Payload Format Indicator."),
+}
+
 OUTCOMES: dict[str, Outcome] = {
     # --- derived by readers
     "asked": Outcome("Asked; waiting for the worker."),
@@ -38,7 +50,6 @@ OUTCOMES: dict[str, Outcome] = {
         "Ask again.",
     ),
     "unknown_command": Outcome("The worker does not know the command {kind}."),
-    "not_available": Outcome("Publishing from here is not available yet."),
     "broken_parameters": Outcome(
         "The worker could not read what it was asked for; nothing was done.",
         "Check that web and worker have the same HAWSER_ENCRYPTION_KEYS and the same version.",
@@ -58,6 +69,73 @@ OUTCOMES: dict[str, Outcome] = {
         "Done: the failures are forgotten and the worker tries again at once."
     ),
     "nothing_to_clear": Outcome("There is nothing to clear: the connection is not waiting."),
+    # --- publish: what the broker has
+    "publish_written": Outcome(
+        "Written to the network. With QoS 0 no broker says whether it has the message."
+    ),
+    "publish_acknowledged": Outcome("The broker acknowledged the message."),
+    "publish_acknowledged_00": Outcome("The broker has the message: Success (0x00)."),
+    "publish_acknowledged_10": Outcome(
+        "The broker has the message: No matching subscribers (0x10).",
+        "Nobody subscribes to this topic at the moment; check its spelling if somebody should.",
+    ),
+    # --- publish: what it refused, and what nobody knows
+    "publish_refused": Outcome(
+        "The broker refused the message with code {number}.", "Look into the broker's log."
+    ),
+    **{
+        f"publish_refused_{code:02x}": Outcome(
+            f"The broker refused the message: {name} (0x{code:02X}).", cure
+        )
+        for code, (name, cure) in _PUBLISH_REFUSALS.items()
+    },
+    "publish_unanswered": Outcome(
+        "The broker has not acknowledged the message within {seconds} s; it may have it.",
+        "Look at the broker's load before you send it again.",
+    ),
+    "publish_session_ended": Outcome(
+        "The session ended before the broker acknowledged the message; it may have it.",
+        "Look at the connection's events before you send it again.",
+    ),
+    "publish_worker_ended": Outcome(
+        "The worker ended before it heard of the broker; the message may have been sent.",
+        "Look at who subscribes to the topic before you send it again.",
+    ),
+    # --- publish: what was not sent
+    "publish_invalid": Outcome("Not sent: {problem}", "Correct the {field}."),
+    "publish_not_connected": Outcome(
+        "Not sent: the connection has no session with the broker; its state is {state}.",
+        "Send it again when it is connected.",
+    ),
+    "publish_packet_too_large": Outcome(
+        "Not sent: the packet has {bytes} bytes, and the broker takes at most {limit} "
+        "(its Maximum Packet Size).",
+        "Send less, or raise the limit at the broker.",
+    ),
+    "publish_qos_not_supported": Outcome(
+        "Not sent: the broker does not support this QoS (Maximum QoS in its CONNACK).",
+        "Choose a lower QoS.",
+    ),
+    "publish_retain_not_supported": Outcome(
+        "Not sent: the broker does not support retained messages.", "Send it without Retain."
+    ),
+    "publish_properties_not_supported": Outcome(
+        "Not sent: the session speaks MQTT 3.1.1, which knows no properties.",
+        "Leave the properties empty, or set the record's MQTT version to 5 or auto.",
+    ),
+    "publish_outbound_queue_full": Outcome(
+        "Not sent: {messages} messages with {bytes} bytes wait for this broker already, and it "
+        "takes them slowly.",
+        "Send it again when it has taken them.",
+    ),
+    "publish_overtaken": Outcome(
+        "Not sent: it waited {seconds} s behind others, which the broker acknowledges slowly.",
+        "Look at the broker's load, and send it again.",
+    ),
+    "publish_write_blocked": Outcome(
+        "Not sent: the broker has taken nothing of what waits for it for {seconds} s.",
+        "Look at the broker's load, and at the network.",
+    ),
     # --- the verdict on a test
     "test_ok": Outcome("The connection works."),
     "test_warning": Outcome("The connection works; see the remarks."),

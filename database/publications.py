@@ -10,10 +10,13 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from database.rules import MAX_STRING_BYTES, check_integer, check_string
 
+#: Who published what, and what became of it, is kept for this long.
+KEEP_FOR = timedelta(days=30)
 #: Longest payload that an operator may publish, bytes.
 MAX_PAYLOAD_BYTES = 262_144
 MAX_EXPIRY = 0xFFFF_FFFF  # seconds, four bytes

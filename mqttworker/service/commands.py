@@ -14,6 +14,7 @@ from mqttworker.core.cause import cause
 from mqttworker.core.events import Reconnect
 from mqttworker.ports.store import Commands, LeaseLostError, Order
 from mqttworker.service.manager import MQTTConnectionManager
+from mqttworker.service.publishing import publish
 from mqttworker.service.testing import Tester
 from mqttworker.service.threads import in_thread
 
@@ -100,12 +101,14 @@ class CommandRunner:
             return answer("too_old")
         if order.kind == CommandKind.TEST:
             return self._test(order)
-        if order.kind == CommandKind.PUBLISH:
-            return answer("not_available")
-        if order.kind not in _DEEDS:
+        if order.kind not in {*_DEEDS, CommandKind.PUBLISH}:
             return answer("unknown_command", kind=order.kind[:40])
         manager = self._find(order.connection_id)
-        return answer("not_run") if manager is None else _DEEDS[order.kind](manager)
+        if manager is None:
+            return answer("not_run")
+        if order.kind == CommandKind.PUBLISH:
+            return Answer(*publish(manager, order.parameters))
+        return _DEEDS[order.kind](manager)
 
     def _test(self, order: Order) -> Answer:
         def progress(result: dict[str, Any]) -> None:

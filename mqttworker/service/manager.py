@@ -13,7 +13,7 @@ from mqttworker.core.cause import Cause, cause
 from mqttworker.core.life import Life, step
 from mqttworker.core.spec import Record
 from mqttworker.ports.journal import Status, Traffic
-from mqttworker.ports.transport import InboundMessage
+from mqttworker.ports.transport import InboundMessage, Session
 from mqttworker.service.chronicle import Chronicle
 from mqttworker.service.context import Context
 from mqttworker.service.pause import Pause
@@ -75,6 +75,11 @@ class MQTTConnectionManager:
     def is_up(self) -> bool:
         """Whether a session exists."""
         return self._life.is_up
+
+    @property
+    def session(self) -> Session | None:
+        """The present session, up or not."""
+        return self._sessions.present
 
     @property
     def tried_at(self) -> float:

@@ -12,13 +12,15 @@ from sqlalchemy.types import NullType
 from database import encryption
 from database.clock import database_now
 from database.models import Command, CommandResult
+from database.publications import KEEP_FOR as KEEP_PUBLISHED_FOR
 from database.session import immediate
-from database.words import CommandState
+from database.words import CommandKind, CommandState
 from mqttworker.ports.store.facts import check_lease
 
 #: A command that waited for longer when it is first seen is not run any more, seconds.
 TOO_OLD = 30.0
-#: Commands and their results are forgotten after this.
+#: Commands and their results are forgotten after this; those to publish are the audit of
+#: what was sent, and kept longer.
 KEEP_FOR = timedelta(days=1)
 #: Commands taken at once.
 SLICE = 200
@@ -85,10 +87,12 @@ class Commands:
 
     def prune(self) -> None:
         """Delete old results. Raises LeaseLostError."""
-        old = database_now(-KEEP_FOR.total_seconds())
+        old, older = (database_now(-age.total_seconds()) for age in (KEEP_FOR, KEEP_PUBLISHED_FOR))
+        published = select(_command.c.id).where(_command.c.kind == CommandKind.PUBLISH)
+        is_over = _result.c.command_id.not_in(published) | (_result.c.accepted_at < older)
         with self._writer.begin() as transaction:
             check_lease(transaction, self._boot_id)
-            transaction.execute(delete(_result).where(_result.c.accepted_at < old))
+            transaction.execute(delete(_result).where(_result.c.accepted_at < old, is_over))
 
     def _update(self, command_id: int, **values: Any) -> None:
         with self._writer.begin() as transaction:

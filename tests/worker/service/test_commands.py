@@ -68,7 +68,6 @@ def test_reconnect_and_clear_cooldown_say_what_was_done(
         "cooldown_cleared": ask(engine, "clear_cooldown", waiting),
         "not_run": ask(engine, "reconnect", off),
         "not_usable": ask(engine, "reconnect", bad),
-        "not_available": ask(engine, "publish", up),
         "broken_parameters": ask(engine, "test", None, "not JSON"),
         "too_old": ask(engine, "reconnect", up, age=31),
     }
