@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from bench import connect, edit, ingest, storm
+from bench import connect, edit, flood, ingest, loss, outage, storm
 
 #: Benchmarks by name; each adds its arguments to a parser and runs with what was given.
-BENCHMARKS = {"connect": connect, "edit": edit, "ingest": ingest, "storm": storm}
+BENCHMARKS = {
+    "connect": connect,
+    "edit": edit,
+    "flood": flood,
+    "ingest": ingest,
+    "loss": loss,
+    "outage": outage,
+    "storm": storm,
+}
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import ColumnElement, Engine, func, select
 
 from bench.payloads import Tally
 from bench.postgresql import PostgreSQL, executable
@@ -36,15 +36,16 @@ class Store:
         with self.engine.connect() as transaction:
             return transaction.scalar(select(func.max(Message.id))) or 0
 
-    def count(self) -> int:
-        """Return how many messages are stored."""
+    def count(self, prefix: str) -> int:
+        """Return how many messages are stored whose topic begins with `prefix`."""
+        query = select(func.count(Message.id)).where(_below(prefix))
         with self.engine.connect() as transaction:
-            return transaction.scalar(select(func.count(Message.id))) or 0
+            return transaction.scalar(query) or 0
 
     def tally(self, prefix: str) -> Tally:
         """Read every message whose topic begins with `prefix`."""
         found = Tally()
-        chosen = select(Message.payload).where(Message.topic.startswith(prefix, autoescape=True))
+        chosen = select(Message.payload).where(_below(prefix))
         query = chosen.execution_options(yield_per=SLICE)
         with self.engine.connect() as transaction:
             for part in transaction.scalars(query).partitions():
@@ -57,6 +58,10 @@ def why_not(kind: str) -> str | None:
     if kind == "postgresql" and executable("initdb") is None:
         return "PostgreSQL is not installed (Debian: postgresql)"
     return None
+
+
+def _below(prefix: str) -> ColumnElement[bool]:
+    return Message.topic.startswith(prefix, autoescape=True)
 
 
 @contextmanager
