@@ -44,8 +44,8 @@ OURSELVES: dict[str, Reason] = {
         "Received messages are stored again.", "messages are stored again", origin=Origin.WORKER
     ),
     "subscription_quiet": Reason(
-        "No message has come by {topic_filter} for {seconds} s; one is expected every {every} s.",
-        "an expected message has not come",
+        "No message comes by {topic_filter}; one is expected at least every {every} s.",
+        "expected messages do not come",
         "Look at what publishes there: the connection itself stands.",
         Origin.NETWORK,
     ),
