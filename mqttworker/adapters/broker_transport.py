@@ -11,6 +11,7 @@ from mqttworker.adapters.session import BrokerSession
 from mqttworker.adapters.surroundings import Surroundings
 from mqttworker.adapters.tls import ContextCache
 from mqttworker.adapters.turns import Turns
+from mqttworker.core.receipts import Receipts
 from mqttworker.core.spec import ConnectionSpec, TLSSettings
 from mqttworker.ports.transport import Progress, Receive, Report, ignore
 
@@ -33,10 +34,13 @@ class BrokerTransport:
         receive: Receive,
         *,
         watch: tuple[str, ...] = (),
+        receipts: Receipts | None = None,
         progress: Progress = ignore,
     ) -> BrokerSession:
         """Begin to connect; see `ports.transport.Transport`."""
-        session = BrokerSession(self._around, spec, protocol, report, receive, watch, progress)
+        session = BrokerSession(
+            self._around, spec, protocol, report, receive, watch, receipts, progress
+        )
         self._around.turns.urgently(session.begin)
         return session
 

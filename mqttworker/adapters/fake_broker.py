@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from database.words import Protocol
 from mqttworker.core.cause import Cause, cause
+from mqttworker.core.messages import InboundMessage
 from mqttworker.core.spec import ConnectionSpec
-from mqttworker.ports.transport import InboundMessage
 
 
 class Client(typing.Protocol):

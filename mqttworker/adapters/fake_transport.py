@@ -6,7 +6,7 @@ tests as the real one) and, like it, reports from the hub, later, never inside a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gevent
@@ -17,13 +17,14 @@ from mqttworker.adapters.fake_broker import FakeBroker
 from mqttworker.adapters.gmqtt_client import DEAD_AFTER, DEAD_SLACK
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.events import Closed, Failed, Greeted, Lost, Opened
+from mqttworker.core.messages import InboundMessage
+from mqttworker.core.receipts import Receipts
 from mqttworker.core.spec import ConnectionSpec
 from mqttworker.core.topics import matches
 from mqttworker.ports.transport import (
     Acknowledged,
     Acknowledgement,
     Heard,
-    InboundMessage,
     OutboundMessage,
     Progress,
     Receive,
@@ -50,11 +51,15 @@ class FakeTransport:
         receive: Receive,
         *,
         watch: tuple[str, ...] = (),
+        receipts: Receipts | None = None,
         progress: Progress = ignore,
     ) -> FakeSession:
         """Begin to connect; see `ports.transport.Transport`."""
         broker = self._brokers.get(spec.broker)
         session = FakeSession(broker, spec, protocol, report, receive, watch)
+        if receipts is not None:
+            # A broker in memory keeps no session.
+            receipts.connected(session_present=False)
         progress(Phase.CONNACK.value)
         _later(session.arrive)
         return session
@@ -97,6 +102,15 @@ class FakeSession:
     def terms(self) -> Terms:
         """What was agreed on: what was asked for."""
         return Terms(self._spec.keepalive_s)
+
+    def acknowledge(self, messages: Sequence[InboundMessage]) -> None:
+        """Do nothing: the broker in memory sends nothing twice."""
+
+    def pause_reading(self) -> None:
+        """Do nothing: there is no socket."""
+
+    def resume_reading(self) -> None:
+        """Do nothing: there is no socket."""
 
     def publish(self, message: OutboundMessage, done: Acknowledged, heard: Heard = ignore) -> None:
         """Hand `message` to the broker; a frozen one never answers."""
@@ -181,7 +195,7 @@ class FakeSession:
         if self._phase is not Phase.UP:
             return
         try:
-            self._receive(message)
+            self._receive([message])
         except BaseException as error:  # noqa: BLE001 - as the real one: it ends the session
             self.lose(cause("internal_error", error=type(error).__name__))
 

@@ -8,9 +8,14 @@ from collections.abc import Callable
 
 from mqttworker.core import packets
 from mqttworker.core.conformance import Conversation
+from mqttworker.core.messages import InboundMessage
+from mqttworker.core.wire import bodies
 
 #: While more than this waits to be written nothing new is taken on, bytes.
 WRITE_LIMIT = 1_048_576
+
+#: Bytes taken from the socket at once: some hundreds of small messages.
+READ_SIZE = 65_536
 
 #: What MQTT 5 says where the fault is not the broker's (section 3.14.2.1).
 _IMPLEMENTATION_SPECIFIC_ERROR = 0x83
@@ -19,8 +24,9 @@ _IMPLEMENTATION_SPECIFIC_ERROR = 0x83
 class PacketStream(asyncio.Protocol):
     """Cuts the byte stream into packets, looking at each length before buffering.
 
-    `on_packet` gets (first byte, body) of each packet that fits the `conversation`;
-    `on_error` what makes the stream unusable, once; `on_closed` the socket's error or None.
+    `on_messages` gets the PUBLISHes of one read that came in a row, `on_packet` (first byte,
+    body) of each other packet that fits the `conversation`; `on_error` what makes the stream
+    unusable, once; `on_closed` the socket's error or None.
     """
 
     def __init__(
@@ -29,16 +35,22 @@ class PacketStream(asyncio.Protocol):
         max_packet_bytes: int,
         on_error: Callable[[Exception], None],
         on_packet: Callable[[int, bytes], None],
+        on_messages: Callable[[list[InboundMessage]], None],
         on_closed: Callable[[Exception | None], None],
     ) -> None:
         self._conversation = conversation
         self._max_packet_bytes = max_packet_bytes
         self._on_error = on_error
         self._on_packet = on_packet
+        self._on_messages = on_messages
         self._on_closed = on_closed
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         self._is_broken = False
+        #: The first message that is no message; see `give_up_flawed`.
+        self._flaw: Exception | None = None
+        #: Reading stands still because we cannot take more.
+        self.is_paused = False
         self.heard_at = time.monotonic()
         #: Since when more than WRITE_LIMIT bytes wait to be written; None if they do not.
         self.blocked_since: float | None = None
@@ -47,6 +59,8 @@ class PacketStream(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         transport.set_write_buffer_limits(high=WRITE_LIMIT)
+        # What one connection may keep the hub busy with before others have their turn.
+        transport.max_size = READ_SIZE  # type: ignore[attr-defined]
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._on_closed(exc)
@@ -63,6 +77,19 @@ class PacketStream(asyncio.Protocol):
         self.blocked_since = None
 
     # --- in
+
+    def pause_reading(self) -> None:
+        """Let the broker keep what it sends until `resume_reading`."""
+        if self._transport is not None and not self.is_paused and not self._transport.is_closing():
+            self.is_paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on. Nothing could be heard meanwhile, so the broker is not held to that."""
+        if self._transport is not None and self.is_paused:
+            self.is_paused = False
+            self.heard_at = time.monotonic()
+            self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         self.heard_at = time.monotonic()
@@ -85,17 +112,46 @@ class PacketStream(asyncio.Protocol):
     def _cut(self, stream: bytes | bytearray) -> int:
         """Hand on every whole packet in `stream`; return how many bytes they take."""
         assert self._transport is not None
-        is_closing, receive = self._transport.is_closing, self._conversation.receive
+        is_closing = self._transport.is_closing
         at, size = 0, len(stream)
-        while not is_closing():
-            frame = packets.next_frame(stream, at, self._max_packet_bytes)
-            if frame is None or frame.end > size:
-                break
-            first, start, at = frame
-            body = bytes(stream[start:at])
-            receive(first, body)
-            self._on_packet(first, body)
+        messages: list[InboundMessage] = []
+        try:
+            while not is_closing():
+                frame = packets.next_frame(stream, at, self._max_packet_bytes)
+                if frame is None or frame.end > size:
+                    break
+                first, start, at = frame
+                body = bytes(stream[start:at])
+                if first & 0xF0 == packets.PUBLISH:
+                    self._take_message(first, body, messages)
+                else:
+                    messages = self._hand_on(messages)
+                    self._conversation.receive(first, body)
+                    self._on_packet(first, body)
+        finally:
+            # Also what came whole before the packet that breaks the stream.
+            self._hand_on(messages)
         return at
+
+    def _take_message(self, first: int, body: bytes, messages: list[InboundMessage]) -> None:
+        try:
+            messages.append(self._conversation.receive_message(first, body))
+        except bodies.IllegalTopicError as error:
+            # It ends the connection, but not before it is put aside and acknowledged: a
+            # broker would send it again to every session, before all that comes after it.
+            self._flaw = self._flaw or error
+            messages.append(error.message)
+
+    def _hand_on(self, messages: list[InboundMessage]) -> list[InboundMessage]:
+        """Hand on what came in a row; return where to gather what comes next."""
+        if messages:
+            self._on_messages(messages)
+        return []
+
+    def give_up_flawed(self) -> None:
+        """End the connection on which an illegal Topic Name came, once that is put aside."""
+        if self._flaw is not None and not self._is_broken:
+            self._give_up(self._flaw)
 
     def _understood(self, error: Exception, stream: bytes | bytearray) -> Exception:
         """Return `error`, or what explains it better."""

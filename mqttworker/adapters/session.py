@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from typing import Any
+from collections.abc import Sequence
 
 from mqttworker.adapters.awaited import Awaited, SessionEndedError
 from mqttworker.adapters.failures import Phase, data_cause, error_cause, lost_cause, timeout_cause
 from mqttworker.adapters.gmqtt_client import BrokerClient, PacketReader
 from mqttworker.adapters.opening import open_socket
 from mqttworker.adapters.outbox import NotSentError, tell
+from mqttworker.adapters.receiving import Receiving
 from mqttworker.adapters.subscribing import Subscribing
 from mqttworker.adapters.surroundings import Surroundings
 from mqttworker.adapters.tls import UnusableTLSError
 from mqttworker.core import answers, packets
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.events import Closed, Failed, Greeted, Lost, Opened
+from mqttworker.core.messages import InboundMessage
+from mqttworker.core.receipts import Receipts
 from mqttworker.core.spec import ConnectionSpec
 from mqttworker.ports.transport import (
     Acknowledged,
     Heard,
-    InboundMessage,
     OutboundMessage,
     Progress,
     Receive,
@@ -43,16 +46,17 @@ class BrokerSession:
         report: Report,
         receive: Receive,
         watch: tuple[str, ...] = (),
+        receipts: Receipts | None = None,
         progress: Progress = ignore,
     ) -> None:
         self._around = around
         self._spec = spec
         self._protocol = protocol
         self._report = report
-        self._receive = receive
         #: Own topics to subscribe to once the session is up.
         self._watch = watch
         self._progress = progress
+        self._receiving = Receiving(receipts or Receipts(), receive)
         self._phase = Phase.DNS
         self._terms = Terms()
         self._client: BrokerClient | None = None
@@ -75,6 +79,20 @@ class BrokerSession:
     def publish(self, message: OutboundMessage, done: Acknowledged, heard: Heard = ignore) -> None:
         """Send `message`, and tell `done` what became of it; see the port."""
         self._around.hub_loop.call(self._publish, message, done, heard)
+
+    def acknowledge(self, messages: Sequence[InboundMessage]) -> None:
+        """Tell the broker that `messages` are safe; see the port."""
+        self._around.hub_loop.call(self._acknowledge, messages)
+
+    def pause_reading(self) -> None:
+        """Take nothing more from the broker; see the port."""
+        if self._client is not None:
+            self._client.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take messages again; see the port."""
+        if self._client is not None:
+            self._client.resume_reading()
 
     def close(self, grace: float) -> None:
         """Publish `offline`, wait for its PUBACK, DISCONNECT; see the port."""
@@ -129,27 +147,45 @@ class BrokerSession:
             self._spec,
             self._protocol,
             max_packet_bytes=self._around.max_packet_bytes,
-            on_message=self._on_message,
+            receipts=self._receiving.receipts,
             on_subscribe=self._on_subscribe,
         )
         certificate = await open_socket(
             self._spec, context, client, self._reader_for, self._enter, self._end
         )
         await self._awaited.wait()
-        self._terms = Terms(client.keepalive, certificate)
+        present = client.conversation.session_present
+        self._terms = Terms(client.keepalive, certificate, present)
 
     def _reader_for(self, client: BrokerClient) -> PacketReader:
         limit = self._around.max_packet_bytes
-        return PacketReader(client, limit, self._on_data_error, self._on_packet, self._on_closed)
+        return PacketReader(
+            client,
+            limit,
+            self._on_data_error,
+            self._on_packet,
+            self._on_messages,
+            self._on_closed,
+        )
 
     async def _subscribe(self) -> Opened:
         """Subscribe to everything and check what was granted."""
         assert self._client is not None
         self._subscribing.ask(self._client, self._spec.subscriptions)
+        self._forget_old_filters(self._client)
         while self._subscribing.is_unanswered:
             await self._awaited.wait()
         refused = self._subscribing.refused
         return Opened(self._protocol, tuple(refused), min(refused.values(), default=None))
+
+    def _forget_old_filters(self, client: BrokerClient) -> None:
+        """Take out of a session that the broker kept what the record no longer asks for."""
+        receipts = self._receiving.receipts
+        wanted = {*self._watch, *(item.topic_filter for item in self._spec.subscriptions)}
+        unwanted = receipts.topic_filters - wanted
+        if self._terms.session_present and unwanted:
+            client.unsubscribe_from(sorted(unwanted))
+        receipts.topic_filters = frozenset(wanted)
 
     def _enter(self, phase: Phase) -> None:
         if phase is not self._phase and self._phase is not Phase.OVER:
@@ -224,22 +260,15 @@ class BrokerSession:
         if self._subscribing.take(mid, granted):
             self._awaited.came()
 
-    async def _on_message(
-        self, _client: object, topic: str | bytes, payload: bytes, qos: int, properties: Any
-    ) -> int:
-        """Take a PUBLISH; gmqtt acknowledges it with the code returned, success."""
-        text = topic if isinstance(topic, str) else None
-        message = InboundMessage(
-            text, payload, qos, bool(properties["retain"]), bool(properties["dup"])
-        )
+    def _on_messages(self, messages: list[InboundMessage]) -> None:
+        if self._client is None or self._phase is Phase.CLOSING:
+            # What is not acknowledged comes again, or is lost with the session as agreed.
+            return
         try:
-            self._receive(message)
-        except BaseException as error:
-            # GreenletExit and gevent.Timeout are no Exceptions; either would end the
-            # reading of this socket without a sign.
+            self._receiving.take(self._client, messages)
+        except BaseException as error:  # noqa: BLE001 - GreenletExit and gevent.Timeout, too
+            # Whatever it is, it must not leave a session behind that reads nothing.
             self._end(cause("internal_error", error=type(error).__name__))
-            raise
-        return 0
 
     def _on_closed(self, error: Exception | None) -> None:
         self._end(lost_cause(error, self._phase))
@@ -250,6 +279,11 @@ class BrokerSession:
             self._finish(Lost(why))
         else:
             self._awaited.end(why)
+
+    def _acknowledge(self, messages: Sequence[InboundMessage]) -> None:
+        self._receiving.acknowledge(self._client, messages)
+        if self._phase is Phase.CLOSING:
+            self._awaited.came()
 
     # --- the end
 
@@ -262,6 +296,9 @@ class BrokerSession:
 
     async def _close(self, grace: float) -> None:
         assert self._client is not None
+        # A socket that is not read has no PUBACK for us either.
+        self._client.resume_reading()
+        await self._settle(grace)
         try:
             async with asyncio.timeout(grace):
                 await self._say_goodbye(self._client)
@@ -271,6 +308,13 @@ class BrokerSession:
         finally:
             if self._phase is not Phase.OVER:
                 self._finish(Closed())
+
+    async def _settle(self, grace: float) -> None:
+        """Wait until all that was taken is acknowledged: its session may end with us."""
+        with contextlib.suppress(TimeoutError, SessionEndedError):
+            async with asyncio.timeout(grace):
+                while not self._receiving.receipts.are_settled:
+                    await self._awaited.wait()
 
     async def _say_goodbye(self, client: BrokerClient) -> None:
         """Publish `offline`, wait for its PUBACK, DISCONNECT, wait for the socket."""

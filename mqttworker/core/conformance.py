@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from mqttworker.core import packets
+from mqttworker.core.messages import InboundMessage
 from mqttworker.core.packets import (
     AUTH,
     CONNACK,
@@ -23,9 +24,9 @@ from mqttworker.core.packets import (
     UNSUBACK,
     ViolationError,
 )
+from mqttworker.core.receipts import Receipts
 from mqttworker.core.wire import bodies
 
-_QOS_1 = 0x02
 #: Where an outgoing QoS 2 message waits for its PUBCOMP, in `_unacknowledged`.
 _RELEASED = PUBCOMP
 
@@ -34,15 +35,23 @@ class Conversation:
     """What is open between us and the broker on one network connection.
 
     `version` is the one on the wire (5, or 4 for 3.1.1); `receive_maximum` is what our
-    CONNECT said, or the default (5, section 3.1.2.11.3).
+    CONNECT said, or the default (5, section 3.1.2.11.3); `receipts` are those of the session.
     """
 
     def __init__(
-        self, version: int, *, clean_start: bool, receive_maximum: int = packets.MAX_PACKET_ID
+        self,
+        version: int,
+        *,
+        clean_start: bool,
+        receive_maximum: int = packets.MAX_PACKET_ID,
+        receipts: Receipts | None = None,
     ) -> None:
         self._version = version
         self._clean_start = clean_start
         self._receive_maximum = receive_maximum
+        self.receipts = receipts or Receipts()
+        #: Whether the broker had kept our session, once `is_accepted`.
+        self.session_present = False
         #: Whether the CONNACK has come and accepts us.
         self.is_accepted = False
         #: The packet that each PUBLISH of ours waits for, by Packet Identifier.
@@ -50,12 +59,8 @@ class Conversation:
         #: How many Topic Filters each SUBSCRIBE and UNSUBSCRIBE named that is unanswered.
         self._subscribing: dict[int, int] = {}
         self._unsubscribing: dict[int, int] = {}
-        #: The broker's QoS 1 messages that we have not acknowledged.
-        self._received: set[int] = set()
-        #: Its QoS 2 messages whose exchange is not complete: whether we said PUBREC.
-        self._releasable: dict[int, bool] = {}
-        #: The QoS 2 message that came last has come before and must not be taken again.
-        self.is_repeat = False
+        #: The broker's QoS 1 and 2 messages of this connection whose exchange is not complete.
+        self._open: set[int] = set()
 
     @property
     def may_say_why(self) -> bool:
@@ -78,32 +83,35 @@ class Conversation:
 
     def acknowledged(self, first: int, identifier: int, code: int) -> None:
         """Take note of a PUBACK, PUBREC or PUBCOMP of ours."""
-        if first == PUBACK:
-            self._received.discard(identifier)
-        elif first == PUBCOMP or (first == PUBREC and code >= bodies.REFUSAL):
-            self._releasable.pop(identifier, None)
-        elif first == PUBREC:
-            self._releasable[identifier] = True
-
-    def knows(self, identifier: int) -> bool:
-        """Whether a PUBREL with this identifier belongs to a message of the broker."""
-        return identifier in self._releasable
-
-    def has_recorded(self, identifier: int) -> bool:
-        """Whether we have said PUBREC to the message with this identifier."""
-        return self._releasable.get(identifier, False)
+        if first == PUBREC and code < bodies.REFUSAL:
+            return
+        self._open.discard(identifier)
+        if first != PUBACK:
+            self.receipts.released(identifier)
 
     # --- what the broker sends
 
+    def receive_message(self, first: int, body: bytes) -> InboundMessage:
+        """Judge a PUBLISH and return what it holds. Raises ViolationError."""
+        if not self.is_accepted:
+            self._refuse_before_connack(PUBLISH)
+        message = bodies.read_publish(first, body, self._version)
+        if message.qos:
+            self.opened(message.identifier)
+        return message
+
+    def opened(self, identifier: int) -> None:
+        """Count a message that waits for our acknowledgement. Raises ViolationError."""
+        self._open.add(identifier)
+        if len(self._open) > self._receive_maximum:
+            msg = f"more than {self._receive_maximum} messages before we acknowledged one"
+            raise ViolationError(msg, packets.RECEIVE_MAXIMUM_EXCEEDED)
+
     def receive(self, first: int, body: bytes) -> None:
-        """Judge the packet that has come. Raises ViolationError."""
+        """Judge a packet that is no PUBLISH. Raises ViolationError."""
         kind = first & 0xF0
         if not self.is_accepted:
             self._receive_connack(kind, body)
-        elif kind == PUBLISH:
-            identifier = bodies.check_publish(first, body, self._version)
-            if identifier:
-                self._receive_message(first, identifier)
         elif kind in _ANSWERS:
             self._receive_answer(kind, body)
         elif kind in {SUBACK, UNSUBACK}:
@@ -120,23 +128,20 @@ class Conversation:
 
     def _receive_connack(self, kind: int, body: bytes) -> None:
         if kind != CONNACK:
-            msg = f"a {packets.NAMES[kind]} in place of the CONNACK"
-            raise ViolationError(msg)
+            self._refuse_before_connack(kind)
         session_present = bodies.check_connack(body, self._version)
         if session_present and self._clean_start:
             msg = "Session Present, although we asked for a clean start"
             raise ViolationError(msg)
         self.is_accepted = body[1] == 0
+        if self.is_accepted:
+            self.session_present = session_present
+            self.receipts.connected(session_present=session_present)
 
-    def _receive_message(self, first: int, identifier: int) -> None:
-        if first & _QOS_1:
-            self._received.add(identifier)
-        else:
-            self.is_repeat = identifier in self._releasable
-            self._releasable.setdefault(identifier, False)
-        if len(self._received) + len(self._releasable) > self._receive_maximum:
-            msg = f"more than {self._receive_maximum} messages before we acknowledged one"
-            raise ViolationError(msg, packets.RECEIVE_MAXIMUM_EXCEEDED)
+    @staticmethod
+    def _refuse_before_connack(kind: int) -> NoReturn:
+        msg = f"a {packets.NAMES[kind]} in place of the CONNACK"
+        raise ViolationError(msg)
 
     def _receive_answer(self, kind: int, body: bytes) -> None:
         """Judge a PUBACK, PUBREC or PUBCOMP."""

@@ -17,6 +17,11 @@ class Traffic:
     messages_out: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    #: QoS 0 messages that came while the intake was full.
+    messages_dropped: int = 0
+    bytes_dropped: int = 0
+    #: Messages that the database does not take, kept as dead letters.
+    messages_set_aside: int = 0
     last_message_at: datetime | None = None
     #: How long the last self-ping took, milliseconds.
     round_trip_ms: float | None = None
@@ -60,6 +65,18 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits to be stored, of all connections."""
+
+    messages: int = 0
+    bytes: int = 0
+    #: Since when the oldest does.
+    since: datetime | None = None
+    #: Why it does: a code of `database.reasons`; None while messages are stored as they come.
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Beat:
     """What the worker says of itself."""
 
@@ -74,3 +91,4 @@ class Beat:
     rss_bytes: int
     connections: int
     connected: int
+    waiting: Waiting = Waiting()

@@ -6,7 +6,7 @@ by calling the two functions given to `Transport.open`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -14,19 +14,9 @@ from typing import Protocol
 from database.publications import NO_PROPERTIES, Properties
 from mqttworker.core.cause import Cause
 from mqttworker.core.events import Event
+from mqttworker.core.messages import InboundMessage
+from mqttworker.core.receipts import Receipts
 from mqttworker.core.spec import ConnectionSpec
-
-
-@dataclass(frozen=True, slots=True)
-class InboundMessage:
-    """A received PUBLISH."""
-
-    #: None where the Topic Name is not valid UTF-8.
-    topic: str | None
-    payload: bytes
-    qos: int
-    retain: bool
-    dup: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +65,15 @@ class Terms:
     #: The Keep Alive in force, seconds.
     keepalive_s: int = 0
     certificate: Certificate | None = None
+    #: Whether the broker had kept our session (CONNACK, Session Present).
+    session_present: bool = False
 
 
 #: Takes Opened, Greeted, Failed, Lost or Closed.
 Report = Callable[[Event], None]
-#: Takes each message; must not raise.
-Receive = Callable[[InboundMessage], None]
+#: Takes the messages of one read, in order; must not raise. Returns those that are safe at
+#: once; each other with QoS 1 or 2 is given to `Session.acknowledge` when it is.
+Receive = Callable[[Sequence[InboundMessage]], Sequence[InboundMessage]]
 #: Hears what became of a PUBLISH: None if the broker has it (with QoS 0, if it was written).
 Acknowledged = Callable[[Cause | None], object]
 #: Hears how the broker acknowledged a PUBLISH.
@@ -91,6 +84,11 @@ Progress = Callable[[str], object]
 
 def ignore(_news: object) -> None:
     """Take no notice."""
+
+
+def keep_nothing(messages: Sequence[InboundMessage]) -> Sequence[InboundMessage]:
+    """Receive messages that nobody wants."""
+    return messages
 
 
 class Session(Protocol):
@@ -104,6 +102,19 @@ class Session(Protocol):
     def terms(self) -> Terms:
         """What was agreed on; known from Opened on."""
 
+    def acknowledge(self, messages: Sequence[InboundMessage]) -> None:
+        """Tell the broker that `messages` are safe.
+
+        Also those of an earlier session of the connection: what its receipts know of the
+        present one is acknowledged, the rest needs nothing. Messages with QoS 0 are let pass.
+        """
+
+    def pause_reading(self) -> None:
+        """Take nothing more from the broker until `resume_reading`; both may come twice."""
+
+    def resume_reading(self) -> None:
+        """Take messages again."""
+
     def publish(self, message: OutboundMessage, done: Acknowledged, heard: Heard = ignore) -> None:
         """Send `message`; `done` is called once, later, also if the session ends first.
 
@@ -111,8 +122,9 @@ class Session(Protocol):
         """
 
     def close(self, grace: float) -> None:
-        """Publish `offline`, wait up to `grace` seconds for its PUBACK, DISCONNECT.
+        """Take no more messages, publish `offline`, wait for its PUBACK, DISCONNECT.
 
+        Waits for the acknowledgement of what was taken first, and each for `grace` seconds.
         Reports Closed, also when the broker does not answer: then the socket is
         dropped without a DISCONNECT and the broker publishes the will instead.
         """
@@ -132,9 +144,12 @@ class Transport(Protocol):
         receive: Receive,
         *,
         watch: tuple[str, ...] = (),
+        receipts: Receipts | None = None,
         progress: Progress = ignore,
     ) -> Session:
-        """Begin to connect. Reports Opened or Failed once, Lost at most once later.
+        """Begin to connect. `receipts` are those of the connection's sessions so far.
+
+         Reports Opened or Failed once, Lost at most once later.
 
         After Opened it subscribes to the topics of `watch`, where a refusal changes
         nothing, publishes `online`, and reports Greeted.

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from mqttworker.core.spec import ConnectionSpec
 from mqttworker.core.who import Who
@@ -14,6 +15,10 @@ from mqttworker.ports.transport import Transport
 from mqttworker.service.doors import Doors
 from mqttworker.service.fleet import Fleet
 from mqttworker.service.journal import Journal
+from mqttworker.service.ledger import Counted
+
+if TYPE_CHECKING:
+    from mqttworker.service.intake import Intake
 
 #: Wait before the lease is asked for again, seconds.
 LEASE_RETRY = 0.25
@@ -45,10 +50,13 @@ class Context:
     #: Whether sessions may be opened now (the lease).
     may_connect: Callable[[], bool]
     doors: Doors
+    intake: Intake
     #: Which process this is, as it is told at `<status_topic>/who`.
     me: Who
     clock: Clock = field(default_factory=Clock)
     draw: Callable[[], float] = random.random
+    #: The tallies with something to write down.
+    moved: set[Counted] = field(default_factory=set)
 
     def earliest_try(self, spec: ConnectionSpec | None, now: float) -> float:
         """Return when a try may begin as far as the lease and the limiter go, `now` if at once.

@@ -15,7 +15,7 @@ from mqttworker.core import probe
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.probe import Course, StepState
 from mqttworker.core.spec import ConnectionSpec
-from mqttworker.ports.transport import OutboundMessage, Session, Transport, ignore
+from mqttworker.ports.transport import OutboundMessage, Session, Transport, keep_nothing
 from mqttworker.service.context import Clock
 from mqttworker.service.ear import Ear
 
@@ -109,7 +109,7 @@ class Drills:
         scene, ear = self._scene, self._ear
         timeout = min(CRASH_CONNECT_WAIT, ear.time_left)
         spec = probe.crash_spec(scene.spec, client_id, timeout, scene.will_topic, scene.token)
-        victim = scene.transport.open(spec, protocol, ear.report(VICTIM), ignore)
+        victim = scene.transport.open(spec, protocol, ear.report(VICTIM), keep_nothing)
         try:
             ear.until(lambda: VICTIM in ear.opened or VICTIM in ear.ended, timeout + 0.5)
         finally:

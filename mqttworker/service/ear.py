@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from gevent.event import Event as Signal
 
 from mqttworker.core.cause import Cause
 from mqttworker.core.events import Closed, Event, Failed, Lost, Opened
-from mqttworker.ports.transport import InboundMessage, Report
+from mqttworker.core.messages import InboundMessage
+from mqttworker.ports.transport import Report
 from mqttworker.service.context import Clock
 
 
@@ -65,8 +66,10 @@ class Ear:
         self.answers.append(refused)
         self._news.set()
 
-    def receive(self, message: InboundMessage) -> None:
-        """Hear a message; only those of the test count."""
-        if message.topic is not None and message.payload == self._token:
-            self.came_at.setdefault(message.topic, self._clock.now())
-            self._news.set()
+    def receive(self, messages: Sequence[InboundMessage]) -> Sequence[InboundMessage]:
+        """Hear messages; only those of the test count, and none is kept."""
+        for message in messages:
+            if message.payload == self._token:
+                self.came_at.setdefault(message.topic, self._clock.now())
+                self._news.set()
+        return messages

@@ -13,7 +13,7 @@ from database.version import VERSION
 from database.words import WorkerState
 from mqttworker.adapters import process
 from mqttworker.core.who import Who
-from mqttworker.ports.journal import Beat
+from mqttworker.ports.journal import Beat, Waiting
 from mqttworker.ports.store import Presence
 from mqttworker.service.manager import MQTTConnectionManager
 from mqttworker.service.threads import InOrder, in_thread
@@ -48,10 +48,12 @@ class Heartbeat:
         presence: Presence,
         identity: Identity,
         managers: Callable[[], list[MQTTConnectionManager]],
+        waiting: Callable[[], Waiting],
     ) -> None:
         self._presence = presence
         self._identity = identity
         self._managers = managers
+        self._waiting = waiting
         self._started_at = datetime.now(UTC)
         self._worst_lag = 0.0
         self._in_order = InOrder()
@@ -81,6 +83,7 @@ class Heartbeat:
             rss_bytes=process.rss_bytes(),
             connections=len(managers),
             connected=sum(manager.is_up for manager in managers),
+            waiting=self._waiting(),
         )
         in_thread(self._presence.beat, beat)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gevent
 import structlog
 
 from mqttworker.adapters.broker_transport import BrokerTransport
-from mqttworker.ports.journal import Traffic
 from mqttworker.ports.store import Store
 from mqttworker.service.fleet import Fleet
+from mqttworker.service.ledger import Ledger
 from mqttworker.service.monitor import Monitor
 from mqttworker.service.threads import in_thread
 
@@ -15,6 +16,10 @@ log = structlog.get_logger(__name__)
 
 #: Time between two writings of the message counters, seconds.
 TRAFFIC_INTERVAL = 5.0
+#: Time between two looks for expected messages that have not come, seconds.
+LISTEN_INTERVAL = 1.0
+#: Connections looked at before others have their turn.
+TURN = 500
 #: Time between two clean-ups, seconds.
 CLEAN_INTERVAL = 60.0
 
@@ -23,13 +28,18 @@ class Housekeeping:
     """Small regular work beside the connections."""
 
     def __init__(
-        self, store: Store, monitor: Monitor, transport: BrokerTransport, fleet: Fleet
+        self,
+        store: Store,
+        monitor: Monitor,
+        transport: BrokerTransport,
+        fleet: Fleet,
+        ledger: Ledger,
     ) -> None:
         self._store = store
         self._monitor = monitor
         self._transport = transport
         self._fleet = fleet
-        self._written: dict[int, Traffic] = {}
+        self._ledger = ledger
 
     def note_lost_sessions(self) -> None:
         """Put down, before anything connects, which sessions a dead worker left behind."""
@@ -38,14 +48,15 @@ class Housekeeping:
 
     def write_traffic(self) -> None:
         """Write the counters that moved since last time."""
-        now = {key: manager.traffic() for key, manager in self._monitor.managers.items()}
-        changed = {
-            key: item for key, item in now.items() if item != self._written.get(key, Traffic())
-        }
-        if changed:
-            in_thread(self._store.facts.write_traffic, changed)
-        # Those that are gone are not remembered.
-        self._written = now
+        self._ledger.gather()
+        self._ledger.write()
+
+    def listen(self) -> None:
+        """Let each connection notice which expected messages have not come."""
+        for number, manager in enumerate(list(self._monitor.managers.values()), 1):
+            if number % TURN == 0:
+                gevent.sleep(0)
+            manager.listen()
 
     def clean(self) -> None:
         """Remove what nobody needs any more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import gevent
@@ -11,11 +11,13 @@ from database.words import WAITING_STATES, ConnectionState
 from mqttworker.core import events, verdicts
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.life import Life, step
+from mqttworker.core.messages import InboundMessage
 from mqttworker.core.spec import Record
 from mqttworker.ports.journal import Status, Traffic
-from mqttworker.ports.transport import InboundMessage, Session
+from mqttworker.ports.transport import Session
 from mqttworker.service.chronicle import Chronicle
 from mqttworker.service.context import Context
+from mqttworker.service.inflow import Inflow
 from mqttworker.service.pause import Pause
 from mqttworker.service.sequel import Sequel
 from mqttworker.service.sessions import Sessions
@@ -34,6 +36,7 @@ class MQTTConnectionManager:
     __slots__ = (
         "_chronicle",
         "_context",
+        "_inflow",
         "_life",
         "_on_over",
         "_sequel",
@@ -60,7 +63,8 @@ class MQTTConnectionManager:
         self._life = _new_life(record, tried_at)
         self._sessions = Sessions(context.transport, self._hear)
         self._start_why = cause("enabled")
-        self._tally = Tally(context.clock)
+        self._tally = Tally(record, context.clock, context.moved)
+        self._inflow = Inflow(record.connection_id, self._tally, self)
         self._chronicle = Chronicle(context.clock)
         self._upkeep = Upkeep(record.name, context.me, context.clock, self.post)
 
@@ -113,6 +117,7 @@ class MQTTConnectionManager:
     def touch(self, record: Record) -> None:
         """Take note of an edit that needs no reconnect."""
         self.record = record
+        self._tally.follow(record)
         self._sequel.touch(record)
         self._note(None)
 
@@ -132,9 +137,17 @@ class MQTTConnectionManager:
         elif life.due_at is not None and now > life.due_at + OVERDUE:
             self.post(events.Due())
 
+    def listen(self) -> None:
+        """Notice which expected messages have not come; called once a second."""
+        self._tally.note_round_trip(self._upkeep.round_trip_ms)
+        session_at = self._life.connected_at if self._life.is_up else None
+        if event := self._tally.listen(session_at, self._context.clock.now()):
+            self.post(event)
+
     def traffic(self) -> Traffic:
-        """Return what came in since the worker started."""
-        return self._tally.traffic(self._upkeep.round_trip_ms)
+        """Return what was carried since the worker started."""
+        self._tally.note_round_trip(self._upkeep.round_trip_ms)
+        return self._tally.traffic()
 
     # --- the greenlet
 
@@ -163,6 +176,7 @@ class MQTTConnectionManager:
 
     def _begin_again(self, record: Record, why: Cause) -> None:
         self.record, self._sequel.record = record, None
+        self._tally.follow(record)
         # What was meant for the life before, a second Stop for example, must not end this one.
         self._sessions.forget()
         self._life = _new_life(record, self._life.tried_at)
@@ -247,7 +261,10 @@ class MQTTConnectionManager:
     def _open(self, protocol: str) -> None:
         spec = self.record.spec
         assert spec is not None, "a flawed record is never opened"
-        self._sessions.open(spec, protocol, self._receive, self._upkeep.watch(spec))
+        self._inflow.is_for(spec)
+        self._sessions.open(
+            spec, protocol, self._receive, self._upkeep.watch(spec), self._inflow.receipts
+        )
 
     # --- called by the session, in the loop: only take note, never block
 
@@ -256,9 +273,15 @@ class MQTTConnectionManager:
         if isinstance(event, events.Lost) and spec is not None:
             self._context.fleet.hear_of_loss(spec)
 
-    def _receive(self, message: InboundMessage) -> None:
-        if not self._upkeep.take(message):
-            self._tally.add(message)
+    def _receive(self, messages: Sequence[InboundMessage]) -> Sequence[InboundMessage]:
+        """Let all be stored but what is only between us and the broker."""
+        own = [message for message in messages if self._upkeep.take(message)]
+        if own:
+            kept = {id(message) for message in own}
+            messages = [message for message in messages if id(message) not in kept]
+        if messages:
+            self._context.intake.take(self._inflow, messages)
+        return own
 
     # --- what is written down
 

@@ -19,6 +19,7 @@ from mqttworker.adapters.lockfile import LockFile
 from mqttworker.adapters.watchdog import end_now
 from mqttworker.core.cause import cause
 from mqttworker.core.limiter import ConnectLimiter
+from mqttworker.core.room import Room
 from mqttworker.ports.store import Store
 from mqttworker.service.commands import COMMAND_INTERVAL, CommandRunner
 from mqttworker.service.context import Clock, Context
@@ -26,9 +27,17 @@ from mqttworker.service.doors import Doors
 from mqttworker.service.fleet import Fleet
 from mqttworker.service.heartbeat import Heartbeat, Identity
 from mqttworker.service.helpers import Helpers
-from mqttworker.service.housekeeping import CLEAN_INTERVAL, TRAFFIC_INTERVAL, Housekeeping
+from mqttworker.service.housekeeping import (
+    CLEAN_INTERVAL,
+    LISTEN_INTERVAL,
+    TRAFFIC_INTERVAL,
+    Housekeeping,
+)
+from mqttworker.service.intake import Intake
+from mqttworker.service.intake_watch import WATCH_INTERVAL, IntakeWatch
 from mqttworker.service.journal import Journal
 from mqttworker.service.lease import CHECK_INTERVAL, LEASE_INTERVAL, LeaseKeeper
+from mqttworker.service.ledger import Ledger
 from mqttworker.service.monitor import Monitor
 from mqttworker.service.orphan import LOOK_INTERVAL, OrphanCare
 from mqttworker.service.testing import Tester
@@ -43,7 +52,9 @@ DATABASE_CONNECTIONS = 10
 #: Longest statement, seconds; a lease must be able to fail before it runs out.
 STATEMENT_TIMEOUT = 4.0
 #: Share of the shutdown budget for the connections; the rest is for the last writes.
-CLOSE_SHARE = 0.6
+CLOSE_SHARE = 0.4
+#: Share of it for storing what has been received.
+DRAIN_SHARE = 0.4
 
 
 class MQTTService:
@@ -69,6 +80,9 @@ class MQTTService:
             self._store.presence, lock, settings.heartbeat_stale_after, self._clock, self.fail
         )
         self._journal = Journal(self._store.facts, self._lease.lost)
+        room = Room(settings.message_queue_messages, settings.message_queue_bytes)
+        self._intake = Intake(self._store.messages, room, self._clock, self._lease.lost)
+        self._intake_watch = IntakeWatch(self._intake, self._clock)
         fleet = Fleet(ConnectLimiter(settings.connect_rate), self._clock.now)
         context = Context(
             self._transport,
@@ -76,11 +90,15 @@ class MQTTService:
             fleet,
             self._lease.may_connect,
             Doors(self._transport),
+            self._intake,
             identity.who,
             clock=self._clock,
         )
         self._monitor = Monitor(self._store.wishes, context, settings.monitor_interval)
-        self._housekeeping = Housekeeping(self._store, self._monitor, self._transport, fleet)
+        ledger = Ledger(self._store.traffic, context.moved, self._clock.wall)
+        self._housekeeping = Housekeeping(
+            self._store, self._monitor, self._transport, fleet, ledger
+        )
         managers = self._monitor.managers
         self._commands = CommandRunner(
             self._store.commands,
@@ -88,7 +106,10 @@ class MQTTService:
             Tester(self._transport, settings.hostname, lambda: list(managers.values())),
         )
         self._heartbeat = Heartbeat(
-            self._store.presence, identity, lambda: list(self._monitor.managers.values())
+            self._store.presence,
+            identity,
+            lambda: list(self._monitor.managers.values()),
+            self._intake_watch.waiting,
         )
         self._helpers = Helpers(self.fail)
         self._orphan_care = OrphanCare(self._lease, settings.home, self.ask_to_stop)
@@ -141,6 +162,7 @@ class MQTTService:
         if self._failure:
             self._drop_connections()
         else:
+            self._intake.close(DRAIN_SHARE * self._settings.shutdown_timeout)
             self._close_connections()
         closed = self._clock.now()
         self._within_budget(started, lambda: self._write_last_facts(was_running))
@@ -164,6 +186,9 @@ class MQTTService:
         self._heartbeat.state = WorkerState.RUNNING
         _tolerating_database(self._heartbeat.beat)
         _tolerating_database(self._housekeeping.note_lost_sessions)
+        # Goes on while the service stops: what was received is stored, or it comes again.
+        self._helpers.watch("intake", gevent.spawn(self._intake.run))
+        self._helpers.every("intake watch", WATCH_INTERVAL, self._intake_watch.look)
         self._helpers.spawn("journal", self._journal.run)
         self._helpers.spawn("monitor", self._monitor.monitor_connections)
         poll = self._settings.config_poll_interval
@@ -171,6 +196,7 @@ class MQTTService:
         self._helpers.every("commands", COMMAND_INTERVAL, self._commands.poll)
         for name, interval, work in (
             ("traffic", TRAFFIC_INTERVAL, self._housekeeping.write_traffic),
+            ("expectations", LISTEN_INTERVAL, self._housekeeping.listen),
             ("clean-up", CLEAN_INTERVAL, self._housekeeping.clean),
             ("clean-up of commands", CLEAN_INTERVAL, self._commands.prune),
         ):
@@ -217,6 +243,7 @@ class MQTTService:
     def _write_last_facts(self, was_running: bool) -> None:
         if was_running and not self._failure:
             self._journal.flush()
+            _tolerating_database(self._housekeeping.write_traffic)
             self._lease.release()
         self._heartbeat.enter(WorkerState.STOPPED)
 

@@ -8,6 +8,7 @@ from functools import partial
 from gevent.queue import Empty, SimpleQueue
 
 from mqttworker.core import events
+from mqttworker.core.receipts import Receipts
 from mqttworker.core.spec import ConnectionSpec
 from mqttworker.ports.transport import Receive, Session, Transport
 
@@ -34,12 +35,19 @@ class Sessions:
         return self.present is not None and self.present.is_open
 
     def open(
-        self, spec: ConnectionSpec, protocol: str, receive: Receive, watch: tuple[str, ...]
+        self,
+        spec: ConnectionSpec,
+        protocol: str,
+        receive: Receive,
+        watch: tuple[str, ...],
+        receipts: Receipts,
     ) -> None:
         """Begin a session; see `ports.transport.Transport`."""
         self._generation += 1
         report = partial(self._report, self._generation)
-        self.present = self._transport.open(spec, protocol, report, receive, watch=watch)
+        self.present = self._transport.open(
+            spec, protocol, report, receive, watch=watch, receipts=receipts
+        )
 
     def close(self) -> None:
         """Say goodbye to the broker; the session reports when it is gone."""

@@ -15,9 +15,9 @@ import structlog
 from database.words import Certainty
 from mqttworker.core import events, self_ping, who
 from mqttworker.core.cause import Cause, cause
+from mqttworker.core.messages import InboundMessage
 from mqttworker.core.spec import ConnectionSpec
 from mqttworker.ports.transport import (
-    InboundMessage,
     OutboundMessage,
     Session,
     ignore,
@@ -150,7 +150,7 @@ class Upkeep:
 
     def take(self, message: InboundMessage) -> bool:
         """Note a message on one of our own topics; return whether it is ours alone."""
-        take = self._own.get(message.topic) if message.topic else None
+        take = self._own.get(message.topic)
         if take is None:
             return self._is_of_a_test(message)
         take(message)
@@ -161,7 +161,7 @@ class Upkeep:
     def _is_of_a_test(self, message: InboundMessage) -> bool:
         """Whether the record's own Topic Filters caught what a test of it publishes."""
         topics = self._spec.test_topics if self._spec else None
-        return bool(topics and message.topic and message.topic.startswith(topics))
+        return topics is not None and message.topic.startswith(topics)
 
     def _takers(self, spec: ConnectionSpec) -> dict[str, Callable[[InboundMessage], None]]:
         status = spec.status_topic if spec.announce_who else None

@@ -7,6 +7,7 @@ raises ViolationError for what chapter 3 of that version does not allow.
 from __future__ import annotations
 
 from mqttworker.core import packets
+from mqttworker.core.messages import InboundMessage
 from mqttworker.core.packets import (
     CONNACK,
     DISCONNECT,
@@ -24,8 +25,8 @@ from mqttworker.core.wire import fields, properties
 
 #: The Protocol Level byte of MQTT 5.
 V5 = 5
-#: Flags of a PUBLISH: sent again, and the two bits of the QoS.
-DUP, QOS = 0x08, 0x06
+#: Flags of a PUBLISH: sent again, the two bits of the QoS, retained.
+DUP, QOS, RETAIN = 0x08, 0x06, 0x01
 
 #: From here on a reason code refuses or ends something.
 REFUSAL = 0x80
@@ -49,10 +50,20 @@ _CODES = {
 _SUBACK_CODES_311 = frozenset({0, 1, 2, REFUSAL})
 
 
-def check_publish(first: int, body: bytes, version: int) -> int:
-    """Check a PUBLISH; return its Packet Identifier, 0 with QoS 0 (section 3.3).
+class IllegalTopicError(ViolationError):
+    """A PUBLISH whose Topic Name is none; `message` holds it with undecodable bytes escaped."""
 
-    In one piece, because every message goes through here.
+    def __init__(self, flaw: ViolationError, message: InboundMessage) -> None:
+        super().__init__(str(flaw), flaw.code)
+        self.message = message
+
+
+def read_publish(first: int, body: bytes, version: int) -> InboundMessage:
+    """Check a PUBLISH and return what it holds (section 3.3).
+
+    In one piece, because every message goes through here. A Topic Name that is no text for
+    MQTT is a violation like others, but the rest of the packet is known then: it comes with
+    the error, as `IllegalTopicError.message`.
     """
     size = len(body)
     if size < 2:
@@ -62,21 +73,47 @@ def check_publish(first: int, body: bytes, version: int) -> int:
     if at > size:
         msg = "a Topic Name that ends beyond its PUBLISH"
         raise MalformedPacketError(msg)
-    topic = body[2:at]
-    fields.check_topic_name(topic)
+    name = body[2:at]
     identifier = 0
     if first & QOS:
         identifier, at = _packet_identifier(packets.PUBLISH, body, at)
     elif first & DUP:
         msg = "DUP with QoS 0"
         raise ViolationError(msg)
-    if version == V5 and (at >= size or body[at]):
-        properties.read(body, at, packets.PUBLISH)
-    if not topic:
+    found = b""
+    if version == V5:
+        if at < size and not body[at]:
+            at += 1
+        else:
+            _, start = fields.variable(body, at)
+            _, at = properties.read(body, at, packets.PUBLISH)
+            found = body[start:at]
+    if not name:
         # After the properties: a Topic Alias would be the worse offence.
         msg = "a PUBLISH with an empty Topic Name"
         raise ViolationError(msg)
-    return identifier
+    topic, flaw = _topic_name(name)
+    message = InboundMessage(
+        topic,
+        body[at:],
+        (first & QOS) >> 1,
+        bool(first & RETAIN),
+        bool(first & DUP),
+        identifier,
+        found,
+        str(flaw) if flaw else "",
+    )
+    if flaw is not None:
+        raise IllegalTopicError(flaw, message)
+    return message
+
+
+def _topic_name(name: bytes) -> tuple[str, ViolationError | None]:
+    """Return a Topic Name as text, and what is wrong with it, None if nothing is."""
+    try:
+        return fields.topic_name(name), None
+    except ViolationError as error:
+        return name.decode(errors="surrogateescape"), error
 
 
 def check_connack(body: bytes, version: int) -> bool:

@@ -65,9 +65,10 @@ def decoded(data: bytes) -> str:
     return found
 
 
-def check_topic_name(data: bytes) -> None:
-    """Check a Topic Name that is not empty (section 4.7.1). Raises ViolationError."""
-    decoded(data)
-    if b"#" in data or b"+" in data:
+def topic_name(data: bytes) -> str:
+    """Return the Topic Name, which is not empty (section 4.7.1). Raises ViolationError."""
+    found = decoded(data)
+    if "#" in found or "+" in found:
         msg = "a Topic Name that holds a wildcard"
         raise ViolationError(msg, TOPIC_NAME_INVALID)
+    return found

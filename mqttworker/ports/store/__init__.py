@@ -10,11 +10,24 @@ from sqlalchemy import Engine
 
 from mqttworker.ports.store.commands import Commands, Order
 from mqttworker.ports.store.facts import Facts, LeaseLostError
+from mqttworker.ports.store.messages import Messages
 from mqttworker.ports.store.presence import Presence
 from mqttworker.ports.store.pruning import Pruning
+from mqttworker.ports.store.traffic import TrafficStore
 from mqttworker.ports.store.wishes import Wishes
 
-__all__ = ["Commands", "Facts", "LeaseLostError", "Order", "Presence", "Pruning", "Store", "Wishes"]
+__all__ = [
+    "Commands",
+    "Facts",
+    "LeaseLostError",
+    "Messages",
+    "Order",
+    "Presence",
+    "Pruning",
+    "Store",
+    "TrafficStore",
+    "Wishes",
+]
 
 
 class Store:
@@ -25,4 +38,6 @@ class Store:
         self.facts = Facts(engine, boot_id)
         self.pruning = Pruning(engine)
         self.presence = Presence(engine, boot_id)
+        self.messages = Messages(engine, boot_id)
         self.commands = Commands(engine, boot_id)
+        self.traffic = TrafficStore(engine, boot_id)

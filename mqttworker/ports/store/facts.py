@@ -54,20 +54,11 @@ class Facts:
         with self._writer.begin() as transaction:
             check_lease(transaction, self._boot_id)
             if statuses:
-                upsert(transaction, _status, [self._status_row(status) for status in statuses])
+                # In one order, whoever writes: two transactions must not wait for each other.
+                ordered = sorted(statuses, key=lambda status: status.connection_id)
+                upsert(transaction, _status, [self._status_row(status) for status in ordered])
             if transitions:
                 transaction.execute(insert(_event), [_event_row(item) for item in transitions])
-
-    def write_traffic(self, traffic: dict[int, Traffic]) -> None:
-        """Write the counters of connections that carried something. Raises LeaseLostError."""
-        with self._writer.begin() as transaction:
-            check_lease(transaction, self._boot_id)
-            for connection_id, counted in traffic.items():
-                transaction.execute(
-                    update(_status)
-                    .where(_status.c.connection_id == connection_id)
-                    .values(_traffic_columns(counted))
-                )
 
     def forget_deleted(self) -> None:
         """Remove the states of connections that no longer exist. Raises LeaseLostError."""
@@ -107,7 +98,7 @@ class Facts:
             "broker_cert_expires_at": status.broker_cert_expires_at,
             "applied_revision": status.applied_revision,
             "updated_at": status.since,
-            **_traffic_columns(status.traffic),
+            **traffic_columns(status.traffic),
             **_reason_columns(status.why),
         }
 
@@ -166,12 +157,16 @@ def _reason_columns(why: Cause) -> dict[str, Any]:
     }
 
 
-def _traffic_columns(traffic: Traffic) -> dict[str, Any]:
+def traffic_columns(traffic: Traffic) -> dict[str, Any]:
+    """Return the columns of `connection_status` that count."""
     return {
         "messages_in": traffic.messages_in,
         "messages_out": traffic.messages_out,
         "bytes_in": traffic.bytes_in,
         "bytes_out": traffic.bytes_out,
+        "messages_dropped": traffic.messages_dropped,
+        "bytes_dropped": traffic.bytes_dropped,
+        "messages_set_aside": traffic.messages_set_aside,
         "last_message_at": traffic.last_message_at,
         "round_trip_ms": traffic.round_trip_ms,
     }

@@ -48,6 +48,10 @@ class Presence:
             "rss_bytes": beat.rss_bytes,
             "connections": beat.connections,
             "connected": beat.connected,
+            "messages_waiting": beat.waiting.messages,
+            "bytes_waiting": beat.waiting.bytes,
+            "waiting_since": beat.waiting.since,
+            "intake_problem": beat.waiting.problem,
         }
         statement = upsert_statement(self._engine.dialect.name, _heartbeat)
         now = database_now()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import gevent
@@ -14,8 +14,9 @@ from gevent.event import Event as Signal
 from mqttworker.adapters.hub_loop import HubLoop
 from mqttworker.core.cause import Cause
 from mqttworker.core.events import Closed, Event, Failed, Greeted, Lost, Opened
+from mqttworker.core.messages import InboundMessage
 from mqttworker.core.spec import ConnectionSpec
-from mqttworker.ports.transport import InboundMessage, Session, Transport
+from mqttworker.ports.transport import Session, Transport
 from tests.support.scripted_broker import ScriptedBroker
 
 #: Longest wait for something that must happen, seconds.
@@ -65,6 +66,8 @@ class Try:
         self.messages: list[InboundMessage] = []
         #: Called with each message, before it is remembered; may raise.
         self.on_message: Callable[[InboundMessage], object] = lambda _message: None
+        #: Whether messages are safe as soon as they are here.
+        self.takes_at_once = True
         self._arrived = Signal()
         self.started_at = time.monotonic()
         self.phases: list[str] = []
@@ -79,10 +82,12 @@ class Try:
             self.events.append(event)
         self._arrived.set()
 
-    def _receive(self, message: InboundMessage) -> None:
-        self.on_message(message)
-        self.messages.append(message)
+    def _receive(self, messages: Sequence[InboundMessage]) -> Sequence[InboundMessage]:
+        for message in messages:
+            self.on_message(message)
+            self.messages.append(message)
         self._arrived.set()
+        return messages if self.takes_at_once else ()
 
     def wait(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
         """Wait until `condition()`, looked at whenever something is reported."""

@@ -11,7 +11,7 @@ from tests.worker.contract.conftest import MAX_PACKET, OpenTry
 from tests.worker.contract.sessions import Try, in_thread, spec_for
 
 BOTH = pytest.mark.parametrize(("protocol", "version"), [("5", V5), ("3.1.1", V311)])
-SESSION_EXPIRY, MAXIMUM_PACKET_SIZE = 0x11, 0x27
+SESSION_EXPIRY, RECEIVE_MAXIMUM, MAXIMUM_PACKET_SIZE = 0x11, 0x21, 0x27
 
 
 def _connect(broker: ScriptedBroker, attempt: Try) -> Connect:
@@ -100,11 +100,11 @@ def test_the_will_has_the_qos_and_retain_of_the_record(
     ]
 
 
-def test_mqtt_5_announces_our_largest_packet(
+def test_mqtt_5_announces_our_largest_packet_and_how_many_at_once(
     scripted_broker: ScriptedBroker, open_try: OpenTry
 ) -> None:
     said = _connect(scripted_broker, open_try(spec_for(scripted_broker.port)))
-    assert said.properties == {MAXIMUM_PACKET_SIZE: MAX_PACKET}
+    assert said.properties == {MAXIMUM_PACKET_SIZE: MAX_PACKET, RECEIVE_MAXIMUM: 8192}
 
 
 def test_a_kept_session_says_for_how_long(

@@ -13,7 +13,7 @@ from mqttworker.adapters.broker_transport import BrokerTransport
 from mqttworker.adapters.gmqtt_client import BrokerClient
 from mqttworker.adapters.hub_loop import HubLoop
 from mqttworker.core.events import Closed, Event, Failed, Greeted
-from mqttworker.ports.transport import Session
+from mqttworker.ports.transport import Session, keep_nothing
 from tests.support import packets
 from tests.support.scripted_broker import ScriptedBroker
 from tests.support.scripts import NO_CONNACK, Script
@@ -48,9 +48,7 @@ def play(
         if isinstance(event, ending):
             over.set()
 
-    session = transport.open(
-        spec_for(port, connect_timeout_s=0.2), "5", report, lambda _message: None
-    )
+    session = transport.open(spec_for(port, connect_timeout_s=0.2), "5", report, keep_nothing)
     assert over.wait(PATIENCE)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mqttworker.adapters.packet_stream import WRITE_LIMIT, PacketStream
 from mqttworker.core.conformance import Conversation
+from mqttworker.core.messages import InboundMessage
 from mqttworker.core.packets import PacketTooLargeError, TLSSpokenError, ViolationError
 from tests.support import packets
 from tests.support.packets import V5, V311
@@ -37,6 +38,18 @@ class Wire(asyncio.Transport):
         self.high = high
 
 
+def _as_packet(version: int, message: InboundMessage) -> tuple[int, bytes]:
+    """Return the PUBLISH that `message` came in: first byte and body."""
+    flags = (0x08 if message.dup else 0) | (message.qos << 1) | message.retain
+    topic = message.topic.encode("utf-8", "surrogateescape")
+    body = len(topic).to_bytes(2, "big") + topic
+    if message.qos:
+        body += message.identifier.to_bytes(2, "big")
+    if version == V5:
+        body += packets.remaining_length(len(message.properties)) + message.properties
+    return 0x30 | flags, body + message.payload
+
+
 @dataclass
 class Heard:
     """A stream and what it has told."""
@@ -56,9 +69,13 @@ class Heard:
             LIMIT,
             self.errors.append,
             lambda first, body: self.packets.append((first, body)),
+            self._take_messages,
             lambda _error: None,
         )
         self.stream.connection_made(self.wire)
+
+    def _take_messages(self, messages: list[InboundMessage]) -> None:
+        self.packets += [_as_packet(self.version, message) for message in messages]
 
     def feed(self, data: bytes, cuts: list[int]) -> None:
         """Let `data` arrive in pieces that end at `cuts`."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mqttworker.core.messages import InboundMessage
 from mqttworker.core.spec import SubscriptionSpec
-from mqttworker.ports.transport import InboundMessage
 from tests.support import packets
 from tests.support.packets import PacketType
 from tests.support.scripted_broker import ScriptedBroker

@@ -11,8 +11,8 @@ from mqttworker.adapters.fake_broker import FakeBroker
 from mqttworker.adapters.fake_transport import FakeTransport
 from mqttworker.adapters.hub_loop import HubLoop
 from mqttworker.core.events import Closed, Failed, Opened
+from mqttworker.core.messages import InboundMessage
 from mqttworker.core.spec import SubscriptionSpec
-from mqttworker.ports.transport import InboundMessage
 from tests.support import mosquitto
 from tests.support.mosquitto import Mosquitto
 from tests.support.process import free_port

@@ -20,6 +20,7 @@ from mqttworker.core.cause import cause
 from mqttworker.core.life import CONNECT_SLACK
 from mqttworker.core.limiter import ASK_AGAIN, ConnectLimiter
 from mqttworker.core.plan import Plan
+from mqttworker.core.room import Room
 from mqttworker.core.spec import ConnectionSpec, Record
 from mqttworker.core.who import Who
 from mqttworker.ports.store import Store
@@ -27,6 +28,7 @@ from mqttworker.service import doors
 from mqttworker.service.context import Clock, Context
 from mqttworker.service.doors import Doors
 from mqttworker.service.fleet import Fleet
+from mqttworker.service.intake import Intake
 from mqttworker.service.journal import Journal
 from mqttworker.service.manager import OVERDUE, MQTTConnectionManager
 from mqttworker.service.monitor import Monitor
@@ -78,6 +80,7 @@ class Scene:
             Fleet(self.limiter, clock.now),
             lambda: self.may_connect,
             Doors(self.transport),
+            Intake(store.messages, Room(1_000, 1_000_000), clock, lambda: None),
             Who("host-1", "host", 1, "boot"),
             clock=clock,
         )

@@ -1,0 +1,105 @@
+"""What we have of a broker's QoS 1 and 2 messages, so that one sent again makes no second row.
+
+A message sent again is recognised only where that is certain (MQTT 5 and 3.1.1, sections
+4.3 and 4.4): while it is not acknowledged, or, on the same network connection, when it is
+the last one under its Packet Identifier and the same in every byte. In doubt it is taken:
+a broker may deliver twice, but we must not lose.
+"""
+
+from __future__ import annotations
+
+from mqttworker.core.messages import InboundMessage
+
+#: Acknowledged messages of which a digest is kept: those whose PUBACK may still be on its way.
+RECENT = 1_000
+
+
+class Receipts:
+    """One MQTT session, over as many network connections as it lives."""
+
+    __slots__ = ("_pending", "_recent", "_unreleased", "_unsent", "topic_filters")
+
+    def __init__(self) -> None:
+        #: What the session is subscribed to at the broker, as far as we know.
+        self.topic_filters: frozenset[str] = frozenset()
+        #: Taken, and neither committed nor acknowledged.
+        self._pending: dict[int, InboundMessage] = {}
+        #: QoS 1, committed while no PUBACK could be written.
+        self._unsent: set[int] = set()
+        #: QoS 2, committed, and not released by the broker.
+        self._unreleased: set[int] = set()
+        #: QoS 1, acknowledged on this network connection: a digest by Packet Identifier.
+        self._recent: dict[int, int] = {}
+
+    @property
+    def are_settled(self) -> bool:
+        """Whether nothing waits for its commit."""
+        return not self._pending
+
+    def connected(self, *, session_present: bool) -> None:
+        """Begin a network connection; without the old session its messages mean nothing."""
+        self._recent.clear()
+        if not session_present:
+            self._pending.clear()
+            self._unsent.clear()
+            self._unreleased.clear()
+
+    def is_new(self, message: InboundMessage) -> bool:
+        """Take note of a message with QoS 1 or 2; return whether it has to be stored."""
+        known = self._knows_2(message) if message.qos == 2 else self._knows_1(message)
+        if not known:
+            self._unsent.discard(message.identifier)
+            self._recent.pop(message.identifier, None)
+            self._pending[message.identifier] = message
+        return not known
+
+    def is_committed(self, identifier: int) -> bool:
+        """Whether a message that came again is to be acknowledged again, at once."""
+        return identifier not in self._pending
+
+    def committed(self, message: InboundMessage, *, is_open: bool) -> bool:
+        """Take note that `message` is stored; return whether it is to be acknowledged now.
+
+        Not without a network connection (`is_open`), and not if its session is gone.
+        """
+        if self._pending.get(message.identifier) is not message:
+            return False
+        del self._pending[message.identifier]
+        if message.qos == 2:
+            self._unreleased.add(message.identifier)
+        elif is_open:
+            self._remember(message)
+        else:
+            self._unsent.add(message.identifier)
+        return is_open
+
+    def may_release(self, identifier: int) -> bool:
+        """Whether a PUBREL with this identifier belongs to a message that we have."""
+        return identifier in self._unreleased
+
+    def released(self, identifier: int) -> None:
+        """Take note that the broker's QoS 2 message is complete, or was refused by us."""
+        self._unreleased.discard(identifier)
+
+    def _knows_1(self, message: InboundMessage) -> bool:
+        if not message.dup:
+            return False
+        identifier = message.identifier
+        if identifier in self._unsent:
+            self._unsent.discard(identifier)
+            self._remember(message)
+            return True
+        return identifier in self._pending or self._recent.get(identifier) == _digest(message)
+
+    def _knows_2(self, message: InboundMessage) -> bool:
+        return message.identifier in self._unreleased or message.identifier in self._pending
+
+    def _remember(self, message: InboundMessage) -> None:
+        self._recent.pop(message.identifier, None)
+        self._recent[message.identifier] = _digest(message)
+        if len(self._recent) > RECENT:
+            del self._recent[next(iter(self._recent))]
+
+
+def _digest(message: InboundMessage) -> int:
+    return hash((message.topic, message.payload, message.properties, message.retain))

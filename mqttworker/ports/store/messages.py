@@ -1,0 +1,104 @@
+"""Store received messages: all of a batch or none of it, and each batch once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Engine, Table, insert, select
+from sqlalchemy.engine import Connection as Transaction
+from sqlalchemy.exc import DataError, IntegrityError
+
+from database.clock import database_now
+from database.models import DeadLetter, IntakeMark
+from database.session import immediate
+from mqttworker.core.letters import Letter
+from mqttworker.ports.store.copying import BadRowError, insert_letters
+from mqttworker.ports.store.facts import check_lease
+from mqttworker.ports.store.upsert import upsert_statement
+
+_dead: Table = DeadLetter.__table__  # type: ignore[assignment]
+_mark: Table = IntakeMark.__table__  # type: ignore[assignment]
+
+#: A letter that was set aside, by its place in the batch, and why.
+SetAside = dict[int, str]
+
+
+class Messages:
+    """The table `message`, and `dead_letter` for what that does not take."""
+
+    def __init__(self, engine: Engine, boot_id: str) -> None:
+        self._writer = immediate(engine)
+        self._boot_id = boot_id
+
+    def write(self, number: int, letters: Sequence[Letter], *, again: bool) -> SetAside:
+        """Store batch `number`, which grows by one a batch; return what had to be set aside.
+
+        `again` when this batch was tried before: its COMMIT may have taken effect although
+        nobody heard of it. Raises SQLAlchemyError, LeaseLostError: then nothing is stored.
+        """
+        with self._writer.begin() as transaction:
+            check_lease(transaction, self._boot_id)
+            if again and self._last_batch(transaction) == number:
+                return {}
+            aside = {at: item.message.flaw for at, item in enumerate(letters) if item.message.flaw}
+            places = [at for at in range(len(letters)) if at not in aside]
+            self._insert(transaction, letters, places, aside)
+            if aside:
+                rows = [_dead_row(letters[at], why) for at, why in aside.items()]
+                transaction.execute(insert(_dead), rows)
+            self._set_mark(transaction, number)
+        return aside
+
+    def _insert(
+        self,
+        transaction: Transaction,
+        letters: Sequence[Letter],
+        places: Sequence[int],
+        aside: SetAside,
+    ) -> None:
+        """Insert the letters at `places`; halve what does not go until the bad rows are found."""
+        if not places:
+            return
+        try:
+            with transaction.begin_nested():
+                insert_letters(transaction, [letters[at] for at in places])
+        except (BadRowError, DataError, IntegrityError, UnicodeError, OverflowError) as error:
+            if len(places) == 1:
+                aside[places[0]] = _in_words(error)
+                return
+            middle = len(places) // 2
+            self._insert(transaction, letters, places[:middle], aside)
+            self._insert(transaction, letters, places[middle:], aside)
+
+    def _last_batch(self, transaction: Transaction) -> int | None:
+        return transaction.scalar(select(_mark.c.batch).where(_mark.c.boot_id == self._boot_id))
+
+    def _set_mark(self, transaction: Transaction, number: int) -> None:
+        row: dict[str, Any] = {"batch": number, "at": database_now()}
+        statement = upsert_statement(transaction.dialect.name, _mark)
+        transaction.execute(
+            statement.values(boot_id=self._boot_id, **row).on_conflict_do_update(
+                index_elements=["boot_id"], set_=row
+            )
+        )
+
+
+def _dead_row(letter: Letter, problem: str) -> dict[str, Any]:
+    message = letter.message
+    return {
+        "connection_id": letter.connection_id,
+        "received_at": letter.received_at,
+        "topic": message.topic.encode("utf-8", "surrogateescape"),
+        "payload": message.payload,
+        "qos": message.qos,
+        "retain": message.retain,
+        "dup": message.dup,
+        "problem": problem,
+    }
+
+
+def _in_words(error: Exception) -> str:
+    """Return what is wrong with a row, without what it holds."""
+    said = getattr(error, "orig", None) or error
+    return f"The database does not take it ({said})."

@@ -1,0 +1,112 @@
+"""Write what connections carried: sums, minutes and quarter hours, and each Topic Filter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Engine, Table, bindparam, func, select, update
+from sqlalchemy.engine import Connection as Transaction
+
+from database.models import ConnectionStatus, ConnectionTraffic, SubscriptionStatus
+from database.session import immediate
+from mqttworker.core.traffic import Counts, Stretch
+from mqttworker.ports.accounts import Account, Heard, Page
+from mqttworker.ports.store.facts import check_lease, traffic_columns
+from mqttworker.ports.store.upsert import upsert_statement
+
+_status: Table = ConnectionStatus.__table__  # type: ignore[assignment]
+_traffic: Table = ConnectionTraffic.__table__  # type: ignore[assignment]
+_heard: Table = SubscriptionStatus.__table__  # type: ignore[assignment]
+
+_COUNTS = [column for column in _traffic.c if not column.primary_key]
+
+
+class TrafficStore:
+    """The counters, as the holder of the lease writes them."""
+
+    def __init__(self, engine: Engine, boot_id: str) -> None:
+        self._writer = immediate(engine)
+        self._boot_id = boot_id
+
+    def write(self, page: Page) -> None:
+        """Add `page` to what is counted, once. Raises LeaseLostError.
+
+        A page whose COMMIT was not answered is written again by its caller; whether it took
+        effect shows in a row that only this worker changes.
+        """
+        with self._writer.begin() as transaction:
+            check_lease(transaction, self._boot_id)
+            now = _witness(transaction, page)
+            if page.before is not None and now != page.before:
+                return
+            page.before = now
+            _write_sums(transaction, page.accounts)
+            _write_stretches(transaction, page.accounts)
+            _write_heard(transaction, page.accounts)
+
+
+def _witness(transaction: Transaction, page: Page) -> tuple[int, ...] | None:
+    """Return a row that `page` changes as it is now, empty if it is not there yet."""
+    account = next((account for account in page.accounts if account.counted), None)
+    if account is None:
+        return None
+    stretch = next(iter(account.counted))
+    key = _key(account, stretch)
+    same = [_traffic.c[name] == value for name, value in key.items()]
+    row = transaction.execute(select(*_COUNTS).where(*same)).first()
+    return tuple(row) if row else ()
+
+
+def _write_sums(transaction: Transaction, accounts: Sequence[Account]) -> None:
+    rows = [{"id_": each.connection_id, **traffic_columns(each.traffic)} for each in accounts]
+    names = [name for name in rows[0] if name != "id_"]
+    statement = update(_status).where(_status.c.connection_id == bindparam("id_"))
+    transaction.execute(statement.values({name: bindparam(name) for name in names}), rows)
+
+
+def _write_stretches(transaction: Transaction, accounts: Iterable[Account]) -> None:
+    rows = [
+        {**_key(account, stretch), **_plain(counts)}
+        for account in accounts
+        for stretch, counts in account.counted.items()
+    ]
+    if not rows:
+        return
+    statement = upsert_statement(transaction.dialect.name, _traffic)
+    more = {column.name: column + statement.excluded[column.name] for column in _COUNTS}
+    keys = list(_traffic.primary_key)
+    transaction.execute(statement.on_conflict_do_update(index_elements=keys, set_=more), rows)
+
+
+def _write_heard(transaction: Transaction, accounts: Iterable[Account]) -> None:
+    rows = [
+        {"connection_id": account.connection_id, **_plain(heard)}
+        for account in accounts
+        for heard in account.heard.values()
+    ]
+    if not rows:
+        return
+    statement = upsert_statement(transaction.dialect.name, _heard)
+    new = statement.excluded
+    changes = {
+        "connection_id": new.connection_id,
+        "messages_in": _heard.c.messages_in + new.messages_in,
+        "last_message_at": func.coalesce(new.last_message_at, _heard.c.last_message_at),
+        "quiet_since": new.quiet_since,
+    }
+    keys = list(_heard.primary_key)
+    transaction.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes), rows)
+
+
+def _key(account: Account, stretch: Stretch) -> dict[str, Any]:
+    return {
+        "connection_id": account.connection_id,
+        "seconds": stretch.seconds,
+        "starts_at": stretch.starts_at,
+    }
+
+
+def _plain(item: Counts | Heard) -> dict[str, Any]:
+    # dataclasses.asdict copies deeply, and there are thousands.
+    return {name: getattr(item, name) for name in item.__slots__}

@@ -1,0 +1,78 @@
+"""What comes in for one connection, over all of its sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from mqttworker.core.events import Event
+from mqttworker.core.messages import InboundMessage
+from mqttworker.core.receipts import Receipts
+from mqttworker.core.room import Load
+from mqttworker.core.spec import ConnectionSpec
+from mqttworker.ports.transport import Session
+from mqttworker.service.tally import Tally
+
+
+class Owner(Protocol):
+    """Whose messages they are: a connection manager."""
+
+    @property
+    def session(self) -> Session | None:
+        """The present session, up or not."""
+
+    def post(self, event: Event) -> None:
+        """Let the connection handle `event` soon."""
+
+
+class Inflow:
+    """Knows what of a connection waits to be stored, and holds its broker back."""
+
+    __slots__ = (
+        "_identity",
+        "_owner",
+        "connection_id",
+        "load",
+        "post",
+        "receipts",
+        "tally",
+    )
+
+    def __init__(self, connection_id: int, tally: Tally, owner: Owner) -> None:
+        self.connection_id = connection_id
+        self.tally = tally
+        #: Tells the connection of its own state.
+        self.post = owner.post
+        #: What waits to be stored.
+        self.load = Load()
+        self.receipts = Receipts()
+        self._owner = owner
+        self._identity: tuple[object, ...] = ()
+
+    def is_for(self, spec: ConnectionSpec) -> None:
+        """Forget the sessions of another Client Identifier or broker."""
+        identity = (*spec.broker, spec.client_id)
+        if identity != self._identity:
+            self._identity, self.receipts = identity, Receipts()
+
+    def pause(self) -> None:
+        """Let the broker keep what it has."""
+        self.tally.is_held_back = True
+        if (session := self._owner.session) is not None:
+            session.pause_reading()
+
+    def resume(self) -> None:
+        """Let the broker send again."""
+        self.tally.is_held_back = False
+        if (session := self._owner.session) is not None:
+            session.resume_reading()
+
+    def stored(self, messages: Sequence[InboundMessage]) -> None:
+        """Acknowledge what is committed."""
+        session = self._owner.session
+        if session is not None:
+            session.acknowledge(messages)
+            return
+        for message in messages:
+            if message.qos:
+                self.receipts.committed(message, is_open=False)

@@ -1,0 +1,54 @@
+"""Tells connections and monitoring when received messages cannot be stored."""
+
+from __future__ import annotations
+
+from mqttworker.core import events
+from mqttworker.core.cause import cause
+from mqttworker.ports.journal import Waiting
+from mqttworker.service.context import Clock
+from mqttworker.service.inflow import Inflow
+from mqttworker.service.intake import Intake
+
+#: Time between two looks, seconds.
+WATCH_INTERVAL = 0.5
+#: A message that has waited for longer shows that the database does not keep up, seconds.
+PATIENCE = 3.0
+
+NOT_STORED = "messages_not_stored"
+
+
+class IntakeWatch:
+    """Looks at the intake now and then."""
+
+    def __init__(self, intake: Intake, clock: Clock) -> None:
+        self._intake = intake
+        self._clock = clock
+        self._impaired: set[Inflow] = set()
+
+    def look(self) -> None:
+        """Tell the connections whose messages wait, and those whose wait is over."""
+        problem = self._problem()
+        if problem is None:
+            for inflow in self._impaired:
+                inflow.post(events.Recovered(cause("messages_stored_again")))
+            self._impaired.clear()
+            return
+        for inflow in self._intake.waiting_inflows - self._impaired:
+            self._impaired.add(inflow)
+            inflow.post(events.Impaired(cause(NOT_STORED, problem=problem)))
+
+    def waiting(self) -> Waiting:
+        """Return what waits, and why, for the heartbeat."""
+        load, oldest_at = self._intake.load, self._intake.oldest_at
+        since = None if oldest_at is None else self._clock.wall(oldest_at)
+        problem = None if self._problem() is None else NOT_STORED
+        return Waiting(load.messages, load.bytes, since, problem)
+
+    def _problem(self) -> str | None:
+        """Return why messages wait, None while they are stored as they come."""
+        if self._intake.failure is not None:
+            return self._intake.failure
+        oldest_at = self._intake.oldest_at
+        if oldest_at is None or self._clock.now() - oldest_at < PATIENCE:
+            return None
+        return "the database is too slow"

@@ -1,0 +1,46 @@
+"""Keep no more messages than operators want, without getting in the way of new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import gevent
+import structlog
+
+from mqttworker.ports.store.retention import Retention
+from mqttworker.service.threads import in_thread
+
+log = structlog.get_logger(__name__)
+
+#: Time between two rounds, seconds.
+RETENTION_INTERVAL = 60.0
+#: Pause after a transaction, in lengths of that transaction: what is removed must not
+#: take more than a third of what the database can do; and the least, seconds.
+REST, LEAST_REST = 2.0, 0.01
+
+
+class Keeper:
+    """Makes room for the messages of the days to come and removes those of days gone by."""
+
+    def __init__(self, store: Retention) -> None:
+        self._store = store
+        self._is_prepared = True
+
+    def prepare(self) -> None:
+        """Make the partitions that PostgreSQL will need."""
+        was_prepared, self._is_prepared = self._is_prepared, in_thread(self._store.prepare)
+        if was_prepared and not self._is_prepared:
+            log.warning("a partition for messages cannot be made now; they are stored without it")
+
+    def clean(self) -> None:
+        """Remove what is too old or too much, until nothing is left to remove."""
+        self.prepare()
+        self._pace(self._store.clean())
+        while self._store.is_behind:
+            self._pace(self._store.clean())
+
+    @staticmethod
+    def _pace(work: Iterator[float]) -> None:
+        """Do the steps of `work` in a thread, with a rest after each for those beside."""
+        while (held := in_thread(next, work, None)) is not None:
+            gevent.sleep(max(LEAST_REST, REST * held))
