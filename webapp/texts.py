@@ -100,6 +100,32 @@ def percent(value: float) -> str:
     return "100 %" if value >= 100 else f"{math.floor(value * 100) / 100:.2f} %"
 
 
+def size(number: float) -> str:
+    """Return a number of bytes in its largest unit: `512 B`, `12.3 kB`, `1.2 GB`."""
+    if number < 999.5:
+        return f"{number:.0f} B"
+    for unit in ("kB", "MB", "GB", "TB"):
+        number /= 1000
+        if number < 999.5 or unit == "TB":
+            break
+    return f"{_short(number)} {unit}"
+
+
+def rate(number: float) -> str:
+    """Return how often something happens, from `number` a second: `12.3/s`, `4/min`, `2/h`."""
+    for unit, seconds in (("s", 1), ("min", 60)):
+        if number * seconds >= 0.995:
+            return f"{_short(number * seconds)}/{unit}"
+    return f"{_short(number * 3600)}/h"
+
+
+def _short(number: float) -> str:
+    """Return a number of about three digits."""
+    if number >= 99.95:
+        return f"{number:,.0f}"
+    return f"{number:.1f}".removesuffix(".0")
+
+
 def duration(seconds: float) -> str:
     """Return a length of time in its two largest units: `3 d 4 h`, `12 min 5 s`."""
     if seconds < 1:
