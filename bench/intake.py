@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from bench import proc
 from bench.contestants import ROOT
 from bench.ports import HOST
-from bench.processes import Child
+from bench.processes import Child, wait_until
 from bench.stores import Store
 from database.models import Connection, ConnectionStatus, Subscription, WorkerHeartbeat
 from database.words import ConnectionState
@@ -25,6 +25,7 @@ from database.words import ConnectionState
 CONNECT_TIMEOUT = 60.0  # seconds
 #: Seconds between two looks at what the worker tells.
 LOOK_INTERVAL = 0.5
+BEAT_TIMEOUT = 20.0  # seconds
 #: How long a broker keeps a session that is away, seconds.
 SESSION_EXPIRY = 3_600
 
@@ -106,13 +107,15 @@ def add_record(store: Store, name: str, port: int, topic_filter: str, **columns:
 
 
 class Watch:
-    """Remembers the worst that the worker's heartbeat tells while it is open."""
+    """Remembers the worst that the worker's heartbeat tells from the next beat on."""
 
     def __init__(self, intake: Intake) -> None:
         #: Milliseconds; 0 until the first beat.
         self.hub_lag_ms = 0.0
         self.most_waiting = 0
         self._intake = intake
+        #: What the beat at hand tells was before.
+        self._last_beat = self._beat_at()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look)
 
@@ -124,6 +127,16 @@ class Watch:
         self._over.set()
         self._thread.join()
 
+    def wait_for_beat(self) -> None:
+        """Return when a beat has told of everything until now."""
+        before = self._beat_at()
+        wait_until(lambda: self._beat_at() != before, BEAT_TIMEOUT, "a heartbeat")
+        wait_until(lambda: self._last_beat != before, BEAT_TIMEOUT, "a look at it")
+
+    def _beat_at(self) -> datetime | None:
+        beat = self._intake.heartbeat()
+        return beat.beat_at if beat else None
+
     def _look(self) -> None:
         over = False
         while not over:
@@ -132,6 +145,7 @@ class Watch:
                 beat = self._intake.heartbeat()
             except SQLAlchemyError:
                 continue  # a database that is away is part of some benchmarks
-            if beat is not None:
+            if beat is not None and beat.beat_at != self._last_beat:
+                self._last_beat = beat.beat_at
                 self.hub_lag_ms = max(self.hub_lag_ms, beat.hub_lag_ms)
                 self.most_waiting = max(self.most_waiting, beat.messages_waiting)

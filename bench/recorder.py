@@ -33,6 +33,7 @@ class Recorder:
         #: PUBACKs for what was not in flight.
         self.unknown = 0
         self._target = target
+        self._passage: _Passage | None = None
         self._threads: list[threading.Thread] = []
         self._open: list[socket.socket] = []
         self._listener = socket.create_server((HOST, self.port), backlog=16)
@@ -49,6 +50,11 @@ class Recorder:
             thread.join(JOIN_TIMEOUT)
         self._listener.close()
 
+    @property
+    def in_flight(self) -> int:
+        """How many messages the worker that is connected has not acknowledged, 0 without one."""
+        return self._passage.in_flight if self._passage else 0
+
     def _start(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True)
         self._threads.append(thread)
@@ -62,9 +68,9 @@ class Recorder:
                 for end in (worker, broker):
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._open += [worker, broker]
-                passage = _Passage(self)
-                self._start(_pump, worker, broker, passage.from_worker)
-                self._start(_pump, broker, worker, passage.from_broker)
+                self._passage = passage = _Passage(self)
+                self._start(_pump, worker, broker, passage.from_worker, passage.end)
+                self._start(_pump, broker, worker, passage.from_broker, passage.end)
 
 
 class _Passage:
@@ -75,6 +81,15 @@ class _Passage:
         self._in_flight: dict[int, int] = {}
         self._version = wire.V5
         self._up, self._down = wire.Splitter(), wire.Splitter()
+
+    @property
+    def in_flight(self) -> int:
+        """How many messages are not acknowledged."""
+        return len(self._in_flight)
+
+    def end(self) -> None:
+        """Forget what was in flight: the connection is over."""
+        self._in_flight.clear()
 
     def from_worker(self, data: bytes) -> None:
         for first, body, _ in self._up.feed(data):
@@ -100,13 +115,19 @@ class _Passage:
                 self._recorder.sent_again[number] += publish.is_dup
 
 
-def _pump(source: socket.socket, sink: socket.socket, look: Callable[[bytes], None]) -> None:
+def _pump(
+    source: socket.socket,
+    sink: socket.socket,
+    look: Callable[[bytes], None],
+    end: Callable[[], None],
+) -> None:
     """Copy until either end closes; what passes is looked at before it is passed on."""
     with contextlib.suppress(OSError):
         while data := source.recv(CHUNK):
             look(data)
             sink.sendall(data)
-    for end in (source, sink):
+    end()
+    for each in (source, sink):
         with contextlib.suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
+            each.shutdown(socket.SHUT_RDWR)
     source.close()

@@ -88,8 +88,10 @@ class WorkerTaker(Taker):
         return self._store.newest()
 
     def usage(self) -> Mapping[str, float]:
+        cpu_s = proc.cpu_seconds(self._intake.child.pid) - self._cpu_s
+        self._watch.wait_for_beat()
         return {
-            "cpu_s": proc.cpu_seconds(self._intake.child.pid) - self._cpu_s,
+            "cpu_s": cpu_s,
             "peak_mb": self._intake.peak_kb / 1024,
             "hub_lag_ms": self._watch.hub_lag_ms,
         }

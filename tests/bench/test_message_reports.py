@@ -89,7 +89,7 @@ def test_the_report_of_the_intake_has_a_table_for_each_place() -> None:
     ],
 )
 def test_each_way_to_lose_is_named(change: dict[str, int], words: str) -> None:
-    (problem,) = dataclasses.replace(LOSS, **change).problems  # type: ignore[arg-type]
+    (problem,) = dataclasses.replace(LOSS, **change).problems
     assert words in problem
 
 

@@ -108,10 +108,12 @@ def test_the_recorder_tells_apart_what_was_sent_sent_again_and_acknowledged(
         wait_until(lambda: len(unacknowledged) == 5, 10, "five messages")
         assert pace.acknowledged == len(pace.sent_at) == 5
         assert recorder.acknowledged == set()
+        assert recorder.in_flight == 5
         _leave(silent)
         wait_until(lambda: "Client watched disconnected" in broker.log(), 10, "the end")
         polite, _ = _client(recorder.port, acknowledges=True)
         wait_until(lambda: recorder.acknowledged == set(range(5)), 10, "five PUBACKs")
+        assert recorder.in_flight == 0
         _leave(polite)
         assert recorder.sent == dict.fromkeys(range(5), 2)
         assert recorder.sent_again == dict.fromkeys(range(5), 1)
