@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mqttworker.core import events
-from mqttworker.core.cause import cause
+from mqttworker.core.cause import Cause, cause
 from mqttworker.ports.journal import Waiting
 from mqttworker.service.context import Clock
 from mqttworker.service.inflow import Inflow
@@ -23,19 +23,26 @@ class IntakeWatch:
     def __init__(self, intake: Intake, clock: Clock) -> None:
         self._intake = intake
         self._clock = clock
+        #: What is told of the present trouble: its first word, so that nobody hears of each.
+        self._trouble: Cause | None = None
         self._impaired: set[Inflow] = set()
 
     def look(self) -> None:
         """Tell the connections whose messages wait, and those whose wait is over."""
         problem = self._problem()
         if problem is None:
-            for inflow in self._impaired:
-                inflow.post(events.Recovered(cause("messages_stored_again")))
-            self._impaired.clear()
+            self._end_trouble()
             return
-        for inflow in self._intake.waiting_inflows - self._impaired:
-            self._impaired.add(inflow)
-            inflow.post(events.Impaired(cause(NOT_STORED, problem=problem)))
+        self._trouble = self._trouble or cause(NOT_STORED, problem=problem)
+        self._impaired |= self._intake.waiting_inflows
+        for inflow in self._impaired:
+            # Again and again: what is wrong with a session ends with it, this does not.
+            inflow.post(events.Impaired(self._trouble))
+
+    def _end_trouble(self) -> None:
+        for inflow in self._impaired:
+            inflow.post(events.Recovered(cause("messages_stored_again")))
+        self._trouble, self._impaired = None, set()
 
     def waiting(self) -> Waiting:
         """Return what waits, and why, for the heartbeat."""
