@@ -62,6 +62,7 @@ class SubscriptionForm(Form):
     topic_filter = StringField("Topic Filter")
     qos = ChoiceField("QoS", QOS, default=1)
     is_enabled = BooleanField("Active", default=True)
+    expected_every_s = IntegerField("Expected every (s)", default=0)
 
 
 class ConnectionForm(Form):
@@ -239,7 +240,15 @@ def secrets(form: ConnectionForm) -> records.Values:
 
 def wanted(form: ConnectionForm) -> list[records.Values]:
     """Return the subscriptions, rows without a filter left out."""
-    return [entry.form.data for entry in _filled(form)]
+    return [_subscription(entry.form) for entry in _filled(form)]
+
+
+def _subscription(row: SubscriptionForm) -> records.Values:
+    """Return a row as entered; a blank expectation is none."""
+    found: records.Values = dict(row.data)
+    if not "".join(row.expected_every_s.raw_data or []).strip():
+        found["expected_every_s"] = row.expected_every_s.data or 0
+    return found
 
 
 def mark(form: ConnectionForm, problems: Mapping[str, str]) -> None:

@@ -54,7 +54,7 @@ class Plan:
         """The subscriptions to write, None where they stay as they are."""
         if self.stored is None:
             return self.subscriptions or []
-        if self.subscriptions is None or self.subscriptions == self.stored["subscriptions"]:
+        if self.subscriptions is None or _same(self.subscriptions, self.stored["subscriptions"]):
             return None
         return self.subscriptions
 
@@ -65,6 +65,15 @@ class RejectedError(Exception):
     def __init__(self, lines: Sequence[str]) -> None:
         super().__init__(lines[0])
         self.lines = lines
+
+
+def _same(some: list[records.Values], others: list[records.Values]) -> bool:
+    """Whether both are the same subscriptions, in whatever order."""
+    return sorted(some, key=_filter_of) == sorted(others, key=_filter_of)
+
+
+def _filter_of(subscription: records.Values) -> str:
+    return str(subscription.get("topic_filter"))
 
 
 def _readable(record: records.Values) -> records.Values:
@@ -129,7 +138,7 @@ def _subscriptions(plan: Plan, given: Any) -> list[records.Values]:
             continue
         for unknown in item.keys() - set(records.SUBSCRIPTION_FIELDS):
             plan.problems[f"{key}.{unknown}"] = "Unknown field."
-        result.append({"qos": 1, "is_enabled": True, **item})
+        result.append({"qos": 1, "is_enabled": True, "expected_every_s": 0, **item})
     return result
 
 

@@ -1,8 +1,8 @@
 """Connections to and from JSON: everything or nothing, secrets in but never out.
 
 The file is a list of objects with the columns of `connection` and, if wanted,
-`subscriptions: [{"topic_filter", "qos", "is_enabled"}]`. Records are matched by name: a new
-name is created, a known one changed in the given fields only.
+`subscriptions: [{"topic_filter", "qos", "is_enabled", "expected_every_s"}]`. Records are
+matched by name: a new name is created, a known one changed in the given fields only.
 """
 
 from __future__ import annotations

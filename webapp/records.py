@@ -13,7 +13,8 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import CursorResult, delete, insert, select, update
 
 from database.encryption import UndecryptableError
-from database.models import Connection, Subscription
+from database.models import Command, Connection, Subscription
+from database.words import CommandKind
 from webapp import columns
 
 Values = dict[str, Any]
@@ -29,7 +30,7 @@ FIELDS = tuple(
     column.key for column in Connection.__table__.columns if column.key not in OWN_COLUMNS
 )
 PLAIN_FIELDS = tuple(field for field in FIELDS if field not in SECRETS)
-SUBSCRIPTION_FIELDS = ("topic_filter", "qos", "is_enabled")
+SUBSCRIPTION_FIELDS = ("topic_filter", "qos", "is_enabled", "expected_every_s")
 MAX_ID = 2**63 - 1
 #: Ids in one statement.
 CHUNK = 500
@@ -77,11 +78,7 @@ def load(transaction: Transaction, record_id: int) -> Values | None:
 def subscriptions(transaction: Transaction, record_id: int) -> list[Values]:
     """Return the subscriptions of a record in the order they were added."""
     rows = transaction.execute(
-        select(
-            columns.raw(Subscription.topic_filter),
-            columns.raw(Subscription.qos),
-            columns.raw(Subscription.is_enabled),
-        )
+        select(*(columns.raw(getattr(Subscription, key)) for key in SUBSCRIPTION_FIELDS))
         .where(Subscription.connection_id == record_id)
         .order_by(Subscription.id)
     )
@@ -103,6 +100,7 @@ def all_subscriptions(transaction: Transaction) -> list[tuple[int, Values]]:
                 "topic_filter": row.topic_filter,
                 "qos": row.qos,
                 "is_enabled": bool(row.is_enabled),
+                "expected_every_s": row.expected_every_s,
             },
         )
         for row in rows
@@ -168,8 +166,7 @@ def change(
     if result.rowcount != 1:
         return False
     if wanted is not None:
-        transaction.execute(delete(Subscription).where(Subscription.connection_id == record_id))
-        _insert_subscriptions(transaction, record_id, wanted)
+        _change_subscriptions(transaction, record_id, wanted)
     return True
 
 
@@ -186,10 +183,17 @@ def enable(transaction: Transaction, ids: Iterable[int], enabled: bool) -> int:
 
 
 def remove(transaction: Transaction, ids: Iterable[int]) -> int:
-    """Delete records with their subscriptions; return how many there were."""
+    """Delete records with their subscriptions; return how many there were.
+
+    Who published what with them is kept.
+    """
+    found = list(ids)
+    for chunk in _chunks(found):
+        published = (Command.connection_id.in_(chunk), Command.kind == CommandKind.PUBLISH)
+        transaction.execute(update(Command).where(*published).values(connection_id=None))
     return sum(
         transaction.execute(delete(Connection).where(Connection.id.in_(chunk))).rowcount
-        for chunk in _chunks(ids)
+        for chunk in _chunks(found)
     )
 
 
@@ -238,6 +242,31 @@ def _insert_subscriptions(
         )
 
 
+def _change_subscriptions(
+    transaction: Transaction, record_id: int, wanted: Sequence[Values]
+) -> None:
+    """Make the subscriptions what is wanted; a Topic Filter that stays keeps its row.
+
+    What is known of a row (`subscription_status`) goes by its id: ids must neither change
+    without need nor come back for another filter, so what is new is added before the rest goes.
+    """
+    mine = select(Subscription.id, columns.raw(Subscription.topic_filter))
+    mine = mine.where(Subscription.connection_id == record_id).order_by(Subscription.id.desc())
+    rows = transaction.execute(mine).all()
+    kept = {row.topic_filter: row.id for row in rows}
+    new = [item for item in wanted if item["topic_filter"] not in kept]
+    _insert_subscriptions(transaction, record_id, new)
+    for item in wanted:
+        if (number := kept.get(item["topic_filter"])) is not None:
+            changes = subscription(record_id, item)
+            transaction.execute(
+                update(Subscription).where(Subscription.id == number).values(changes)
+            )
+    staying = {kept.get(item["topic_filter"]) for item in wanted}
+    gone = [row.id for row in rows if row.id not in staying]
+    transaction.execute(delete(Subscription).where(Subscription.id.in_(gone)))
+
+
 def subscription(record_id: int, item: Mapping[str, Any]) -> Values:
     """Return the row of one subscription."""
     return {
@@ -245,4 +274,5 @@ def subscription(record_id: int, item: Mapping[str, Any]) -> Values:
         "topic_filter": item["topic_filter"],
         "qos": item["qos"],
         "is_enabled": bool(item.get("is_enabled", True)),
+        "expected_every_s": item.get("expected_every_s", 0),
     }
