@@ -17,6 +17,8 @@ from database.types import RowId, UTCDateTime
 #: Characters of a topic that its index on PostgreSQL holds, where a long one fits no page:
 #: `ix_message_topic_head_id` on (substr(topic, 1, 200), id), which only the migrations know.
 TOPIC_HEAD = 200
+#: `connection_traffic.connection_id` of what all connections carried together.
+ALL_CONNECTIONS = 0
 
 
 class Message(Base):

@@ -12,7 +12,8 @@ from typing import Protocol
 
 import gevent
 
-from mqttworker.core.traffic import Stretch, stretches
+from database.models.messages import ALL_CONNECTIONS
+from mqttworker.core.traffic import Counts, Stretch, stretches
 from mqttworker.ports.accounts import Account, Page
 from mqttworker.ports.store.traffic import TrafficStore
 from mqttworker.service.threads import InOrder, in_thread
@@ -28,8 +29,8 @@ class Counted(Protocol):
 
     connection_id: int
 
-    def settle(self, account: Account, when: Sequence[Stretch]) -> None:
-        """Put what is new to `account`."""
+    def settle(self, account: Account, when: Sequence[Stretch]) -> Counts:
+        """Put what is new to `account`, and return what was counted."""
 
 
 class Ledger:
@@ -54,10 +55,16 @@ class Ledger:
             if number % TURN == 0:
                 gevent.sleep(0)
             tally = self._moved.pop()
-            account = self._accounts.get(tally.connection_id)
-            if account is None:
-                account = self._accounts[tally.connection_id] = Account(tally.connection_id)
-            tally.settle(account, when)
+            counts = tally.settle(self._account(tally.connection_id), when)
+            if counts:
+                # Once, and not by each page that shows it.
+                self._account(ALL_CONNECTIONS).count(when, counts)
+
+    def _account(self, connection_id: int) -> Account:
+        account = self._accounts.get(connection_id)
+        if account is None:
+            account = self._accounts[connection_id] = Account(connection_id)
+        return account
 
     def write(self) -> None:
         """Write all that is held. Raises SQLAlchemyError, LeaseLostError; then it is held on."""

@@ -20,7 +20,7 @@ from mqttworker.adapters.watchdog import end_now
 from mqttworker.core.cause import cause
 from mqttworker.core.limiter import ConnectLimiter
 from mqttworker.core.room import Room
-from mqttworker.ports.store import Store
+from mqttworker.ports.store import LeaseLostError, Store
 from mqttworker.service.commands import COMMAND_INTERVAL, CommandRunner
 from mqttworker.service.context import Clock, Context
 from mqttworker.service.doors import Doors
@@ -258,3 +258,5 @@ def _tolerating_database(work: Callable[[], object]) -> None:
         work()
     except SQLAlchemyError as error:
         log.error("the database does not answer", error=type(error).__name__)
+    except LeaseLostError:
+        log.warning("another worker holds the lease, nothing is written")

@@ -168,15 +168,19 @@ class Tally:
 
     # --- called when it is written down
 
-    def settle(self, account: Account, when: Sequence[Stretch]) -> None:
-        """Put what is new since the last time to `account`, as counted in the stretches `when`."""
+    def settle(self, account: Account, when: Sequence[Stretch]) -> Counts:
+        """Put what is new since the last time to `account`, as counted in the stretches `when`.
+
+        Returns what was counted.
+        """
         account.traffic = self.traffic()
-        if self._new:
-            account.count(when, self._new)
-            self._sum.add(self._new)
-            self._new = Counts()
+        new, self._new = self._new, Counts()
+        if new:
+            account.count(when, new)
+            self._sum.add(new)
         if news := [self._told(ear) for ear in self._ears if ear.is_moved]:
             account.hear(news)
+        return new
 
     def _told(self, ear: _Ear) -> Heard:
         wall = self._clock.wall

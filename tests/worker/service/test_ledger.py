@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from database.clock import database_now
 from database.models import ConnectionTraffic, SubscriptionStatus, WorkerLease
+from database.models.messages import ALL_CONNECTIONS
 from mqttworker.core.messages import InboundMessage
 from mqttworker.core.spec import Expectation, Record
 from mqttworker.core.traffic import Counts, stretches
@@ -49,9 +50,10 @@ def page(messages: int = 3, at: datetime = NOON) -> Page:
     return Page([account])
 
 
-def minutes(engine: Engine, seconds: int = 60) -> list[tuple[Any, ...]]:
+def minutes(engine: Engine, seconds: int = 60, connection_id: int = 7) -> list[tuple[Any, ...]]:
     columns = (_traffic.c.starts_at, _traffic.c.messages_in, _traffic.c.bytes_in)
-    rows = select(*columns).where(_traffic.c.seconds == seconds).order_by(_traffic.c.starts_at)
+    mine = (_traffic.c.connection_id == connection_id) & (_traffic.c.seconds == seconds)
+    rows = select(*columns).where(mine).order_by(_traffic.c.starts_at)
     with engine.connect() as transaction:
         return [tuple(row) for row in transaction.execute(rows)]
 
@@ -151,7 +153,6 @@ def test_what_cannot_be_written_is_held_and_counted_once(
     by_filter = select(_heard.c.subscription_id, _heard.c.messages_in)
     with engine.connect() as transaction:
         found = {row.subscription_id: row.messages_in for row in transaction.execute(by_filter)}
-        assert transaction.scalar(select(func.count()).select_from(_traffic)) == 2
     assert found == {70: 6, 71: 3}
 
 
@@ -166,13 +167,27 @@ def test_every_way_of_a_message_is_counted(
     ledger.gather()
     ledger.write()
     with engine.connect() as transaction:
-        row = transaction.execute(select(_traffic).where(_traffic.c.seconds == 60)).one()
+        mine = (_traffic.c.seconds == 60) & (_traffic.c.connection_id == 7)
+        row = transaction.execute(select(_traffic).where(mine)).one()
     assert (row.messages_in, row.bytes_in) == (1, 3)
     assert (row.messages_dropped, row.bytes_dropped) == (2, 3)
     assert (row.messages_out, row.bytes_out) == (1, 40)
     total = tally.traffic()
     assert (total.messages_in, total.messages_dropped, total.messages_set_aside) == (1, 2, 1)
     assert total.messages_out == 1
+
+
+def test_all_connections_together_are_counted_beside_each(
+    engine: Engine, store: TrafficStore, tally: Tally
+) -> None:
+    other = Tally(Record(8, "plant-8", 1), Clock(), tally._moved)
+    ledger = ledger_of(tally, store)
+    tally.received([message(), message()])
+    other.received([message()])
+    ledger.gather()
+    ledger.write()
+    found = [minutes(engine, connection_id=number)[0][1] for number in (7, 8, ALL_CONNECTIONS)]
+    assert found == [2, 1, 3]
 
 
 def test_only_what_moved_is_written(engine: Engine, store: TrafficStore, tally: Tally) -> None:
