@@ -30,6 +30,7 @@ from mqttworker.core.conformance import Conversation
 from mqttworker.core.messages import InboundMessage
 from mqttworker.core.receipts import Receipts
 from mqttworker.core.spec import ConnectionSpec, SubscriptionSpec
+from mqttworker.core.wire import bodies
 from mqttworker.ports.transport import OutboundMessage, status_message
 
 _WIRE_VERSIONS = {Protocol.V5: 5, Protocol.V311: 4}
@@ -192,8 +193,9 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         self._version = version = _WIRE_VERSIONS[Protocol(protocol)]
         #: What the broker may send, and what it still owes.
         self.conversation = Conversation(version, clean_start=spec.clean_session, receipts=receipts)
-        #: Retained messages come with a subscription that is new, not with every connect.
-        self._retain_handling = 0 if spec.clean_session else 1
+        #: Retained messages come with a subscription that is new, not with every connect (5,
+        #: section 3.8.3.1); 3.1.1 has no word for it.
+        self._retain_handling = 1 if version == bodies.V5 and not spec.clean_session else 0
         super().__init__(
             # As bytes: gmqtt counts the characters of a text and sends its UTF-8.
             spec.client_id.encode(),

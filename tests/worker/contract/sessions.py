@@ -15,6 +15,7 @@ from mqttworker.adapters.hub_loop import HubLoop
 from mqttworker.core.cause import Cause
 from mqttworker.core.events import Closed, Event, Failed, Greeted, Lost, Opened
 from mqttworker.core.messages import InboundMessage
+from mqttworker.core.receipts import Receipts
 from mqttworker.core.spec import ConnectionSpec
 from mqttworker.ports.transport import Session, Transport
 from tests.support.scripted_broker import ScriptedBroker
@@ -58,6 +59,7 @@ class Try:
         spec: ConnectionSpec,
         protocol: str,
         watch: tuple[str, ...] = (),
+        receipts: Receipts | None = None,
     ) -> None:
         self.spec = spec
         #: All but Greeted, which only says that what followed Opened has arrived.
@@ -72,7 +74,13 @@ class Try:
         self.started_at = time.monotonic()
         self.phases: list[str] = []
         self.session: Session = transport.open(
-            spec, protocol, self._report, self._receive, watch=watch, progress=self.phases.append
+            spec,
+            protocol,
+            self._report,
+            self._receive,
+            watch=watch,
+            receipts=receipts,
+            progress=self.phases.append,
         )
 
     def _report(self, event: Event) -> None:
