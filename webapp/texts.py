@@ -71,6 +71,7 @@ CONFLICT = (
 RECORD_GONE = "This connection no longer exists."
 NOT_SAVED = "Not saved: please correct the marked fields."
 NOT_TESTED = "Not tested: please correct the marked fields."
+NOT_PUBLISHED = "Not sent: please correct the marked fields."
 NOTHING_TO_ASK = "The worker runs only enabled connections: enable the selected ones first."
 NAME_TAKEN = "Another connection already has this name."
 NOTHING_SELECTED = "Select at least one connection first."
