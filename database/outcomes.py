@@ -102,6 +102,10 @@ OUTCOMES: dict[str, Outcome] = {
         "Look at who subscribes to the topic before you send it again.",
     ),
     # --- publish: what was not sent
+    "publish_not_taken": Outcome(
+        "Not sent: no worker took it within 30 s.",
+        "Look at the worker: python3 manage.py supervisorctl status.",
+    ),
     "publish_invalid": Outcome("Not sent: {problem}", "Correct the {field}."),
     "publish_not_connected": Outcome(
         "Not sent: the connection has no session with the broker; its state is {state}.",

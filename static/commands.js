@@ -73,6 +73,7 @@
     outcome.hidden = false;
     outcome.className = `verdict ${told.tone}`;
     if (outcome.textContent !== text) outcome.textContent = text;
+    panel.dispatchEvent(new CustomEvent("told", { detail: told }));
     const details = panel.querySelector("[data-details]");
     if (details && told.html !== undefined && details.dataset.html !== told.html) {
       const isNew = !details.dataset.html;

@@ -6,15 +6,15 @@ from both and from whether the worker that took it still lives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, Select, delete, insert, select, update
 
-from database import outcomes
+from database import outcomes, publications
 from database.clock import database_now
 from database.models import Command, CommandResult
 from database.session import immediate
@@ -73,13 +73,20 @@ class Answer:
         return "warn" if self.code == "not_taken" else "off"
 
 
-def ask(kind: CommandKind, ids: Iterable[int | None], parameters: str | None = None) -> list[int]:
+def ask(
+    kind: CommandKind,
+    ids: Iterable[int | None],
+    parameters: str | None = None,
+    asked_before: Callable[[Transaction], int | None] = lambda _transaction: None,
+) -> list[int]:
     """Ask for one command for each connection that exists; return the ids of the commands.
 
-    Raises NobodyToAskError.
+    Asks for nothing if `asked_before` returns a command. Raises NobodyToAskError.
     """
     with immediate(store.engine()).begin() as transaction:
-        _, worker = _worker(transaction)
+        if (earlier := asked_before(transaction)) is not None:
+            return [earlier]
+        _, worker = worker_of(transaction)
         if worker is None or not worker.active:
             raise NobodyToAskError(*overview.silence(worker))
         _forget_old(transaction)
@@ -90,12 +97,12 @@ def ask(kind: CommandKind, ids: Iterable[int | None], parameters: str | None = N
 def read(command_id: int) -> Answer | None:
     """Return what is known about a command, None if there is none."""
     with store.reading() as transaction:
-        now, worker = _worker(transaction)
-        row = transaction.execute(_statement().where(Command.id == command_id)).first()
+        now, worker = worker_of(transaction)
+        row = transaction.execute(statement().where(Command.id == command_id)).first()
     if row is None:
         return None
-    answer = _answer(row, worker, now)
-    if answer.is_final and row.has_parameters:
+    answer = answer_of(row, worker, now)
+    if answer.is_final and row.has_parameters and answer.kind != CommandKind.PUBLISH:
         _forget_parameters(command_id)
     return answer
 
@@ -106,7 +113,8 @@ def _forget_parameters(command_id: int) -> None:
         transaction.execute(update(Command).where(Command.id == command_id).values(parameters=None))
 
 
-def _worker(transaction: Transaction) -> tuple[datetime, Worker | None]:
+def worker_of(transaction: Transaction) -> tuple[datetime, Worker | None]:
+    """Return the database's time and the worker that counts."""
     now, found = workers.read(transaction, accounts.settings_of_app())
     return now, workers.choose(found)
 
@@ -118,11 +126,15 @@ def _existing(transaction: Transaction, ids: list[int | None]) -> list[int | Non
 
 
 def _forget_old(transaction: Transaction) -> None:
+    """Forget what is over; what was published is kept longer, with all that it was."""
     old, older = database_now(-FORGET_PARAMETERS_AFTER), database_now(-KEEP_FOR)
-    transaction.execute(delete(Command).where(Command.requested_at < older))
+    oldest = database_now(-publications.KEEP_FOR.total_seconds())
+    other = Command.kind != CommandKind.PUBLISH
+    is_over = ((Command.requested_at < older) & other) | (Command.requested_at < oldest)
+    transaction.execute(delete(Command).where(is_over))
     transaction.execute(
         update(Command)
-        .where(Command.requested_at < old, Command.parameters.is_not(None))
+        .where(Command.requested_at < old, Command.parameters.is_not(None), other)
         .values(parameters=None)
     )
 
@@ -142,7 +154,8 @@ def _insert(
     return int(result.inserted_primary_key[0])
 
 
-def _statement() -> Any:
+def statement() -> Select[Any]:
+    """Select commands with what the worker made of them, for `answer_of`."""
     return select(
         columns.raw(Command.id),
         columns.raw(Command.connection_id),
@@ -155,7 +168,8 @@ def _statement() -> Any:
     ).outerjoin_from(Command, CommandResult, CommandResult.command_id == Command.id)
 
 
-def _answer(row: Row[Any], worker: Worker | None, now: datetime) -> Answer:
+def answer_of(row: Row[Any], worker: Worker | None, now: datetime) -> Answer:
+    """Return what is known about the command in a row of `statement`."""
     result = row.result or {}
     state, code, detail, is_final = _judge(row, result, worker, now)
     return Answer(row.id, row.connection_id, row.kind, state, code, detail, is_final, result)
@@ -170,14 +184,18 @@ def _judge(
         return row.state, str(result.get("code")), result.get("detail") or {}, True
     if row.state is not None:
         if active is None or active.boot_id != row.boot_id:
-            return CommandState.FAILED, "worker_ended", {}, True
+            is_publish = row.kind == CommandKind.PUBLISH
+            code = "publish_worker_ended" if is_publish else "worker_ended"
+            return CommandState.FAILED, code, {}, True
         running = probing.running_step(result)
         if running is not None:
             return CommandState.ACCEPTED, "testing", {"step": running}, False
         return CommandState.ACCEPTED, "accepted", {}, False
+    age = (now - row.requested_at).total_seconds() if row.requested_at else LOST_AFTER
+    if row.kind == CommandKind.PUBLISH and age >= LOST_AFTER:
+        return CommandState.FAILED, "publish_not_taken", {}, True
     if active is None:
         return CommandState.FAILED, *overview.silence(worker), True
-    age = (now - row.requested_at).total_seconds() if row.requested_at else LOST_AFTER
     if age < LATE_AFTER:
         return "asked", "asked", {}, False
     is_lost = age >= LOST_AFTER

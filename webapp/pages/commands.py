@@ -59,7 +59,7 @@ class CommandPages:
             connection_form.mark(form, error.problems)
             return self._wrong(form, record)
         except NobodyToAskError as error:
-            if _wants_json():
+            if wants_json():
                 return _sentence(error.sentence, error.next_step)
             flash(f"{error.sentence} {error.next_step}", "danger")
             return self._form_page(form, record)
@@ -76,13 +76,13 @@ class CommandPages:
             return records.load(transaction, number) or abort(404)
 
     def _wrong(self, form: ConnectionForm, record: records.Values | None) -> Any:
-        if not _wants_json():
+        if not wants_json():
             return self._form_page(form, record)
         found = connection_form.errors(form)
         return jsonify(errors=found, sentence=texts.NOT_TESTED, next_step=""), 422
 
     def _refused(self, number: int, sentence: str, next_step: str) -> Any:
-        if _wants_json():
+        if wants_json():
             return _sentence(sentence, next_step)
         flash(f"{sentence} {next_step}".strip(), "danger")
         return redirect(url_for("connections.details_view", id=number))
@@ -130,14 +130,14 @@ class CommandView(BaseView):  # type: ignore[misc]
             sentence=answer.sentence,
             next_step=answer.next_step,
             result=dict(answer.result),
-            html=_rendered(answer),
+            html=rendered(answer),
         )
 
     @expose("/<number>/page")
     def page_view(self, number: str) -> Any:
         """Show the same without scripts: the page looks again by itself until the end."""
         answer = _asked_for(number)
-        page = Response(self.render("commands/page.html", answer=answer, body=_rendered(answer)))
+        page = Response(self.render("commands/page.html", answer=answer, body=rendered(answer)))
         if not answer.is_final:
             page.headers["Refresh"] = str(REFRESH_S)
         return page
@@ -151,8 +151,12 @@ def _asked_for(number: str) -> Answer:
     return answer or abort(404)
 
 
-def _rendered(answer: Answer) -> Markup:
-    """Return the steps of a test and what the broker told of itself; empty for the rest."""
+def rendered(answer: Answer) -> Markup:
+    """Return what a broker said to a test or a message beyond the sentence; may be empty."""
+    if answer.kind == CommandKind.PUBLISH:
+        published = current_app.jinja_env.get_template("parts/publish.html")
+        module = published.make_module({"result": answer.result})
+        return Markup(module.details())  # type: ignore[attr-defined]  # noqa: S704 - escaped inside
     module = current_app.jinja_env.get_template("parts/command.html").make_module(
         {
             "result": answer.result,
@@ -166,7 +170,7 @@ def _rendered(answer: Answer) -> Markup:
 
 def _follow(asked: list[int]) -> Any:
     number = asked[0] if asked else abort(404)
-    if _wants_json():
+    if wants_json():
         return jsonify(id=number, url=url_for("commands.answer_view", number=number)), 202
     return redirect(url_for("commands.page_view", number=number))
 
@@ -175,7 +179,8 @@ def _sentence(sentence: str, next_step: str) -> Any:
     return jsonify(sentence=sentence, next_step=next_step), 409
 
 
-def _wants_json() -> bool:
+def wants_json() -> bool:
+    """Whether a script asks, not a person."""
     return request.headers.get("Accept") == "application/json"
 
 

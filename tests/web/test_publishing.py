@@ -1,0 +1,158 @@
+"""The form that publishes a message: what is asked for, what is refused, and once only."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from sqlalchemy import Engine
+
+from database.publications import Properties, Publication
+from tests.web import rows
+from tests.web.conftest import Visitor
+from tests.web.forms import LIST, errors, one
+from tests.web.publications import JSON, PAGE, SEND, asked, form, publish
+
+_TOKEN = re.compile(r'name="token" value="([^"]+)"')
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """Commands are plain rows; what reads and locks is tested on both databases beside this."""
+    return sqlite_url
+
+
+def test_a_message_is_asked_for_encrypted_with_all_that_was_entered(
+    operator: Visitor, worker: Engine
+) -> None:
+    number = rows.record(worker)
+    data = form(
+        number,
+        retain="y",
+        payload_kind="hex",
+        payload="00 FF\r\n0a",
+        payload_format_indicator="0",
+        message_expiry_interval=" 60 ",
+        content_type="text/plain",
+        response_topic="re/ply",
+        correlation_kind="base64",
+        correlation_data="AP8=",
+        **{"user_properties-0-name": "k", "user_properties-0-value": "ü"},
+    )
+    answer = operator.post(SEND, data, headers=JSON)
+    assert answer.status_code == 202
+    properties = Properties(0, 60, "text/plain", "re/ply", b"\0\xff", (("k", "ü"),))
+    ((wanted, stored),) = asked(worker)
+    assert wanted == Publication("plant/hello", b"\0\xff\n", 1, True, properties)
+    assert stored["connection"] == "plant-1"
+    assert "plant/hello" not in one(worker, "select parameters from command")
+    assert operator.get(answer.get_json()["url"]).get_json()["state"] == "asked"
+
+
+def test_text_keeps_its_characters_and_ends_its_lines_with_lf(
+    operator: Visitor, worker: Engine
+) -> None:
+    number = rows.record(worker)
+    operator.post(SEND, form(number, payload="ü\r\n漢 "), headers=JSON)
+    assert asked(worker)[0][0].payload == "ü\n漢 ".encode()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("connection", "4711", "Choose a connection that is enabled."),
+        ("connection", "", "Choose a connection that is enabled."),
+        ("topic", "", "Enter a topic."),
+        ("topic", "a/#", "A topic to publish to must not hold the wildcards + and #."),
+        ("qos", "7", "Enter a whole number from 0 to 2."),
+        ("payload_kind", "rot13", ""),
+        ("payload", "x" * 262_145, "Use at most 262,144 bytes; this has 262,145."),
+        ("message_expiry_interval", "soon", "Enter a whole number from 0 to 4294967295."),
+        ("message_expiry_interval", "9" * 5000, "Enter a whole number from 0 to 4294967295."),
+        ("response_topic", "a/+", "A topic to publish to must not hold the wildcards + and #."),
+        ("payload_format_indicator", "2", "Enter a whole number from 0 to 1."),
+    ],
+)
+def test_what_is_wrong_is_said_at_its_field_and_nothing_is_asked_for(
+    operator: Visitor, worker: Engine, field: str, value: str, sentence: str
+) -> None:
+    data = form(rows.record(worker), **{field: value})
+    answer = operator.post(SEND, data, headers=JSON)
+    assert answer.status_code == 422
+    if sentence:
+        assert answer.get_json()["errors"] == {field: sentence}
+        assert errors(operator.post(SEND, data))[field] == sentence
+    assert asked(worker) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "sentence"),
+    [
+        ("json", "{", "This is not JSON: Expecting property name"),
+        ("json", "NaN", "This is not JSON: NaN is no number there."),
+        ("json", "[" * 200_000, "nested too deeply"),
+        ("json", "", "This is not JSON: Expecting value in line 1, column 1."),
+        ("hex", "0", "Enter pairs of hex digits"),
+        ("base64", "=", "This is not Base64"),
+        ("base64", "ä", "This is not Base64"),
+    ],
+)
+def test_what_stands_for_no_bytes_is_refused(
+    operator: Visitor, worker: Engine, kind: str, text: str, sentence: str
+) -> None:
+    data = form(rows.record(worker), payload_kind=kind, payload=text)
+    answer = operator.post(SEND, data, headers=JSON)
+    assert sentence in answer.get_json()["errors"]["payload"]
+
+
+def test_json_is_sent_as_it_was_typed(operator: Visitor, worker: Engine) -> None:
+    typed = '{"b": 1,  "a": [1.0]}'
+    data = form(rows.record(worker), payload_kind="json", payload=typed)
+    assert operator.post(SEND, data, headers=JSON).status_code == 202
+    assert asked(worker)[0][0].payload == typed.encode()
+
+
+def test_one_form_is_published_once_and_another_again(operator: Visitor, worker: Engine) -> None:
+    number = rows.record(worker)
+    first = operator.post(SEND, form(number), headers=JSON).get_json()["id"]
+    assert operator.post(SEND, form(number), headers=JSON).get_json()["id"] == first
+    leads_to = operator.post(SEND, form(number)).headers["Location"]
+    assert leads_to == f"{PAGE}{first}"
+    operator.post(SEND, form(number, token="token-2"), headers=JSON)
+    assert len(asked(worker)) == 2
+    found = {_TOKEN.findall(operator.get(PAGE).text)[0] for _ in range(2)}
+    assert len(found) == 2
+
+
+def test_a_disabled_connection_and_a_missing_worker_publish_nothing(
+    operator: Visitor, engine: Engine
+) -> None:
+    number = rows.record(engine)
+    answer = operator.post(SEND, form(number), headers=JSON)
+    assert answer.status_code == 409
+    assert "No worker has ever reported" in answer.get_json()["sentence"]
+    page = operator.post(SEND, form(number)).text
+    assert "No worker has ever reported" in page
+    assert 'value="plant/hello"' in page
+    off = rows.record(engine, "off", is_enabled=False)
+    assert operator.post(SEND, form(off), headers=JSON).status_code == 422
+    assert asked(engine) == []
+
+
+def test_a_viewer_neither_publishes_nor_reads_what_was_published(
+    viewer: Visitor, anonymous: Visitor, worker: Engine
+) -> None:
+    number = rows.record(worker)
+    sent = publish(worker, number)
+    for path in (PAGE, f"{PAGE}{sent}", f"{PAGE}?again={sent}", f"/admin/commands/{sent}"):
+        assert viewer.get(path).status_code == 403
+        assert anonymous.get(path).status_code == 302
+    assert viewer.post(SEND, form(number)).status_code == 403
+    assert PAGE not in viewer.get(f"{LIST}details/?id={number}").text
+    assert len(asked(worker)) == 1
+
+
+def test_a_request_without_its_token_is_refused(operator: Visitor, worker: Engine) -> None:
+    assert operator.client.post(SEND, data=form(rows.record(worker))).status_code == 400
+    assert operator.get(SEND).status_code in (404, 405)
+    assert asked(worker) == []

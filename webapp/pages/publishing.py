@@ -1,0 +1,191 @@
+"""`/admin/publish/`: publish a message on a live connection, and who has published what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, abort, flash, jsonify, redirect, request, url_for
+from flask_admin import BaseView, expose
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import func, select
+
+from database.models import Connection
+from database.words import CommandKind
+from webapp import (
+    accounts,
+    columns,
+    commands,
+    publishing,
+    publishing_history,
+    records,
+    store,
+    texts,
+)
+from webapp.commands import NobodyToAskError
+from webapp.pages.commands import REFRESH_S, rendered, wants_json
+from webapp.publishing import PublishForm
+from webapp.publishing_history import Entry
+
+PAGE_SIZE = 20
+#: Of a payload, on the page of one message.
+PREVIEW_BYTES = 4_096
+#: Where no connection that the worker runs was chosen.
+NO_CONNECTION = "Choose a connection that is enabled."
+
+
+class PublishView(BaseView):  # type: ignore[misc]
+    """The form, the history below it, and a page for each message."""
+
+    def __init__(self) -> None:
+        super().__init__("Publish", endpoint="publish", url="/admin/publish")
+
+    def is_accessible(self) -> bool:
+        """Who only reads has no business here: payloads may hold anything."""
+        return accounts.may_edit()
+
+    def inaccessible_callback(self, name: str, **kwargs: Any) -> Any:
+        abort(403)
+
+    @expose("/")
+    def index_view(self) -> Any:
+        """Show the form: blank, or filled with what was published before as `again`."""
+        chosen = records.identifier(request.args.get("connection"))
+        number = records.identifier(request.args.get("again"))
+        if number is None:
+            return self._page(publishing.blank(chosen), chosen)
+        with store.reading() as transaction:
+            entry = publishing_history.one(transaction, number) or abort(404)
+        if entry.wanted is None:
+            flash("It cannot be decrypted, so it cannot be sent again.", "danger")
+            return self._page(publishing.blank(chosen), chosen)
+        chosen = entry.answer.connection_id
+        return self._page(publishing.again(entry.stored, entry.wanted, chosen), chosen)
+
+    @expose("/send", methods=("POST",))
+    def send_view(self) -> Any:
+        """Ask the worker to publish the form; the same form is never published twice."""
+        form = publishing.sent(request.form)
+        wanted, wrong = publishing.read(form)
+        name = _name_of(form)
+        if name is None:
+            wrong["connection"] = NO_CONNECTION
+        if name is None or wrong:
+            return self._wrong(form, wrong)
+        number = records.identifier(form.connection.data)
+        try:
+            asked = commands.ask(
+                CommandKind.PUBLISH,
+                [number],
+                publishing.stored(form, wanted, name),
+                lambda transaction: publishing_history.asked_with(
+                    transaction, form.token.data or ""
+                ),
+            )
+        except NobodyToAskError as error:
+            if wants_json():
+                return jsonify(sentence=error.sentence, next_step=error.next_step), 409
+            flash(f"{error.sentence} {error.next_step}", "danger")
+            return self._page(form, number)
+        return _follow(asked)
+
+    @expose("/<number>")
+    def sent_view(self, number: str) -> Any:
+        """Show one message and what became of it."""
+        identifier = records.identifier(number)
+        with store.reading() as transaction:
+            entry = publishing_history.one(transaction, identifier) if identifier else None
+        if entry is None:
+            abort(404)
+        payload, more = _preview(entry)
+        page = Response(
+            self.render(
+                "publish/sent.html",
+                entry=entry,
+                body=rendered(entry.answer),
+                payload=payload,
+                more=more,
+                properties=_properties(entry),
+            )
+        )
+        if not entry.answer.is_final:
+            page.headers["Refresh"] = str(REFRESH_S)
+        return page
+
+    def _wrong(self, form: PublishForm, wrong: dict[str, str]) -> Any:
+        publishing.mark(form, wrong)
+        if wants_json():
+            found = publishing.errors(form)
+            return jsonify(errors=found, sentence=texts.NOT_PUBLISHED, next_step=""), 422
+        flash(texts.NOT_PUBLISHED, "danger")
+        return self._page(form, records.identifier(form.connection.data))
+
+    def _page(self, form: PublishForm, chosen: int | None) -> Any:
+        before = records.identifier(request.args.get("before"))
+        wanted = records.identifier(request.args.get("connection"))
+        with store.reading() as transaction:
+            form.connection.choices += _choices(transaction)
+            history = publishing_history.page(transaction, wanted, before, PAGE_SIZE)
+        return self.render(
+            "publish/index.html",
+            form=form,
+            chosen=dict(form.connection.choices).get(str(chosen)),
+            has_properties=publishing.has_properties(form),
+            fields=publishing,
+            blank=publishing.blank_row(),
+            history=history,
+            before=before,
+            wanted=wanted,
+        )
+
+
+def _preview(entry: Entry) -> tuple[str, int]:
+    """Return the beginning of a payload as it can be shown, and how many bytes follow."""
+    payload = entry.wanted.payload if entry.wanted else b""
+    head = payload[:PREVIEW_BYTES]
+    try:
+        text = head.decode("utf-8", "strict" if len(payload) <= PREVIEW_BYTES else "ignore")
+    except UnicodeDecodeError:
+        text = head.hex(" ")
+    return text, len(payload) - len(head)
+
+
+def _properties(entry: Entry) -> list[tuple[str, object]]:
+    """Return (name of the specification, value) of the properties that were sent."""
+    if entry.wanted is None:
+        return []
+    given = entry.wanted.properties
+    correlation = given.correlation_data
+    named = [
+        ("Payload Format Indicator", given.payload_format_indicator),
+        ("Message Expiry Interval", given.message_expiry_interval),
+        ("Content Type", given.content_type),
+        ("Response Topic", given.response_topic),
+        ("Correlation Data (hex)", None if correlation is None else correlation.hex(" ")),
+    ]
+    named += [("User Property", f"{name} = {value}") for name, value in given.user_properties]
+    return [(label, value) for label, value in named if value is not None]
+
+
+def _choices(transaction: Transaction) -> list[tuple[str, str]]:
+    """Return (id, name) of the connections that the worker runs."""
+    query = select(Connection.id, columns.words(Connection.name)).where(Connection.is_enabled)
+    rows = transaction.execute(query.order_by(func.lower(Connection.name)))
+    return [(str(row.id), str(row.name)) for row in rows]
+
+
+def _name_of(form: PublishForm) -> str | None:
+    """Return the name of the connection that was chosen, None if the worker does not run it."""
+    number = records.identifier(form.connection.data)
+    if number is None:
+        return None
+    with store.reading() as transaction:
+        if number in records.disabled(transaction, [number]):
+            return None
+        return records.names(transaction, [number]).get(number)
+
+
+def _follow(asked: list[int]) -> Any:
+    number = asked[0] if asked else abort(404)
+    if wants_json():
+        return jsonify(id=number, url=url_for("commands.answer_view", number=number)), 202
+    return redirect(url_for("publish.sent_view", number=number))
