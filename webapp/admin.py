@@ -14,7 +14,8 @@ from webapp.pages.commands import CommandView
 from webapp.pages.connections import ConnectionView
 from webapp.pages.dashboard import DashboardView
 from webapp.pages.events import EventView
-from webapp.pages.facts import MessageView, WorkerView
+from webapp.pages.facts import WorkerView
+from webapp.pages.messages import MessageView
 from webapp.pages.publishing import PublishView
 
 

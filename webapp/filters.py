@@ -12,7 +12,7 @@ from markupsafe import Markup
 from database import reasons
 from database.version import VERSION
 from webapp import accounts, detection, health, texts
-from webapp.pages import facts
+from webapp.messages import shown
 
 
 def configure(app: Flask) -> None:
@@ -26,7 +26,10 @@ def configure(app: Flask) -> None:
         short_time=short_time,
         milliseconds=milliseconds,
         breakable=breakable,
-        preview=facts.preview,
+        visible=shown.visible,
+        payload_preview=shown.preview,
+        dead_topic=shown.dead_topic,
+        size_words=shown.size_words,
         duration=texts.duration,
     )
     app.jinja_env.globals.update(

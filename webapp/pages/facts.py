@@ -1,20 +1,16 @@
-"""Read-only pages of what the worker wrote: messages, heartbeats."""
+"""Read-only pages of what the worker wrote: heartbeats."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from flask import request
 from flask_admin.model import BaseModelView
-from sqlalchemy import Select, select
+from sqlalchemy import Select
 from wtforms import Form
 
-from database.models import Connection, Message, WorkerHeartbeat
-from webapp import accounts, columns, records, store, workers
-
-#: Characters of a payload or topic that a list shows.
-PREVIEW_CHARACTERS = 200
+from database.models import WorkerHeartbeat
+from webapp import accounts, records, store, workers
 
 
 class ReadOnlyView(BaseModelView):  # type: ignore[misc]
@@ -64,31 +60,6 @@ class ReadOnlyView(BaseModelView):  # type: ignore[misc]
         return None
 
 
-class MessageView(ReadOnlyView):
-    """`/admin/messages/`: received messages, of one connection with `?connection=ID`."""
-
-    kind = "message"
-    empty = "No messages are stored yet."
-
-    def __init__(self) -> None:
-        super().__init__(Message, "Messages", endpoint="messages", url="/admin/messages")
-
-    def statement(self) -> Select[Any]:
-        message = Message
-        names = ("id", "connection_id", "topic", "payload", "qos", "retain")
-        statement = (
-            select(
-                *(columns.raw(getattr(message, name)) for name in names),
-                columns.time(message.received_at),
-                columns.raw(Connection.name),
-            )
-            .outerjoin_from(message, Connection, Connection.id == message.connection_id)
-            .order_by(message.id.desc())
-        )
-        wanted = records.identifier(request.args.get("connection"))
-        return statement if wanted is None else statement.where(message.connection_id == wanted)
-
-
 class WorkerView(ReadOnlyView):
     """`/admin/workers/`: every worker process that has reported."""
 
@@ -108,14 +79,3 @@ class WorkerView(ReadOnlyView):
 
     def get_pk_value(self, model: Any) -> Any:
         return model.worker_id
-
-
-def preview(payload: Any) -> str:
-    """Return the start of a payload as text, or as hex where it is none."""
-    data = payload if isinstance(payload, bytes) else str(payload).encode()
-    head = data[:PREVIEW_CHARACTERS]
-    try:
-        text = head.decode("utf-8", "strict" if len(data) <= len(head) else "ignore")
-    except UnicodeDecodeError:
-        text = head.hex(" ")
-    return text if text.isprintable() else repr(text)[1:-1]

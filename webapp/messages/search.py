@@ -1,0 +1,255 @@
+"""Searching messages: the shortest way to a page of ids.
+
+One index answers what asks for nothing, for connections, or for topics. Anything more is
+looked for in windows of ids (`scan`), along the index that leaves least to look through.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, func, literal, select
+from sqlalchemy import Connection as Transaction
+
+from database.clock import database_moment
+from database.models import Connection, Message
+from webapp import columns
+from webapp.messages import ids, topics
+from webapp.messages.asking import Filter, moment
+from webapp.messages.ids import Range
+from webapp.messages.limits import TooLongError, limited
+from webapp.messages.scan import Scan
+
+#: How long a page may look, seconds, and how much of it for topics.
+BUDGET, FOR_TOPICS = 0.12, 0.05
+#: Rows that an index is asked to count at most, to see which leaves least.
+COUNTED = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to look: ids below `before` and above `after`, the newest of them first or last."""
+
+    before: int | None = None
+    after: int | None = None
+    newest: bool = True
+    #: Whether it may be worth while to list the topics that match.
+    lists_topics: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of ids, newest first."""
+
+    ids: Sequence[int]
+    #: Where to go on: below this id, or above it where the oldest came first; None at the end.
+    rest: int | None = None
+    #: The search ended there because its time was up.
+    stopped: bool = False
+    #: The topics that match are too many to be listed; the next page need not try.
+    too_many_topics: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A filter, looked up: None for what is not asked for."""
+
+    filter: Filter
+    among: Range
+    connections: Sequence[int] | None
+    #: The stored topics that match; None where there are too many to list.
+    topics: Sequence[str] | None
+
+    @property
+    def pattern(self) -> str:
+        """The Topic Filter that is not told by `topics`."""
+        return self.filter.topic if self.topics is None else ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether an index alone knows the answer."""
+        wanted = self.filter
+        if self.pattern or wanted.text or wanted.qos or wanted.retained:
+            return False
+        return self.connections is None or self.topics is None
+
+
+def search(
+    transaction: Transaction, wanted: Filter, place: Place, limit: int, budget: float | None = None
+) -> Found:
+    """Return up to `limit` ids of what is wanted; after `budget` seconds what there is by then."""
+    deadline = time.monotonic() + (BUDGET if budget is None else budget)
+    among = _range(transaction, wanted, place)
+    if among.is_empty:
+        return Found(())
+    known = _look_up(transaction, wanted, among, place, deadline)
+    if known.connections == [] or known.topics == []:
+        return Found(())
+    if known.is_plain:
+        found = _by_index(transaction, known, limit + 1, newest=place.newest)
+        return _page(found, None, limit, newest=place.newest)
+    scan = _scan(transaction, known, limit + 1, newest=place.newest)
+    rest = scan.run(transaction, deadline)
+    page = _page(scan.found, rest, limit, newest=place.newest)
+    return replace(page, too_many_topics=bool(known.pattern))
+
+
+def newest_id(transaction: Transaction) -> int:
+    """Return the id of the newest message of all, 0 if there is none."""
+    return transaction.scalar(select(func.max(Message.id))) or 0
+
+
+def received_about(transaction: Transaction, number: int) -> datetime | None:
+    """Return when the message with an id came, or the one before it."""
+    query = select(columns.time(Message.received_at)).where(Message.id <= number)
+    found: datetime | None = transaction.scalar(query.order_by(Message.id.desc()).limit(1))
+    return found
+
+
+def _page(found: Sequence[int], rest: int | None, limit: int, *, newest: bool) -> Found:
+    page = list(found[:limit])
+    if len(found) > limit:
+        return Found(_in_order(page, newest), page[-1])
+    return Found(_in_order(page, newest), rest, stopped=rest is not None)
+
+
+def _in_order(page: list[int], newest: bool) -> list[int]:
+    return page if newest else page[::-1]
+
+
+# --- looking up
+
+
+def _range(transaction: Transaction, wanted: Filter, place: Place) -> Range:
+    """Return the ids that can matter."""
+    among = ids.all_of(transaction)
+    since, until = _since(transaction, wanted), moment(wanted.until)
+    low, high = among.low, among.high
+    if since:
+        low = ids.first_since(transaction, since - ids.LATE, among)
+    if until:
+        high = ids.first_since(transaction, until + ids.LATE, among)
+    low, high = max(low, (place.after or 0) + 1), min(high, place.before or high)
+    return Range(low, high, since, until)
+
+
+def _since(transaction: Transaction, wanted: Filter) -> datetime | None:
+    """Return the moment from which on messages matter, None for all."""
+    since = moment(wanted.since)
+    if wanted.seconds is None:
+        return since
+    start = transaction.scalar(
+        select(columns.time(database_moment(-wanted.seconds).label("moment")))
+    )
+    return max(filter(None, (since, start)), default=None)
+
+
+def _look_up(
+    transaction: Transaction, wanted: Filter, among: Range, place: Place, deadline: float
+) -> _Wanted:
+    found: Sequence[str] | None = None
+    if wanted.topic and place.lists_topics:
+        soon = min(deadline, time.monotonic() + FOR_TOPICS)
+        found = topics.find(transaction, wanted.topic, soon)
+    return _Wanted(wanted, among, _connections(transaction, wanted), found)
+
+
+def _connections(transaction: Transaction, wanted: Filter) -> list[int] | None:
+    if wanted.connection:
+        return [wanted.connection]
+    if not wanted.name:
+        return None
+    named = Connection.name.icontains(wanted.name, autoescape=True)
+    return list(transaction.scalars(select(Connection.id).where(named)))
+
+
+# --- by an index
+
+
+def _by_index(transaction: Transaction, wanted: _Wanted, limit: int, *, newest: bool) -> list[int]:
+    if wanted.topics is not None:
+        return ids.of_topics(transaction, wanted.topics, wanted.among, limit, newest=newest)
+    if wanted.connections is not None:
+        return ids.of_connections(
+            transaction, wanted.connections, wanted.among, limit, newest=newest
+        )
+    return ids.of_all(transaction, wanted.among, limit, newest=newest)
+
+
+# --- in windows
+
+
+def _scan(transaction: Transaction, wanted: _Wanted, limit: int, *, newest: bool) -> Scan:
+    by_topic = wanted.topics is not None and _is_less(
+        transaction, _of_topics(transaction, wanted), _of_connections(wanted), wanted.among
+    )
+    conditions = list(_conditions(transaction, wanted, by_topic=by_topic))
+    return Scan(wanted.among, conditions, wanted.pattern, newest, limit)
+
+
+def _is_less(
+    transaction: Transaction,
+    one: ColumnElement[bool],
+    other: ColumnElement[bool] | None,
+    among: Range,
+) -> bool:
+    """Whether clearly fewer messages meet `one` than `other`; None stands for no condition."""
+    if other is None:
+        return True
+    most = _count(transaction, other, among, COUNTED)
+    return _count(transaction, one, among, most) < most
+
+
+def _count(
+    transaction: Transaction, condition: ColumnElement[bool], among: Range, most: int
+) -> int:
+    """Count the messages of a condition, at most `most`."""
+    some = select(Message.id).where(condition, Message.id >= among.low, Message.id < among.high)
+    try:
+        with limited(transaction, FOR_TOPICS):
+            rows = some.limit(most).subquery()
+            return transaction.scalar(select(func.count()).select_from(rows)) or 0
+    except TooLongError:
+        return most
+
+
+def _conditions(
+    transaction: Transaction, wanted: _Wanted, *, by_topic: bool
+) -> Iterator[ColumnElement[bool]]:
+    dialect, asked = transaction.dialect.name, wanted.filter
+    if wanted.connections is not None:
+        # A sum or a joined text is in no index: that leaves the other one to be used.
+        column: Any = Message.connection_id + 0 if by_topic else Message.connection_id
+        yield column.in_(wanted.connections)
+    if wanted.topics is not None:
+        topic: Any = Message.topic.concat("")
+        yield _of_topics(transaction, wanted) if by_topic else topic.in_(wanted.topics)
+    elif asked.topic:
+        yield from topics.like(asked.topic, dialect)
+    if asked.qos:
+        yield Message.qos == int(asked.qos)
+    if asked.retained:
+        yield Message.retain.is_(asked.retained == "yes")
+    if asked.text:
+        yield _holds(asked.text.encode("utf-8", "replace"), dialect)
+
+
+def _of_connections(wanted: _Wanted) -> ColumnElement[bool] | None:
+    return None if wanted.connections is None else Message.connection_id.in_(wanted.connections)
+
+
+def _of_topics(transaction: Transaction, wanted: _Wanted) -> ColumnElement[bool]:
+    key: Any = Message.topic if transaction.dialect.name == "sqlite" else topics.head()
+    found: ColumnElement[bool] = key.in_(wanted.topics)
+    return found
+
+
+def _holds(needle: bytes, dialect: str) -> ColumnElement[bool]:
+    """Whether the payload holds these bytes."""
+    if dialect == "sqlite":
+        return func.instr(Message.payload, needle, type_=Integer) > 0
+    return func.position(literal(needle).op("IN")(Message.payload), type_=Integer) > 0
