@@ -149,6 +149,10 @@ class MQTTConnectionManager:
         self._tally.note_round_trip(self._upkeep.round_trip_ms)
         return self._tally.traffic()
 
+    def sent(self, topic: str, size: int) -> None:
+        """Count a message that was published for an operator, with a payload of `size` bytes."""
+        self._tally.sent(topic, size)
+
     # --- the greenlet
 
     def _run(self) -> None:

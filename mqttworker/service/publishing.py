@@ -48,7 +48,10 @@ def publish(manager: MQTTConnectionManager, parameters: str | None) -> Result:
     session = manager.session
     if session is None or not session.is_open:
         return _failed("publish_not_connected", state=manager.state.value)
-    return _told(send(session, wanted), wanted.qos)
+    end = send(session, wanted)
+    if end.was_written:
+        manager.sent(wanted.topic, len(wanted.payload))
+    return _told(end, wanted.qos)
 
 
 def send(session: Session, wanted: Publication, deadline: float = DEADLINE) -> End:

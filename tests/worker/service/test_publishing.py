@@ -27,7 +27,7 @@ from tests.support.scripted_broker import ScriptedBroker
 from tests.support.scripts import Script
 from tests.worker.contract.sessions import Try, spec_for
 from tests.worker.service.asking import ask, finished, row_of, words
-from tests.worker.service.worker import ONE_DATABASE, WorkerProcess, add
+from tests.worker.service.worker import ONE_DATABASE, WorkerProcess, add, status
 
 HELLO = Publication("plant/hello", b"\0\xff bytes", qos=1)
 #: Maximum Packet Size 300, Maximum QoS 1, no retained messages (5, section 3.2.2.3).
@@ -75,6 +75,8 @@ def test_what_became_of_a_message_is_told_in_the_brokers_words(
         }
         observer.wait(lambda: len(observer.of("plant/hello")) == 3)
         assert {item.payload for item in observer.of("plant/hello")} == {HELLO.payload}
+    worker.child.wait_for(lambda: status(engine, "five").messages_out == 3, 15.0, "the counters")
+    assert status(engine, "five").bytes_out == 3 * len(HELLO.payload)
     done = row_of(engine, asked["publish_acknowledged_10"])
     assert done.state is CommandState.DONE
     assert done.result["reason_code"] == 0x10
