@@ -35,10 +35,12 @@ LOOK_INTERVAL = 0.05
 SLOWEST_RATE, SPARE_SECONDS = 500, 60.0
 #: mosquitto's own limit of messages in flight to one client.
 DEFAULT_IN_FLIGHT = 20
-#: Beyond what the broker may have in flight it queues without a bound.
+#: Beyond what the broker may have in flight it queues without a bound. TCP as mosquitto has it
+#: by default: without a delay it would send every message by itself and be the limit.
 CONFIGURATION = """
 max_inflight_messages {in_flight}
 max_queued_messages 0
+set_tcp_nodelay false
 log_type error
 log_type warning
 log_type notice
@@ -142,7 +144,7 @@ def _take(case: Case, setup: Setup) -> Sample:
         messages=case.messages,
         rate=case.messages / (taken_at - began_at),
         published_rate=case.messages / published_s,
-        unacknowledged=_unacknowledged(setup),
+        unacknowledged=_unacknowledged(setup) if taker.stores else None,
         usage=usage,
         **_stored(setup) if taker.stores else {},
     )

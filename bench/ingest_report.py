@@ -34,8 +34,9 @@ class Sample:
     rate: float
     #: How fast the publisher was meanwhile.
     published_rate: float
-    #: Messages that the broker sends once more to the session that took them.
-    unacknowledged: int
+    #: Messages that the broker sends once more to the session that took them; None for
+    #: mosquitto_sub, which leaves before its last PUBACKs are sent.
+    unacknowledged: int | None
     #: Messages without a row, rows that are not whole, and rows too many.
     missing: int = 0
     spoilt: int = 0

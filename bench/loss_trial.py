@@ -31,6 +31,10 @@ CONFIGURATION = "max_queued_messages 0\nmax_inflight_messages 1000\n"
 DRAIN_TIMEOUT, DRAIN_RATE = 60.0, 2_000
 #: A database that was killed is away for at most so long, besides its recovery, seconds.
 LONGEST_AWAY = 0.5
+#: Seconds between two looks for messages in flight, and for how long they are looked for.
+GLANCE, LONGEST_AIM = 0.0005, 2.0
+#: Seconds that a message spends at most between its arrival and its PUBACK, as a rule.
+IN_HAND = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +109,7 @@ def run(plan: Plan, directory: Path) -> Outcome:
     began_at = time.monotonic()
     with _running(plan, directory) as stage:
         with _database_kills(plan, stage.store, random.Random(plan.seed + 1)):  # noqa: S311
-            in_flight = sum(
-                _kill_worker(stage, chance.uniform(0, 2 * plan.interval))
-                for _ in range(plan.worker_kills)
-            )
+            in_flight = sum(_kill_worker(plan, stage, chance) for _ in range(plan.worker_kills))
         _drain(plan, stage)
         tally = stage.store.tally("load/")
         return _outcome(plan, stage.recorder, tally, in_flight, time.monotonic() - began_at)
@@ -127,9 +128,18 @@ def _running(plan: Plan, directory: Path) -> Iterator[_Stage]:
         yield _Stage(store, recorder, intake, pace)
 
 
-def _kill_worker(stage: _Stage, after: float) -> bool:
-    """Kill and start the worker; return whether that met messages in flight."""
-    time.sleep(after)
+def _kill_worker(plan: Plan, stage: _Stage, chance: random.Random) -> bool:
+    """Kill and start the worker; return whether that met messages in flight.
+
+    Every second time the kill waits for messages that are: they are in the worker's hands for
+    a few milliseconds only, and any moment would mostly miss them.
+    """
+    time.sleep(chance.uniform(0, 2 * plan.interval))
+    if chance.random() < 0.5:
+        deadline = time.monotonic() + LONGEST_AIM
+        while not stage.recorder.in_flight and time.monotonic() < deadline:
+            time.sleep(GLANCE)
+        time.sleep(chance.uniform(0, IN_HAND))
     in_flight = stage.recorder.in_flight
     stage.intake.child.kill()
     stage.intake.start()
