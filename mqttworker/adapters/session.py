@@ -35,6 +35,10 @@ from mqttworker.ports.transport import (
 )
 
 
+#: How long a goodbye may wait for the database to take what was received, seconds.
+SETTLE_GRACE = 2.0
+
+
 class BrokerSession:
     """One try and the session that may follow; see `ports.transport.Session`."""
 
@@ -298,7 +302,7 @@ class BrokerSession:
         assert self._client is not None
         # A socket that is not read has no PUBACK for us either.
         self._client.resume_reading()
-        await self._settle(grace)
+        await self._settle()
         try:
             async with asyncio.timeout(grace):
                 await self._say_goodbye(self._client)
@@ -309,10 +313,10 @@ class BrokerSession:
             if self._phase is not Phase.OVER:
                 self._finish(Closed())
 
-    async def _settle(self, grace: float) -> None:
+    async def _settle(self) -> None:
         """Wait until all that was taken is acknowledged: its session may end with us."""
         with contextlib.suppress(TimeoutError, SessionEndedError):
-            async with asyncio.timeout(grace):
+            async with asyncio.timeout(SETTLE_GRACE):
                 while not self._receiving.receipts.are_settled:
                     await self._awaited.wait()
 

@@ -45,6 +45,8 @@ class Status:
     protocol_negotiated: str | None = None
     #: The Keep Alive in force, seconds.
     keepalive_s: int | None = None
+    #: Whether the broker had kept our session; None while there is none.
+    session_present: bool | None = None
     broker_cert_subject: str | None = None
     broker_cert_expires_at: datetime | None = None
     applied_revision: int | None = None

@@ -124,7 +124,8 @@ class Session(Protocol):
     def close(self, grace: float) -> None:
         """Take no more messages, publish `offline`, wait for its PUBACK, DISCONNECT.
 
-        Waits for the acknowledgement of what was taken first, and each for `grace` seconds.
+        Before that it waits until what was taken is acknowledged, for 2 s at most, and then
+        up to `grace` seconds for the PUBACK.
         Reports Closed, also when the broker does not answer: then the socket is
         dropped without a DISCONNECT and the broker publishes the will instead.
         """

@@ -67,6 +67,7 @@ class Chronicle:
             status_topic=spec.status_topic if spec else None,
             protocol_negotiated=self.protocol,
             keepalive_s=self.terms.keepalive_s or None,
+            session_present=self.terms.session_present if life.is_up else None,
             broker_cert_subject=certificate.subject if certificate else None,
             broker_cert_expires_at=certificate.expires_at if certificate else None,
             applied_revision=record.revision,

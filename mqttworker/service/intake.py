@@ -63,7 +63,6 @@ class Intake:
         self._held_back: list[Inflow] = []
         self._came, self._is_empty = Event(), Event()
         self._is_empty.set()
-        self._is_closed = False
         #: How many batches were stored; the number of the next one is one more.
         self._batches = 0
         #: Why nothing is stored at present, None while it is.
@@ -73,8 +72,6 @@ class Intake:
 
     def take(self, inflow: Inflow, messages: Sequence[InboundMessage]) -> None:
         """Let `messages` wait for their turn, or drop those with QoS 0 if the room is full."""
-        if self._is_closed:
-            return
         size = sum(map(size_of, messages))
         if not self._room.is_enough(inflow.load, self.load):
             messages = self._without_qos_0(inflow, messages)
@@ -118,9 +115,8 @@ class Intake:
         """The connections whose messages wait."""
         return {parcel.inflow for parcel in self._queue}
 
-    def close(self, seconds: float) -> None:
-        """Take nothing more; return when all is stored, or after `seconds`."""
-        self._is_closed = True
+    def drain(self, seconds: float) -> None:
+        """Return when all is stored, or after `seconds`."""
         self._is_empty.wait(seconds)
 
     # --- the greenlet

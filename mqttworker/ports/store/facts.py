@@ -94,6 +94,7 @@ class Facts:
             "status_topic": status.status_topic,
             "protocol_negotiated": status.protocol_negotiated,
             "keepalive_s": status.keepalive_s,
+            "session_present": status.session_present,
             "broker_cert_subject": status.broker_cert_subject,
             "broker_cert_expires_at": status.broker_cert_expires_at,
             "applied_revision": status.applied_revision,

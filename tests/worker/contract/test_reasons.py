@@ -87,6 +87,11 @@ _TESTS = (
         "no_progress",
     ),
     (
+        "tests/worker/service/test_intake.py",
+        "test_messages_wait_while_they_cannot_be_stored_and_everybody_is_told",
+        "messages_not_stored messages_stored_again",
+    ),
+    (
         "tests/worker/contract/test_outbox.py",
         "test_what_waits_is_bounded_in_messages_and_the_caller_is_told",
         "outbound_queue_full",
