@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from bench import connect, edit, flood, ingest, loss, outage, storm
+from bench import browse, connect, edit, flood, ingest, loss, outage, storm
 
 #: Benchmarks by name; each adds its arguments to a parser and runs with what was given.
 BENCHMARKS = {
+    "browse": browse,
     "connect": connect,
     "edit": edit,
     "flood": flood,

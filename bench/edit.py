@@ -12,12 +12,10 @@ import json
 import os
 import random
 import re
-import secrets
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,10 +23,10 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 
 from bench.connect import SPARE_FILES, positive
-from bench.contestants import ROOT, Worker
+from bench.contestants import Worker
 from bench.mosquitto import Mosquitto, executable
-from bench.ports import HOST, accepts, free_port
 from bench.processes import Child, allow_many_files, wait_until
+from bench.site import site
 from bench.storm_report import quantile
 from bench.table import Row, render
 from bench.visitor import Visitor
@@ -41,7 +39,6 @@ CONNECT_TIMEOUT = 60.0  # seconds, for the first connects
 EDIT_TIMEOUT = 20.0  # seconds
 #: Longest pause before the next edit, seconds: edits meet the worker in every phase of its second.
 PAUSE = 1.0
-ACCOUNT = "bench@hawser.example"
 _ACCEPTED = re.compile(rb"New client connected from \S+ as \S+ \(p\d, c\d, k\d+, u'([^']*)'\)")
 
 
@@ -133,7 +130,7 @@ def _product(directory: Path, broker: Mosquitto, count: int) -> Iterator[tuple[V
     worker = Worker()
     worker.prepare(directory, broker.port, count)
     try:
-        with _web(directory, worker.environment) as visitor, worker.run(directory) as child:
+        with site(directory, worker.environment) as visitor, worker.run(directory) as child:
             _wait_for_sessions(worker.engine, child, count)
             yield visitor, worker.engine
     finally:
@@ -158,27 +155,6 @@ def _sessions(engine: Engine) -> dict[int, object]:
     query = select(ConnectionStatus.connection_id, ConnectionStatus.connected_since)
     with engine.connect() as transaction:
         return {row.connection_id: row.connected_since for row in transaction.execute(query)}
-
-
-@contextmanager
-def _web(directory: Path, environment: Mapping[str, str]) -> Iterator[Visitor]:
-    """Start gunicorn with a first account, and sign in."""
-    port, password = free_port(), secrets.token_urlsafe(16)
-    own = {
-        **environment,
-        "HAWSER_BIND": f"{HOST}:{port}",
-        "HAWSER_SECRET_KEY": secrets.token_urlsafe(40),
-        "HAWSER_ADMIN_EMAIL": ACCOUNT,
-        "HAWSER_ADMIN_PASSWORD": password,
-    }
-    setup = [sys.executable, "-m", "webapp", "setup"]
-    subprocess.run(setup, cwd=ROOT, env=own, check=True, stdout=subprocess.DEVNULL)
-    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
-    with Child(command, directory / "web.log", env=own, cwd=ROOT) as child:
-        child.wait_for(lambda: accepts(port), CONNECT_TIMEOUT, "the web")
-        visitor = Visitor(port)
-        visitor.sign_in(ACCOUNT, password)
-        yield visitor
 
 
 def _edit(visitor: Visitor, engine: Engine, log: Path, number: int) -> Edit:
