@@ -33,8 +33,8 @@ from bench.takers import PahoTaker, Setup, SubTaker, Taker, WorkerTaker, client
 LOOK_INTERVAL = 0.05
 #: Slower than so many messages a second is given up.
 SLOWEST_RATE, SPARE_SECONDS = 500, 60.0
-#: mosquitto's own limit of messages in flight to one client.
-DEFAULT_IN_FLIGHT = 20
+#: Of messages in flight to one client: as many as MQTT allows, and mosquitto's default.
+LIMITS = f"{PROTOCOL_LIMIT},20"
 #: Beyond what the broker may have in flight it queues without a bound. TCP as mosquitto has it
 #: by default: without a delay it would send every message by itself and be the limit.
 CONFIGURATION = """
@@ -65,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--database", choices=[*stores.KINDS, "both"], default="both")
     add("--connections", default="1,50", metavar="N,N", help="numbers of connections")
+    add("--in-flight", default=LIMITS, metavar="N,N", help="the broker's limits of these")
     add("--messages", type=positive, default=200_000, metavar="N", help="in each measurement")
     add("--only", choices=["worker"], help="leave out what the worker is compared with")
     add("--json", action="store_true", help="print every sample as JSON")
@@ -76,10 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
     if problem := _obstacle(kinds):
         sys.stderr.write(f"bench: {problem}\n")
         return 1
-    counts = [positive(text) for text in arguments.connections.split(",")]
     ceiling = publisher_alone(arguments.messages)
-    cases = _cases(kinds, counts, arguments.messages, alone=arguments.only is not None)
-    samples = [measure(case) for case in cases]
+    samples = [measure(case) for case in _cases(kinds, arguments)]
     missed = problems(samples)
     if arguments.json:
         report = {"samples": [asdict(sample) for sample in samples], "missed": missed}
@@ -97,17 +96,18 @@ def _obstacle(kinds: tuple[str, ...]) -> str | None:
     return next(filter(None, map(stores.why_not, kinds)), None)
 
 
-def _cases(kinds: tuple[str, ...], counts: list[int], messages: int, *, alone: bool) -> list[Case]:
+def _cases(kinds: tuple[str, ...], arguments: argparse.Namespace) -> list[Case]:
     """Return what is measured, what is compared side by side."""
-    cases = []
-    for in_flight in (PROTOCOL_LIMIT, DEFAULT_IN_FLIGHT):
-        for count in counts:
-            for kind in kinds:
-                takers = (WorkerTaker,) if alone else (WorkerTaker, PahoTaker)
-                cases += [Case(taker, kind, count, messages, in_flight) for taker in takers]
-            if not alone:
-                cases.append(Case(SubTaker, "sqlite", count, messages, in_flight))
-    return cases
+    takers: list[tuple[type[Taker], str]] = [(WorkerTaker, kind) for kind in kinds]
+    if arguments.only is None:
+        takers += [(PahoTaker, kind) for kind in kinds]
+        takers += [(SubTaker, "sqlite")]
+    return [
+        Case(taker, kind, positive(count), arguments.messages, positive(in_flight))
+        for in_flight in arguments.in_flight.split(",")
+        for count in arguments.connections.split(",")
+        for taker, kind in takers
+    ]
 
 
 # --- one measurement

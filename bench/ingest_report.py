@@ -121,7 +121,7 @@ def as_text(samples: Sequence[Sample], ceiling: float, notes: Sequence[str]) -> 
     ]
     for count, in_flight in dict.fromkeys((s.connections, s.in_flight) for s in samples):
         chosen = [s for s in samples if (s.connections, s.in_flight) == (count, in_flight)]
-        limit = "no limit" if in_flight >= PROTOCOL_LIMIT else f"mosquitto's default of {in_flight}"
+        limit = "no limit" if in_flight >= PROTOCOL_LIMIT else f"{in_flight} of each client"
         parts.append(f"{count} connections, in flight: {limit}")
         parts.append(render(ROWS, {s.title: _column(s) for s in chosen}))
         parts.append("\n".join(_ratio_line(s, samples) for s in chosen if s.taker == "worker"))

@@ -30,6 +30,8 @@ SESSION_EXPIRY = 3_600  # seconds
 COLUMNS = "connection_id, received_at, topic, payload, qos, retain, dup"
 Row = tuple[int, datetime.datetime, str, bytes, int, bool, bool]
 Item = tuple[mqtt.Client, int, Row]
+#: What came; None is the end.
+Arrived = queue.SimpleQueue[Item | None]
 
 
 class Store(ABC):
@@ -82,7 +84,7 @@ def open_store(url: str) -> Store:
     return PostgreSQLStore(plain.render_as_string(hide_password=False))
 
 
-def connect(index: int, port: int, arrived: queue.SimpleQueue[Item]) -> mqtt.Client:
+def connect(index: int, port: int, arrived: Arrived) -> mqtt.Client:
     """Return one client that is subscribed and whose thread is running."""
     client = mqtt.Client(
         CallbackAPIVersion.VERSION2,
@@ -109,11 +111,11 @@ def connect(index: int, port: int, arrived: queue.SimpleQueue[Item]) -> mqtt.Cli
     return client
 
 
-def next_batch(arrived: queue.SimpleQueue[Item]) -> list[Item]:
+def next_batch(arrived: Arrived) -> list[Item | None]:
     """Return what came: at most so many, at most so long after the first of them."""
     items = [arrived.get()]
     deadline = time.monotonic() + BATCH_SECONDS
-    while len(items) < BATCH_ROWS:
+    while len(items) < BATCH_ROWS and items[-1] is not None:
         try:
             items.append(arrived.get(timeout=max(0.0, deadline - time.monotonic())))
         except queue.Empty:
@@ -121,13 +123,15 @@ def next_batch(arrived: queue.SimpleQueue[Item]) -> list[Item]:
     return items
 
 
-def store(arrived: queue.SimpleQueue[Item], into: Store) -> None:
-    """Store and then acknowledge, for ever."""
-    while True:
-        items = next_batch(arrived)
+def store(arrived: Arrived, into: Store) -> None:
+    """Store and then acknowledge, until the end."""
+    while batch := next_batch(arrived):
+        items = [item for item in batch if item is not None]
         into.write([row for _, _, row in items])
         for client, mid, _ in items:
             client.ack(mid, 1)
+        if batch[-1] is None:
+            return
 
 
 def main() -> None:
@@ -138,12 +142,15 @@ def main() -> None:
     parser.add_argument("--database", required=True)
     given = parser.parse_args()
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-    arrived: queue.SimpleQueue[Item] = queue.SimpleQueue()
+    arrived: Arrived = queue.SimpleQueue()
     into = open_store(given.database)
-    threading.Thread(target=store, args=(arrived, into), daemon=True).start()
+    writer = threading.Thread(target=store, args=(arrived, into), daemon=True)
+    writer.start()
     clients = [connect(index, given.port, arrived) for index in range(given.connections)]
     print("ready", flush=True)
     signal.sigwait([signal.SIGTERM])
+    arrived.put(None)
+    writer.join()
     for client in clients:
         client.disconnect()
     for client in clients:
