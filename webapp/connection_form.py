@@ -141,10 +141,17 @@ class ConnectionForm(Form):
         "that traffic flows, and how fast. 0: off.",
     )
     clean_session = BooleanField(
-        "Clean Start / Clean Session", description="On: no old session survives a connect."
+        "Clean Start / Clean Session",
+        description="On: every connect begins anew, and what others publish meanwhile is not kept "
+        "for this client. Off: the broker keeps the session while this client is away, and "
+        "messages with QoS 1 and 2 for it, as many as the broker's own limits let it; they come "
+        "after the reconnect, late and all at once.",
     )
     session_expiry_s = IntegerField(
-        "Session Expiry Interval (s)", description="MQTT 5 only; 0 ends it with the connection."
+        "Session Expiry Interval (s)",
+        description="For how long the broker keeps the session with Clean Start off, MQTT 5 only: "
+        "86400 is a day, 4294967295 is for ever. 0 ends it with the connection, so that nothing "
+        "is kept. With MQTT 3.1.1 the broker alone decides.",
     )
     keep_messages_days = IntegerField(
         "Keep messages for (days)", description="0: as long as the installation keeps them."
