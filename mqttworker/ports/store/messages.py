@@ -38,7 +38,6 @@ class Messages:
         nobody heard of it. Raises SQLAlchemyError, LeaseLostError: then nothing is stored.
         """
         with self._writer.begin() as transaction:
-            check_lease(transaction, self._boot_id)
             if again and self._last_batch(transaction) == number:
                 return {}
             aside = {at: item.message.flaw for at, item in enumerate(letters) if item.message.flaw}
@@ -47,6 +46,8 @@ class Messages:
             if aside:
                 rows = [_dead_row(letters[at], why) for at, why in aside.items()]
                 transaction.execute(insert(_dead), rows)
+            # Last: whoever waits for a slow table must not keep the lease from being renewed.
+            check_lease(transaction, self._boot_id)
             self._set_mark(transaction, number)
         return aside
 
