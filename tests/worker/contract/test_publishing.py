@@ -12,7 +12,14 @@ from mqttworker.adapters.broker_transport import BrokerTransport
 from mqttworker.adapters.hub_loop import HubLoop
 from mqttworker.core.cause import Cause
 from mqttworker.core.spec import TLSSettings
-from mqttworker.ports.transport import Certificate, OutboundMessage, Session
+from mqttworker.ports.transport import (
+    Acknowledgement,
+    Certificate,
+    Heard,
+    OutboundMessage,
+    Session,
+    ignore,
+)
 from tests.support.certificates import Certificates
 from tests.support.mosquitto import Mosquitto
 from tests.support.packets import PacketType
@@ -29,10 +36,12 @@ from tests.worker.contract.test_transport import (  # noqa: F401 - fixtures
 from tests.worker.contract.venues import Venue
 
 
-def publish(session: Session, message: OutboundMessage) -> AsyncResult[Cause | None]:
+def publish(
+    session: Session, message: OutboundMessage, heard: Heard = ignore
+) -> AsyncResult[Cause | None]:
     """Publish; the result is what became of it."""
     done: AsyncResult[Cause | None] = AsyncResult()
-    session.publish(message, done.set)
+    session.publish(message, done.set, heard)
     return done
 
 
@@ -41,9 +50,11 @@ def test_a_message_arrives_and_is_acknowledged(venue: Venue, protocol: str, qos:
     attempt = Try(venue.transport, venue.spec(), protocol)
     attempt.opened()
     payload = bytes(range(256))
-    assert (
-        publish(attempt.session, OutboundMessage("a/b", payload, qos)).get(True, PATIENCE) is None
-    )
+    heard: list[Acknowledgement] = []
+    done = publish(attempt.session, OutboundMessage("a/b", payload, qos), heard.append)
+    assert done.get(True, PATIENCE) is None
+    # MQTT 3.1.1 has no Reason Codes, and QoS 0 nothing to hear.
+    assert [item.code is None for item in heard] == [protocol == "3.1.1"] * bool(qos)
     venue.wait_for("a/b", payload)
     attempt.close()
 
