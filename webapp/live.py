@@ -14,8 +14,22 @@ from flask import Response, current_app, jsonify, request
 from markupsafe import Markup
 
 from database.models import Connection
-from webapp import accounts, certificates, fleet, history, overview, store, texts, verdict
+from database.models.messages import ALL_CONNECTIONS
+from webapp import (
+    accounts,
+    certificates,
+    charts,
+    fleet,
+    heard,
+    history,
+    overview,
+    store,
+    texts,
+    traffic,
+    verdict,
+)
 from webapp.certificates import Held
+from webapp.charts import Sparkline
 from webapp.history import Ribbon
 from webapp.overview import Item, Picture
 
@@ -53,30 +67,65 @@ def dashboard_parts(found: Picture) -> dict[str, Markup]:
         limit=WORST,
         order=texts.WORST_FIRST,
         editor=accounts.may_edit(),
-    )
+    ) | _carried(found, ALL_CONNECTIONS, "rates")
 
 
 def row_parts(found: Picture) -> dict[str, Markup]:
     """Return the parts of list rows by element id."""
     parts = {"banner": banner(found)}
-    days = ribbons(found, found.items)
+    days, lines = ribbons(found, found.items), sparklines(found, found.items)
     for item in found.items:
-        names = ("state", "reason", "since", "day")
-        cells = _render("parts/row.html", names, item=item, ribbon=days[item.id])
+        names = ("state", "reason", "since", "day", "messages")
+        shown = {"ribbon": days[item.id], "line": lines[item.id]}
+        cells = _render("parts/row.html", names, item=item, **shown)
         parts.update({f"{name}-{item.id}": html for name, html in cells.items()})
     return parts
 
 
 def detail_parts(found: Picture) -> dict[str, Markup]:
     """Return the parts of the details page by element id."""
-    now = _render("parts/details.html", ("now", "past"), item=found.items[0], spans=past(found))
-    return {"banner": banner(found), **now}
+    item = found.items[0]
+    now = _render("parts/details.html", ("now", "past"), item=item, spans=past(found))
+    with store.reading() as transaction:
+        entries = heard.read(transaction, item.id)
+    by_filter = _render("parts/traffic.html", ("heard",), item=item, entries=entries)
+    return {
+        "banner": banner(found),
+        **now,
+        **_carried(found, item.id, "carried", item),
+        **by_filter,
+    }
 
 
 def ribbons(found: Picture, items: Iterable[Item]) -> dict[int, Ribbon]:
     """Return the last day of each of `items`: of those that are shown, no more."""
     with store.reading() as transaction:
         return history.day(transaction, found, items)
+
+
+def sparklines(found: Picture, items: Iterable[Item]) -> dict[int, Sparkline | None]:
+    """Return what came to each of `items` in the last hour."""
+    with store.reading() as transaction:
+        series = traffic.read(transaction, [item.id for item in items], traffic.HOUR, found.now)
+    return {number: charts.sparkline(each) for number, each in series.items()}
+
+
+def _carried(
+    found: Picture, connection_id: int, name: str, item: Item | None = None
+) -> dict[str, Markup]:
+    """Return the part that shows the messages of one connection, or of all together."""
+    with store.reading() as transaction:
+        hour, day = (
+            traffic.read(transaction, [connection_id], span, found.now)[connection_id]
+            for span in (traffic.HOUR, traffic.DAY)
+        )
+    return _render(
+        "parts/traffic.html",
+        (name,),
+        item=item,
+        windows=traffic.windows(hour, day),
+        charts=[charts.chart(hour), charts.chart(day)],
+    )
 
 
 def expiring(found: Picture) -> list[Held]:

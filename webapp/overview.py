@@ -69,6 +69,10 @@ class Item:
     #: How long the last self-ping took, milliseconds.
     round_trip_ms: float | None
     messages_in: int
+    #: Since the worker started: QoS 0 while the queue was full, and what no database takes.
+    messages_dropped: int
+    bytes_dropped: int
+    messages_set_aside: int
     last_message_at: datetime | None
     revision: Any
 
@@ -173,6 +177,9 @@ def _item(row: Row[Any], worker: Worker | None, hostname: str) -> Item:
         keepalive_s=row.keepalive_s if known else None,
         round_trip_ms=row.round_trip_ms if known else None,
         messages_in=row.messages_in or 0,
+        messages_dropped=row.messages_dropped or 0,
+        bytes_dropped=row.bytes_dropped or 0,
+        messages_set_aside=row.messages_set_aside or 0,
         last_message_at=row.last_message_at,
         revision=row.revision,
     )

@@ -23,6 +23,9 @@ _STATUS_COLUMNS = (
     "round_trip_ms",
     "applied_revision",
     "messages_in",
+    "messages_dropped",
+    "bytes_dropped",
+    "messages_set_aside",
 )
 
 

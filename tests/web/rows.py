@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine, insert, text
@@ -13,11 +14,13 @@ from database.models import (
     Connection,
     ConnectionEvent,
     ConnectionStatus,
+    ConnectionTraffic,
     WorkerHeartbeat,
 )
 from database.words import Certainty, CommandState, ConnectionState, Origin, WorkerState
 
 BOOT = "boot-1"
+COUNTS = tuple(column.key for column in ConnectionTraffic.__table__.c if not column.primary_key)
 
 
 def heartbeat(engine: Engine, *, age: float = 0.5, **values: Any) -> None:
@@ -83,6 +86,26 @@ def event(engine: Engine, connection_id: int, state: ConnectionState, **values: 
     }
     with engine.begin() as transaction:
         transaction.execute(insert(ConnectionEvent).values(**(row | values)))
+
+
+def traffic(
+    engine: Engine,
+    connection_id: int,
+    minutes_ago: float = 0.0,
+    *,
+    seconds: int = 60,
+    **counts: int,
+) -> None:
+    """Write what a connection carried in the minute, or other stretch, `minutes_ago`."""
+    moment = datetime.now(UTC).timestamp() - 60 * minutes_ago
+    row: dict[str, Any] = {
+        "connection_id": connection_id,
+        "seconds": seconds,
+        "starts_at": datetime.fromtimestamp(moment // seconds * seconds, UTC),
+        **dict.fromkeys(COUNTS, 0),
+    }
+    with engine.begin() as transaction:
+        transaction.execute(insert(ConnectionTraffic).values(**(row | counts)))
 
 
 def command(engine: Engine, kind: str = "reconnect", *, age: float = 0.0) -> int:

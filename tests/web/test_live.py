@@ -72,6 +72,7 @@ def test_rows_are_asked_for_by_id(operator: Visitor, worker: Engine) -> None:
         f"reason-{number}",
         f"since-{number}",
         f"day-{number}",
+        f"messages-{number}",
     }
 
 

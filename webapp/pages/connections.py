@@ -43,8 +43,12 @@ SORT_KEYS: dict[str, Callable[[Item], Any]] = {
 class ConnectionView(CommandPages, BaseModelView):  # type: ignore[misc]
     """List, new, edit, details, delete; enable, disable or reconnect one or many."""
 
-    column_list = ("state", "name", "site", "broker", "reason", "since")
-    column_labels = {"broker": "Broker, client id", "since": "Since, 24 h"}  # noqa: RUF012 - the library's own style
+    column_list = ("state", "name", "site", "broker", "reason", "since", "messages")
+    column_labels = {  # noqa: RUF012 - the library's own style
+        "broker": "Broker, client id",
+        "since": "Since, 24 h",
+        "messages": "Messages",
+    }
     page_size = 50
     can_set_page_size = True
     page_size_options = (20, 50, 100, 200)
@@ -110,6 +114,7 @@ class ConnectionView(CommandPages, BaseModelView):  # type: ignore[misc]
         start = max(page, 0) * size
         shown = found[start : start + size]
         g.days = live.ribbons(g.picture, shown)
+        g.lines = live.sparklines(g.picture, shown)
         return len(found), shown
 
     # --- pages

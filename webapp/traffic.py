@@ -1,0 +1,126 @@
+"""What connections carried: messages and bytes in sliding windows and in series.
+
+The worker counts minutes and quarter hours. A window ends now, by the database's clock: it
+takes the present bucket as it is, and of the oldest the share that still lies in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import select
+
+from database.models import ConnectionTraffic
+from webapp import columns
+
+_row = ConnectionTraffic
+
+
+class Counts(NamedTuple):
+    """Messages and payload bytes."""
+
+    messages_in: float = 0
+    bytes_in: float = 0
+    messages_out: float = 0
+    bytes_out: float = 0
+    messages_dropped: float = 0
+    bytes_dropped: float = 0
+
+    def __bool__(self) -> bool:
+        return any(self)
+
+
+_NONE = Counts()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time that ends now, and the buckets it is shown in."""
+
+    words: str
+    #: Length of a bucket, seconds.
+    seconds: int
+    number: int
+
+    def first(self, now: datetime) -> datetime:
+        """Return where the oldest bucket begins that lies in the span, if only in part."""
+        present = now.timestamp() // self.seconds * self.seconds
+        return datetime.fromtimestamp(present - self.number * self.seconds, UTC)
+
+
+HOUR, DAY = Span("Last hour", 60, 60), Span("Last 24 h", 900, 96)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What was carried in each bucket of a span, the present one last.
+
+    There is one bucket more than the span has: of the first only a part lies in it.
+    """
+
+    span: Span
+    now: datetime
+    buckets: Sequence[Counts]
+
+    def window(self, number: int) -> Counts:
+        """Return the sum over the last `number` buckets' length of time."""
+        recent = self.buckets[-number:]
+        oldest = self.buckets[-number - 1]
+        left = 1 - self.now.timestamp() % self.span.seconds / self.span.seconds
+        return Counts(
+            *(
+                sum(each) + left * part
+                for each, part in zip(zip(*recent, strict=True), oldest, strict=True)
+            )
+        )
+
+    @property
+    def rates(self) -> list[Counts]:
+        """What passed a second, by bucket; the present one is taken as a window."""
+        whole = [*self.buckets[1:-1], self.window(1)]
+        return [Counts(*(value / self.span.seconds for value in each)) for each in whole]
+
+    def start(self, place: int) -> datetime:
+        """Return when the bucket of `rates` at `place` began."""
+        width = timedelta(seconds=self.span.seconds)
+        return self.span.first(self.now) + (place + 1) * width
+
+
+def read(
+    transaction: Transaction, ids: Iterable[int], span: Span, now: datetime
+) -> dict[int, Series]:
+    """Return the series of each of the connections `ids`: one statement.
+
+    `ALL_CONNECTIONS` has what all carried together.
+    """
+    first = span.first(now)
+    found: dict[int, list[Counts]] = {number: [_NONE] * (span.number + 1) for number in ids}
+    for row in transaction.execute(_statement(found, span, first)):
+        if row.starts_at is not None:
+            place = int((row.starts_at - first).total_seconds() // span.seconds)
+            if 0 <= place <= span.number:
+                found[row.connection_id][place] = Counts(*map(_number, row[2:]))
+    return {number: Series(span, now, buckets) for number, buckets in found.items()}
+
+
+def windows(hour: Series, day: Series) -> list[tuple[str, Counts]]:
+    """Return what was carried in the last minute, hour and day."""
+    return [("1 min", hour.window(1)), ("1 h", hour.window(60)), ("24 h", day.window(96))]
+
+
+def _statement(ids: Iterable[int], span: Span, first: datetime) -> Any:
+    mine = _row.connection_id.in_(list(ids))
+    return select(
+        _row.connection_id,
+        columns.time(_row.starts_at),
+        *(columns.raw(getattr(_row, name)) for name in Counts._fields),
+    ).where(mine, _row.seconds == span.seconds, _row.starts_at >= first)
+
+
+def _number(value: Any) -> float:
+    """Return a count; plain SQL may have written anything there."""
+    return value if isinstance(value, int | float) and value > 0 else 0
