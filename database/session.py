@@ -11,6 +11,8 @@ from sqlalchemy.engine import URL
 SQLITE_BUSY_TIMEOUT = 5.0
 #: How long PostgreSQL may take to accept a connection, seconds.
 POSTGRESQL_CONNECT_TIMEOUT = 5
+#: How long PostgreSQL's machine may leave what we send without a sign of receipt, seconds.
+POSTGRESQL_SILENCE = 15
 
 
 def normalised_url(url: str) -> URL:
@@ -42,6 +44,12 @@ def engine_options(url: str, *, pool_size: int, statement_timeout_s: float) -> d
     }
     options["connect_args"] = {
         "connect_timeout": POSTGRESQL_CONNECT_TIMEOUT,
+        # A server that is gone without a word is noticed; otherwise a statement waits for
+        # it until the kernel gives up, a quarter of an hour.
+        "tcp_user_timeout": POSTGRESQL_SILENCE * 1000,
+        "keepalives_idle": POSTGRESQL_SILENCE // 3,
+        "keepalives_interval": POSTGRESQL_SILENCE // 3,
+        "keepalives_count": 2,
         "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
     }
     return options

@@ -172,10 +172,9 @@ class Intake:
 
     def _write(self, letters: list[Letter]) -> dict[int, str]:
         """Write one batch, however long it takes; return what was set aside."""
-        tries = 0
         while True:
             try:
-                aside = in_thread(self._store.write, self._batches + 1, letters, again=tries > 0)
+                aside = in_thread(self._store.write, self._batches + 1, letters)
             except LeaseLostError:
                 self._on_lease_lost()
             except SQLAlchemyError as error:
@@ -183,7 +182,6 @@ class Intake:
             else:
                 self._note_success()
                 return aside
-            tries += 1
             gevent.sleep(RETRY)
 
     def _release(self, batch: list[Parcel]) -> None:

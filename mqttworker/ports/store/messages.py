@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Engine, Table, insert, select
+from sqlalchemy import Engine, Table, insert
 from sqlalchemy.engine import Connection as Transaction
 from sqlalchemy.exc import DataError, IntegrityError
 
@@ -31,24 +31,24 @@ class Messages:
         self._writer = immediate(engine)
         self._boot_id = boot_id
 
-    def write(self, number: int, letters: Sequence[Letter], *, again: bool) -> SetAside:
+    def write(self, number: int, letters: Sequence[Letter]) -> SetAside:
         """Store batch `number`, which grows by one a batch; return what had to be set aside.
 
-        `again` when this batch was tried before: its COMMIT may have taken effect although
-        nobody heard of it. Raises SQLAlchemyError, LeaseLostError: then nothing is stored.
+        May be called again when it failed: a batch whose COMMIT took effect although nobody
+        heard of it is not stored twice. Raises SQLAlchemyError, LeaseLostError.
         """
-        with self._writer.begin() as transaction:
-            if again and self._last_batch(transaction) == number:
-                return {}
-            aside = {at: item.message.flaw for at, item in enumerate(letters) if item.message.flaw}
-            places = [at for at in range(len(letters)) if at not in aside]
-            self._insert(transaction, letters, places, aside)
+        aside = {at: item.message.flaw for at, item in enumerate(letters) if item.message.flaw}
+        places = [at for at in range(len(letters)) if at not in aside]
+        with self._writer.connect() as connection, connection.begin() as transaction:
+            self._insert(connection, letters, places, aside)
             if aside:
                 rows = [_dead_row(letters[at], why) for at, why in aside.items()]
-                transaction.execute(insert(_dead), rows)
+                connection.execute(insert(_dead), rows)
             # Last: whoever waits for a slow table must not keep the lease from being renewed.
-            check_lease(transaction, self._boot_id)
-            self._set_mark(transaction, number)
+            check_lease(connection, self._boot_id)
+            if not self._claim(connection, number):
+                transaction.rollback()
+                return {}
         return aside
 
     def _insert(
@@ -72,17 +72,19 @@ class Messages:
             self._insert(transaction, letters, places[:middle], aside)
             self._insert(transaction, letters, places[middle:], aside)
 
-    def _last_batch(self, transaction: Transaction) -> int | None:
-        return transaction.scalar(select(_mark.c.batch).where(_mark.c.boot_id == self._boot_id))
+    def _claim(self, transaction: Transaction, number: int) -> bool:
+        """Mark batch `number` as stored; return False if it is, by a COMMIT not heard of.
 
-    def _set_mark(self, transaction: Transaction, number: int) -> None:
+        Waits for a transaction that is about to say the same, and whose client gave it up.
+        """
         row: dict[str, Any] = {"batch": number, "at": database_now()}
-        statement = upsert_statement(transaction.dialect.name, _mark)
-        transaction.execute(
-            statement.values(boot_id=self._boot_id, **row).on_conflict_do_update(
-                index_elements=["boot_id"], set_=row
-            )
+        statement = upsert_statement(transaction.dialect.name, _mark).values(
+            boot_id=self._boot_id, **row
         )
+        statement = statement.on_conflict_do_update(
+            index_elements=["boot_id"], set_=row, where=_mark.c.batch < number
+        )
+        return transaction.execute(statement.returning(_mark.c.batch)).first() is not None
 
 
 def _dead_row(letter: Letter, problem: str) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from database.models import DeadLetter, IntakeMark, Message
+from database.models import DeadLetter, IntakeMark, Message, WorkerLease
 from mqttworker.core.letters import Letter
 from mqttworker.core.messages import InboundMessage
 from mqttworker.core.wire.property_names import as_json
@@ -55,7 +55,7 @@ def _rows(engine: Engine, model: type[Any] = Message) -> list[Any]:
 def test_a_message_is_stored_as_it_came(engine: Engine, store: Store) -> None:
     everything = bytes(range(256)) * 3
     letter = _letter("plant/ü/😀", everything, qos=2, retain=True, dup=True)
-    assert store.messages.write(1, [letter], again=False) == {}
+    assert store.messages.write(1, [letter]) == {}
     (row,) = _rows(engine)
     assert (row.connection_id, row.received_at) == (7, NOW)
     assert (row.topic, bytes(row.payload)) == ("plant/ü/😀", everything)
@@ -69,7 +69,7 @@ def test_properties_are_stored_by_their_names(engine: Engine, store: Store) -> N
         + b"\x0b\x05" + b"\x26" + packets.text("k") + packets.text("ü")
         + b"\x26" + packets.text("k") + packets.text("again")
     )  # fmt: skip
-    store.messages.write(1, [_letter(properties=found)], again=False)
+    store.messages.write(1, [_letter(properties=found)])
     (row,) = _rows(engine)
     assert row.properties == {
         "payload_format_indicator": 1,
@@ -95,17 +95,17 @@ def test_properties_of_any_length_are_read(pairs: list[tuple[str, str]]) -> None
 @pytest.mark.parametrize("number", [1, 4, 5, 49, 500, 1_237])
 def test_a_batch_of_any_size_is_stored_in_order(engine: Engine, store: Store, number: int) -> None:
     letters = [_letter(f"t/{n % 7}", str(n).encode(), qos=n % 3) for n in range(number)]
-    store.messages.write(1, letters, again=False)
+    store.messages.write(1, letters)
     assert [int(row.payload) for row in _rows(engine)] == list(range(number))
 
 
 def test_a_batch_whose_commit_was_not_heard_of_is_stored_once(engine: Engine, store: Store) -> None:
     letters = [_letter(payload=b"1"), _letter(payload=b"2")]
-    store.messages.write(1, letters, again=False)
-    store.messages.write(1, letters, again=True)
+    store.messages.write(1, letters)
+    store.messages.write(1, letters)
     assert len(_rows(engine)) == 2
     # One that did not take effect is written when it is tried again.
-    store.messages.write(2, letters, again=True)
+    store.messages.write(2, letters)
     assert len(_rows(engine)) == 4
     with engine.connect() as transaction:
         assert transaction.execute(select(IntakeMark.boot_id, IntakeMark.batch)).all() == [
@@ -122,7 +122,7 @@ def test_a_row_that_the_database_refuses_is_set_aside_and_its_batch_is_stored(
     letters = [_letter("good", str(n).encode()) for n in range(10)]
     letters.insert(3, _letter("bad", b"first"))
     letters.append(_letter("bad", b"last"))
-    aside = store.messages.write(1, letters, again=False)
+    aside = store.messages.write(1, letters)
     assert sorted(aside) == [3, 11]
     assert [int(row.payload) for row in _rows(engine)] == list(range(10))
     dead = _rows(engine, DeadLetter)
@@ -136,7 +136,7 @@ def test_a_row_that_the_database_refuses_is_set_aside_and_its_batch_is_stored(
 def test_what_is_flawed_is_set_aside_as_it_came(engine: Engine, store: Store) -> None:
     topic = b"a\0\xff".decode(errors="surrogateescape")
     letters = [_letter("good"), _letter(topic, flaw="text that is not UTF-8")]
-    assert store.messages.write(1, letters, again=False) == {1: "text that is not UTF-8"}
+    assert store.messages.write(1, letters) == {1: "text that is not UTF-8"}
     assert len(_rows(engine)) == 1
     (dead,) = _rows(engine, DeadLetter)
     assert bytes(dead.topic) == b"a\0\xff"
@@ -145,7 +145,7 @@ def test_what_is_flawed_is_set_aside_as_it_came(engine: Engine, store: Store) ->
 def test_a_topic_may_be_as_long_as_mqtt_allows(engine: Engine, store: Store) -> None:
     topic = "".join(chr(0x4E00 + n % 20_000) for n in range(21_845))
     assert len(topic.encode()) == 65_535
-    assert store.messages.write(1, [_letter(topic)], again=False) == {}
+    assert store.messages.write(1, [_letter(topic)]) == {}
     assert _rows(engine)[0].topic == topic
 
 
@@ -155,25 +155,24 @@ def test_without_the_table_nothing_is_stored_and_nothing_is_set_aside(
     with engine.begin() as transaction:
         transaction.execute(text("ALTER TABLE message RENAME TO elsewhere"))
     with pytest.raises(SQLAlchemyError):
-        store.messages.write(1, [_letter()], again=False)
+        store.messages.write(1, [_letter()])
     assert _rows(engine, DeadLetter) == []
     with engine.begin() as transaction:
         transaction.execute(text("ALTER TABLE elsewhere RENAME TO message"))
-    store.messages.write(1, [_letter()], again=True)
+    store.messages.write(1, [_letter()])
     assert len(_rows(engine)) == 1
 
 
 def test_a_worker_that_lost_the_lease_stores_nothing(engine: Engine, store: Store) -> None:
-    other = Store(engine, boot_id="other", hostname="host")
-    store.presence.release_lease()
-    assert other.presence.hold_lease(60.0, 60.0, None).is_held
+    with engine.begin() as transaction:
+        transaction.execute(update(WorkerLease).values(boot_id="successor"))
     with pytest.raises(LeaseLostError):
-        store.messages.write(1, [_letter()], again=False)
+        store.messages.write(1, [_letter()])
     assert _rows(engine) == []
 
 
 def test_messages_of_different_days_are_stored_together(engine: Engine, store: Store) -> None:
     days = [Letter(7, NOW + timedelta(days=n), _letter().message) for n in (-400, -1, 0, 1, 400)]
-    store.messages.write(1, days, again=False)
+    store.messages.write(1, days)
     with engine.connect() as transaction:
         assert transaction.scalar(select(func.count(Message.id))) == len(days)
