@@ -24,13 +24,16 @@ class Keeper:
 
     def __init__(self, store: Retention) -> None:
         self._store = store
-        self._is_prepared = True
+        self._problem: str | None = None
 
     def prepare(self) -> None:
         """Make the partitions that PostgreSQL will need."""
-        was_prepared, self._is_prepared = self._is_prepared, in_thread(self._store.prepare)
-        if was_prepared and not self._is_prepared:
-            log.warning("a partition for messages cannot be made now; they are stored without it")
+        before, self._problem = self._problem, in_thread(self._store.prepare)
+        if self._problem and self._problem != before:
+            log.warning(
+                "a partition cannot be made now, messages are stored without it",
+                problem=self._problem,
+            )
 
     def clean(self) -> None:
         """Remove what is too old or too much, until nothing is left to remove."""

@@ -70,17 +70,17 @@ class Partitions:
         days = [today + timedelta(days=number) for number in range(AHEAD + 1)]
         return [day for day in days if name_of(day) not in names and not _is_covered(day, found)]
 
-    def make(self, day: date) -> bool:
+    def make(self, day: date) -> str | None:
         """Make the partition of `day`, with what the default one holds of it.
 
-        Returns whether it is there; else its messages go on to the default partition.
+        Returns why that cannot be now; its messages go on to the default partition then.
         """
         name, next_day = name_of(day), day + timedelta(days=1)
         bounds = f"received_at >= '{day} 00:00+00' AND received_at < '{next_day} 00:00+00'"
         try:
             with self._changing() as transaction:
                 if _is_much(transaction, bounds):
-                    return False
+                    return f"more than {MOVED_AT_MOST} messages of {day} are in {DEFAULT}"
                 transaction.execute(text(f"CREATE TABLE {name} (LIKE message)"))
                 transaction.execute(
                     text(
@@ -97,24 +97,25 @@ class Partitions:
                 )
         except DBAPIError as error:
             return _give_way(error)
-        return True
+        return None
 
-    def drop(self, name: str) -> bool:
-        """Remove a partition with all that is in it; return whether it is gone."""
+    def drop(self, name: str) -> str | None:
+        """Remove a partition with all that is in it; return why that cannot be now."""
         try:
             with self._changing() as transaction:
                 transaction.execute(text(f"DROP TABLE IF EXISTS {name}"))
         except DBAPIError as error:
             return _give_way(error)
-        return True
+        return None
 
     @contextmanager
     def _changing(self) -> Iterator[Transaction]:
         with self._engine.begin() as transaction:
             transaction.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT}"))
             transaction.execute(text(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT}"))
-            check_lease(transaction, self._boot_id)
             yield transaction
+            # Last: whoever waits for a table must not keep the lease from being renewed.
+            check_lease(transaction, self._boot_id)
 
 
 def _end(name: str) -> datetime | None:
@@ -135,12 +136,12 @@ def _last_day(end: datetime) -> date:
 def _is_much(transaction: Transaction, bounds: str) -> bool:
     """Whether the default partition holds more of a day than can be moved in a moment."""
     some = f"SELECT FROM {DEFAULT} WHERE {bounds} LIMIT {MOVED_AT_MOST + 1}"
-    number = transaction.scalar(text(f"SELECT count(*) FROM ({some}) AS some"))  # noqa: S608
+    number = transaction.scalar(text(f"SELECT count(*) FROM ({some}) AS few"))  # noqa: S608
     return (number or 0) > MOVED_AT_MOST
 
 
-def _give_way(error: DBAPIError) -> bool:
-    """Leave it for another time, unless the database is gone."""
+def _give_way(error: DBAPIError) -> str:
+    """Return why something is left for another time; raise if the database is gone."""
     if error.connection_invalidated:
         raise error
-    return False
+    return type(error.orig).__name__

@@ -55,16 +55,16 @@ class Retention:
         """Whether the last round left something that it could have removed."""
         return self._slices.is_behind
 
-    def prepare(self) -> bool:
-        """Make the partitions of the days to come; return whether all are there.
+    def prepare(self) -> str | None:
+        """Make the partitions of the days to come; return why one cannot be made now.
 
         Raises SQLAlchemyError, LeaseLostError.
         """
-        made = [self._partitions.make(day) for day in self._partitions.missing()]
-        if any(made):
+        problems = [self._partitions.make(day) for day in self._partitions.missing()]
+        if None in problems:
             # Rows may have moved from one to another.
             self._tally.forget()
-        return all(made)
+        return next(filter(None, problems), None)
 
     def clean(self) -> Iterator[float]:
         """Do one round, a transaction a step; yields for how many seconds each took.
@@ -185,8 +185,9 @@ class Retention:
 
     def _drop(self, partition: Partition) -> Iterator[float]:
         for _ in range(DROP_TRIES):
-            if self._partitions.drop(partition.name):
+            is_gone = self._partitions.drop(partition.name) is None
+            if is_gone:
                 self._tally.dropped(partition.oid)
-                yield 0.0
-                return
             yield 0.0
+            if is_gone:
+                return

@@ -82,8 +82,8 @@ class Leftovers:
         """Return how many rows went, and for how many seconds that held its locks."""
         with self._writer.begin() as transaction:
             started = monotonic()
-            check_lease(transaction, self._boot_id)
             number = transaction.execute(statement).rowcount
+            check_lease(transaction, self._boot_id)
         return number, monotonic() - started
 
 
