@@ -21,6 +21,7 @@ from mqttworker.core.cause import cause
 from mqttworker.core.limiter import ConnectLimiter
 from mqttworker.core.room import Room
 from mqttworker.ports.store import LeaseLostError, Store
+from mqttworker.ports.store.retention import Retention
 from mqttworker.service.commands import COMMAND_INTERVAL, CommandRunner
 from mqttworker.service.context import Clock, Context
 from mqttworker.service.doors import Doors
@@ -40,6 +41,7 @@ from mqttworker.service.lease import CHECK_INTERVAL, LEASE_INTERVAL, LeaseKeeper
 from mqttworker.service.ledger import Ledger
 from mqttworker.service.monitor import Monitor
 from mqttworker.service.orphan import LOOK_INTERVAL, OrphanCare
+from mqttworker.service.retention import RETENTION_INTERVAL, Keeper
 from mqttworker.service.testing import Tester
 from mqttworker.service.threads import in_thread
 from mqttworker.service.vitals import Vitals
@@ -99,6 +101,8 @@ class MQTTService:
         self._housekeeping = Housekeeping(
             self._store, self._monitor, self._transport, fleet, ledger
         )
+        limits = {"days": settings.message_keep_days, "megabytes": settings.message_keep_mb}
+        self._keeper = Keeper(Retention(engine, identity.boot_id, **limits))
         managers = self._monitor.managers
         self._commands = CommandRunner(
             self._store.commands,
@@ -187,6 +191,7 @@ class MQTTService:
         self._heartbeat.state = WorkerState.RUNNING
         _tolerating_database(self._heartbeat.beat)
         _tolerating_database(self._housekeeping.note_lost_sessions)
+        self._helpers.every("retention", RETENTION_INTERVAL, self._keeper.clean)
         # Goes on while the service stops: what was received is stored, or it comes again.
         self._helpers.watch("intake", gevent.spawn(self._intake.run))
         self._helpers.every("intake watch", WATCH_INTERVAL, self._intake_watch.look)
