@@ -137,6 +137,7 @@
       if (!answer) break;
       if (answer.found) { show(); body.append(rowsOf(answer.rows)); missing -= answer.found; }
       reached.innerHTML = answer.told;
+      reached.hidden = false;
       if (!onwards(answer)) break;
     }
     searching = false;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -90,6 +91,10 @@ def test_filters_narrow_the_page(
 def test_from_and_until_are_times_in_utc(operator: Visitor, plants: Engine) -> None:
     with plants.connect() as transaction:
         at = transaction.scalars(select(Message.received_at).order_by(Message.id)).all()
+    late = at[7] + timedelta(seconds=1)
+    for asked in ({}, {"connection": "1"}, {"topic": "Plant/#"}, {"topic": "+/+/state"}):
+        assert ids(operator, since=late.isoformat(), **asked) == [], asked
+        assert 8 not in ids(operator, until=at[7].isoformat(), **asked), asked
     assert ids(operator, since=at[5].isoformat()) == [8, 7, 6]
     assert ids(operator, until=f"{at[2]:%Y-%m-%d %H:%M:%S.%f}") == [2, 1]
     assert ids(

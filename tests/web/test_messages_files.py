@@ -15,7 +15,7 @@ from tests.web import rows
 from tests.web.conftest import Visitor
 from tests.web.messages import MESSAGES, many, message
 from tests.worker.service.worker import ONE_DATABASE
-from webapp.messages import files, scan
+from webapp.messages import files, scan, streams
 from webapp.messages.asking import Filter
 from webapp.messages.rows import in_parts
 from webapp.messages.search import Place, search
@@ -87,8 +87,8 @@ def test_an_export_goes_on_where_a_search_stops_and_ends_at_its_bound(
     operator: Visitor, worker: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scan, "GROWTH", 1)
-    monkeypatch.setattr(page, "EXPORT_BUDGET", 0.0)
-    monkeypatch.setattr(page, "EXPORT_SLICE", 7)
+    monkeypatch.setattr(streams, "BUDGET", 0.0)
+    monkeypatch.setattr(streams, "SLICE", 7)
     many(worker, [{"payload": b"yes" if at % 10 == 0 else b"no"} for at in range(200)])
     found = [entry["id"] for entry in as_json(operator, text="yes")]
     assert found == list(range(191, 0, -10))

@@ -7,9 +7,11 @@ was found so far if need be.
     limits   ends a statement when its time is up
     topics   which stored topics a Topic Filter matches, by jumps over the index
     ids      from times to ids; the newest ids of a few topics or connections
-    scan     the same where no index knows: in windows of ids, for a bounded time
+    wanted   a filter, looked up, as conditions on messages
+    scan     where no index knows: in windows of ids, for a bounded time
     search   puts these together
     rows     what pages show of the messages that were found
     shown    payloads as text, JSON and hex; harmless, whatever they hold
     files    CSV and JSON Lines
+    streams  what files and downloads are made of, a piece at a time
 """

@@ -19,7 +19,7 @@ from database.types import UTCDateTime
 from webapp.messages import topics
 
 #: Ids follow the times but for messages of one batch that came over different connections.
-LATE = timedelta(seconds=60)
+LATE = timedelta(seconds=10)
 _NOTHING = -1
 _BEYOND = 2**63 - 1
 
@@ -42,10 +42,12 @@ _EARLIER = (
 _MERGE_SQLITE = """
 WITH RECURSIVE best(key, id) AS (
     SELECT value, coalesce((SELECT id FROM message WHERE {key} = value
-        AND id >= :low AND id < :high ORDER BY id {order} LIMIT 1), :end) FROM json_each(:keys)
+        AND id >= :low AND id < :high {times} ORDER BY id {order} LIMIT 1), :end)
+    FROM json_each(:keys)
     UNION ALL
     SELECT key, coalesce((SELECT id FROM message WHERE {key} = best.key
-        AND id >= :low AND id < :high AND id {beyond} best.id ORDER BY id {order} LIMIT 1), :end)
+        AND id >= :low AND id < :high AND id {beyond} best.id {times}
+        ORDER BY id {order} LIMIT 1), :end)
     FROM best WHERE id <> :end
     ORDER BY 2 {order} LIMIT :limit
 ) SELECT id FROM best WHERE id <> :end ORDER BY id {order}
@@ -134,18 +136,17 @@ def within(among: Range) -> list[Any]:
 def _merge(
     transaction: Transaction, key: str, keys: list[Any], among: Range, limit: int, newest: bool
 ) -> list[int]:
-    sqlite = transaction.dialect.name == "sqlite"
+    times, bound = _times(among)
     values: dict[str, Any] = {"low": among.low, "high": among.high, "limit": limit}
     order, beyond, end = ("DESC", "<", _NOTHING) if newest else ("ASC", ">", _BEYOND)
-    if sqlite:
-        sql = _MERGE_SQLITE.format(key=key, order=order, beyond=beyond)
+    if transaction.dialect.name == "sqlite":
+        sql = _MERGE_SQLITE.format(key=key, order=order, beyond=beyond, times=times)
         values |= {"keys": json.dumps(keys), "end": end}
-        return list(transaction.scalars(text(sql), values))
-    times, bound = _times(among)
-    kind = "bigint" if key == "connection_id" else "text"
-    sql = _MERGE_POSTGRESQL.format(key=key, order=order, type=kind, times=times)
-    statement = text(sql).bindparams(*bound)
-    return list(transaction.scalars(statement, values | {"keys": keys}))
+    else:
+        kind = "bigint" if key == "connection_id" else "text"
+        sql = _MERGE_POSTGRESQL.format(key=key, order=order, type=kind, times=times)
+        values["keys"] = keys
+    return list(transaction.scalars(text(sql).bindparams(*bound), values))
 
 
 def _times(among: Range) -> tuple[str, list[BindParameter[Any]]]:

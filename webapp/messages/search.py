@@ -7,12 +7,11 @@ looked for in windows of ids (`scan`), along the index that leaves least to look
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, func, literal, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy import Connection as Transaction
 
 from database.clock import database_moment
@@ -23,9 +22,10 @@ from webapp.messages.asking import Filter, moment
 from webapp.messages.ids import Range
 from webapp.messages.limits import TooLongError, limited
 from webapp.messages.scan import Scan
+from webapp.messages.wanted import Wanted, conditions, on_topics
 
-#: How long a page may look, seconds, and how much of it for topics.
-BUDGET, FOR_TOPICS = 0.12, 0.05
+#: How long a page may look, seconds, and how much of it to list topics or to count.
+BUDGET, FOR_TOPICS = 0.1, 0.04
 #: Rows that an index is asked to count at most, to see which leaves least.
 COUNTED = 30_000
 
@@ -54,30 +54,6 @@ class Found:
     too_many_topics: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """A filter, looked up: None for what is not asked for."""
-
-    filter: Filter
-    among: Range
-    connections: Sequence[int] | None
-    #: The stored topics that match; None where there are too many to list.
-    topics: Sequence[str] | None
-
-    @property
-    def pattern(self) -> str:
-        """The Topic Filter that is not told by `topics`."""
-        return self.filter.topic if self.topics is None else ""
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether an index alone knows the answer."""
-        wanted = self.filter
-        if self.pattern or wanted.text or wanted.qos or wanted.retained:
-            return False
-        return self.connections is None or self.topics is None
-
-
 def search(
     transaction: Transaction, wanted: Filter, place: Place, limit: int, budget: float | None = None
 ) -> Found:
@@ -92,7 +68,8 @@ def search(
     if known.is_plain:
         found = _by_index(transaction, known, limit + 1, newest=place.newest)
         return _page(found, None, limit, newest=place.newest)
-    scan = _scan(transaction, known, limit + 1, newest=place.newest)
+    soon = min(deadline, time.monotonic() + FOR_TOPICS)
+    scan = _scan(transaction, known, limit + 1, soon, newest=place.newest)
     rest = scan.run(transaction, deadline)
     page = _page(scan.found, rest, limit, newest=place.newest)
     return replace(page, too_many_topics=bool(known.pattern))
@@ -150,12 +127,12 @@ def _since(transaction: Transaction, wanted: Filter) -> datetime | None:
 
 def _look_up(
     transaction: Transaction, wanted: Filter, among: Range, place: Place, deadline: float
-) -> _Wanted:
+) -> Wanted:
     found: Sequence[str] | None = None
     if wanted.topic and place.lists_topics:
         soon = min(deadline, time.monotonic() + FOR_TOPICS)
         found = topics.find(transaction, wanted.topic, soon)
-    return _Wanted(wanted, among, _connections(transaction, wanted), found)
+    return Wanted(wanted, among, _connections(transaction, wanted), found)
 
 
 def _connections(transaction: Transaction, wanted: Filter) -> list[int] | None:
@@ -170,7 +147,7 @@ def _connections(transaction: Transaction, wanted: Filter) -> list[int] | None:
 # --- by an index
 
 
-def _by_index(transaction: Transaction, wanted: _Wanted, limit: int, *, newest: bool) -> list[int]:
+def _by_index(transaction: Transaction, wanted: Wanted, limit: int, *, newest: bool) -> list[int]:
     if wanted.topics is not None:
         return ids.of_topics(transaction, wanted.topics, wanted.among, limit, newest=newest)
     if wanted.connections is not None:
@@ -183,73 +160,36 @@ def _by_index(transaction: Transaction, wanted: _Wanted, limit: int, *, newest: 
 # --- in windows
 
 
-def _scan(transaction: Transaction, wanted: _Wanted, limit: int, *, newest: bool) -> Scan:
-    by_topic = wanted.topics is not None and _is_less(
-        transaction, _of_topics(transaction, wanted), _of_connections(wanted), wanted.among
-    )
-    conditions = list(_conditions(transaction, wanted, by_topic=by_topic))
-    return Scan(wanted.among, conditions, wanted.pattern, newest, limit)
+def _scan(
+    transaction: Transaction, wanted: Wanted, limit: int, deadline: float, *, newest: bool
+) -> Scan:
+    by_topic = _topics_are_less(transaction, wanted, deadline)
+    all_of_them = list(conditions(wanted, transaction.dialect.name, by_topic=by_topic))
+    return Scan(wanted.among, all_of_them, wanted.pattern, newest, limit)
 
 
-def _is_less(
-    transaction: Transaction,
-    one: ColumnElement[bool],
-    other: ColumnElement[bool] | None,
-    among: Range,
-) -> bool:
-    """Whether clearly fewer messages meet `one` than `other`; None stands for no condition."""
-    if other is None:
-        return True
-    most = _count(transaction, other, among, COUNTED)
-    return _count(transaction, one, among, most) < most
+def _topics_are_less(transaction: Transaction, wanted: Wanted, deadline: float) -> bool:
+    """Whether clearly fewer messages are on the topics than are of the connections."""
+    if wanted.topics is None or wanted.connections is None:
+        return wanted.topics is not None
+    of_connections = Message.connection_id.in_(wanted.connections)
+    most = _count(transaction, of_connections, wanted.among, COUNTED, deadline)
+    of_topics = on_topics(wanted.topics, transaction.dialect.name)
+    return _count(transaction, of_topics, wanted.among, most, deadline) < most
 
 
 def _count(
-    transaction: Transaction, condition: ColumnElement[bool], among: Range, most: int
+    transaction: Transaction,
+    condition: ColumnElement[bool],
+    among: Range,
+    most: int,
+    deadline: float,
 ) -> int:
     """Count the messages of a condition, at most `most`."""
     some = select(Message.id).where(condition, Message.id >= among.low, Message.id < among.high)
+    rows = some.limit(most).subquery()
     try:
-        with limited(transaction, FOR_TOPICS):
-            rows = some.limit(most).subquery()
+        with limited(transaction, deadline - time.monotonic()):
             return transaction.scalar(select(func.count()).select_from(rows)) or 0
     except TooLongError:
         return most
-
-
-def _conditions(
-    transaction: Transaction, wanted: _Wanted, *, by_topic: bool
-) -> Iterator[ColumnElement[bool]]:
-    dialect, asked = transaction.dialect.name, wanted.filter
-    if wanted.connections is not None:
-        # A sum or a joined text is in no index: that leaves the other one to be used.
-        column: Any = Message.connection_id + 0 if by_topic else Message.connection_id
-        yield column.in_(wanted.connections)
-    if wanted.topics is not None:
-        topic: Any = Message.topic.concat("")
-        yield _of_topics(transaction, wanted) if by_topic else topic.in_(wanted.topics)
-    elif asked.topic:
-        yield from topics.like(asked.topic, dialect)
-    if asked.qos:
-        yield Message.qos == int(asked.qos)
-    if asked.retained:
-        yield Message.retain.is_(asked.retained == "yes")
-    if asked.text:
-        yield _holds(asked.text.encode("utf-8", "replace"), dialect)
-
-
-def _of_connections(wanted: _Wanted) -> ColumnElement[bool] | None:
-    return None if wanted.connections is None else Message.connection_id.in_(wanted.connections)
-
-
-def _of_topics(transaction: Transaction, wanted: _Wanted) -> ColumnElement[bool]:
-    key: Any = Message.topic if transaction.dialect.name == "sqlite" else topics.head()
-    found: ColumnElement[bool] = key.in_(wanted.topics)
-    return found
-
-
-def _holds(needle: bytes, dialect: str) -> ColumnElement[bool]:
-    """Whether the payload holds these bytes."""
-    if dialect == "sqlite":
-        return func.instr(Message.payload, needle, type_=Integer) > 0
-    return func.position(literal(needle).op("IN")(Message.payload), type_=Integer) > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,11 +11,11 @@ from typing import Any
 from flask import Response, abort, jsonify, redirect, render_template, request
 from flask_admin import BaseView, expose
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 
 from database.models import Connection, DeadLetter, Message
 from webapp import columns, records, store
-from webapp.messages import files, rows, search, shown
+from webapp.messages import files, rows, search, shown, streams
 from webapp.messages.asking import Filter
 from webapp.messages.rows import Row
 from webapp.messages.search import Found, Place
@@ -24,10 +24,8 @@ from webapp.timeline import SPANS
 PAGE_SIZE = 50
 #: New messages that one look of a live page brings, and that it counts at most.
 LIVE_ROWS, LIVE_COUNTED = 50, 1_000
-#: Rows of an export at most, and rows looked for at a time.
-EXPORT_ROWS, EXPORT_SLICE = 100_000, 1_000
-#: How long an export looks for its next slice before it goes on looking, seconds.
-EXPORT_BUDGET = 1.0
+#: Rows of an export at most.
+EXPORT_ROWS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,9 @@ class MessageView(BaseView):  # type: ignore[misc]
             abort(400)
         lines, media_type = files.FORMATS[kind]
         answer = Response(
-            lines(_slices(store.engine(), wanted)), mimetype=None, content_type=media_type
+            lines(streams.slices(store.engine(), wanted, EXPORT_ROWS)),
+            mimetype=None,
+            content_type=media_type,
         )
         name = f"hawser-messages-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{kind}"
         answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -225,40 +225,16 @@ def _name(transaction: Transaction, wanted: Filter) -> str | None:
     return found
 
 
-# --- files
-
-
-def _slices(engine: Engine, wanted: Filter) -> Iterator[Sequence[Row]]:
-    """Yield what is wanted, whole, each slice in a short transaction of its own."""
-    left, place = EXPORT_ROWS, Place()
-    while left:
-        with store.reading(engine) as transaction:
-            limit = min(left, EXPORT_SLICE)
-            found = search.search(transaction, wanted, place, limit, EXPORT_BUDGET)
-            yield from rows.in_parts(transaction, found.ids)
-        left -= len(found.ids)
-        if found.rest is None:
-            return
-        place = Place(before=found.rest, lists_topics=not found.too_many_topics)
-
-
 def _download(table: Any, number: int, name: str) -> Response:
     with store.reading() as transaction:
         size = rows.size(transaction, table, number)
     if size is None:
         abort(404)
     answer = Response(
-        _parts(store.engine(), table, number, size), mimetype="application/octet-stream"
+        streams.payload(store.engine(), table, number, size), mimetype="application/octet-stream"
     )
     answer.headers["Content-Disposition"] = f'attachment; filename="hawser-{name}-{number}.bin"'
     return answer
-
-
-def _parts(engine: Engine, table: Any, number: int, size: int) -> Iterator[bytes]:
-    """Yield a payload in pieces that fit into memory."""
-    for start in range(0, size, rows.PART_BYTES):
-        with store.reading(engine) as transaction:
-            yield rows.part(transaction, table, number, start, rows.PART_BYTES) or b""
 
 
 def _known(text: str) -> int:
