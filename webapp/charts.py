@@ -64,12 +64,13 @@ class Sparkline:
 
 def sparkline(series: Series) -> Sparkline | None:
     """Return the line of what came, None if nothing did."""
-    rates = [each.messages_in for each in series.rates]
+    seconds, sums = series.span.seconds, [each.messages_in for each in series.buckets[1:-1]]
+    rates = [each / seconds for each in (*sums, series.window(1).messages_in)]
     top = max(rates)
     if not top:
         return None
     # Less than half a message is what rounding left of the minute before.
-    now = texts.rate(rates[-1]) if rates[-1] * series.span.seconds >= 0.5 else "none"
+    now = texts.rate(rates[-1]) if rates[-1] * seconds >= 0.5 else "none"
     points = [f"{place} {10 - 9 * rate / top:.1f}" for place, rate in enumerate(rates)]
     summary = f"{series.span.words}: messages, at most {texts.rate(top)}, now {now}"
     return Sparkline("M" + "L".join(points), len(rates) - 1, now, summary)

@@ -106,7 +106,8 @@ def ribbons(found: Picture, items: Iterable[Item]) -> dict[int, Ribbon]:
 def sparklines(found: Picture, items: Iterable[Item]) -> dict[int, Sparkline | None]:
     """Return what came to each of `items` in the last hour."""
     with store.reading() as transaction:
-        series = traffic.read(transaction, [item.id for item in items], traffic.HOUR, found.now)
+        ids = [item.id for item in items]
+        series = traffic.read(transaction, ids, traffic.HOUR, found.now, ("messages_in",))
     return {number: charts.sparkline(each) for number, each in series.items()}
 
 

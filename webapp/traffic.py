@@ -91,19 +91,23 @@ class Series:
 
 
 def read(
-    transaction: Transaction, ids: Iterable[int], span: Span, now: datetime
+    transaction: Transaction,
+    ids: Iterable[int],
+    span: Span,
+    now: datetime,
+    fields: Sequence[str] = Counts._fields,
 ) -> dict[int, Series]:
     """Return the series of each of the connections `ids`: one statement.
 
-    `ALL_CONNECTIONS` has what all carried together.
+    `ALL_CONNECTIONS` has what all carried together. A page of lines needs only the first of
+    the `fields`, and has thousands of rows.
     """
-    first = span.first(now)
     found: dict[int, list[Counts]] = {number: [_NONE] * (span.number + 1) for number in ids}
-    for row in transaction.execute(_statement(found, span, first)):
-        if row.starts_at is not None:
-            place = int((row.starts_at - first).total_seconds() // span.seconds)
-            if 0 <= place <= span.number:
-                found[row.connection_id][place] = Counts(*map(_number, row[2:]))
+    place_of = _Places(span, now)
+    for number, starts_at, *counts in transaction.execute(_statement(found, span, now, fields)):
+        place = place_of[starts_at]
+        if place is not None:
+            found[number][place] = Counts(*map(_number, counts))
     return {number: Series(span, now, buckets) for number, buckets in found.items()}
 
 
@@ -112,13 +116,30 @@ def windows(hour: Series, day: Series) -> list[tuple[str, Counts]]:
     return [("1 min", hour.window(1)), ("1 h", hour.window(60)), ("24 h", day.window(96))]
 
 
-def _statement(ids: Iterable[int], span: Span, first: datetime) -> Any:
+class _Places(dict[Any, int | None]):
+    """The bucket of each time as the driver gives it: the same few times come again and again."""
+
+    def __init__(self, span: Span, now: datetime) -> None:
+        super().__init__()
+        self._span = span
+        self._first = span.first(now)
+
+    def __missing__(self, raw: Any) -> int | None:
+        moment = columns.moment(raw)
+        place = None
+        if moment is not None:
+            place = int((moment - self._first).total_seconds() // self._span.seconds)
+        found = self[raw] = place if place is not None and 0 <= place <= self._span.number else None
+        return found
+
+
+def _statement(ids: Iterable[int], span: Span, now: datetime, fields: Sequence[str]) -> Any:
     mine = _row.connection_id.in_(list(ids))
     return select(
         _row.connection_id,
-        columns.time(_row.starts_at),
-        *(columns.raw(getattr(_row, name)) for name in Counts._fields),
-    ).where(mine, _row.seconds == span.seconds, _row.starts_at >= first)
+        columns.raw(_row.starts_at),
+        *(columns.raw(getattr(_row, name)) for name in fields),
+    ).where(mine, _row.seconds == span.seconds, _row.starts_at >= span.first(now))
 
 
 def _number(value: Any) -> float:
