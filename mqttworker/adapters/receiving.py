@@ -34,7 +34,9 @@ class Receiving:
 
     def acknowledge(self, client: BrokerClient | None, messages: Sequence[InboundMessage]) -> None:
         """Take note that `messages` are safe, and tell the broker, if there is a `client`."""
-        committed, is_open = self.receipts.committed, client is not None and client.is_open
+        # Before its CONNACK nobody knows whether the broker has kept the session.
+        is_open = client is not None and client.is_open and client.conversation.is_accepted
+        committed = self.receipts.committed
         due = [item for item in messages if item.qos and committed(item, is_open=is_open)]
         if client is None or not due or not client.is_open:
             return

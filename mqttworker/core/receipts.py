@@ -17,13 +17,15 @@ RECENT = 1_000
 class Receipts:
     """One MQTT session, over as many network connections as it lives."""
 
-    __slots__ = ("_pending", "_recent", "_unreleased", "_unsent", "topic_filters")
+    __slots__ = ("_elsewhere", "_pending", "_recent", "_unreleased", "_unsent", "topic_filters")
 
     def __init__(self) -> None:
         #: What the session is subscribed to at the broker, as far as we know.
         self.topic_filters: frozenset[str] = frozenset()
         #: Taken, and neither committed nor acknowledged.
         self._pending: dict[int, InboundMessage] = {}
+        #: Of these, what came on an earlier network connection and not yet again on this one.
+        self._elsewhere: set[int] = set()
         #: QoS 1, committed while no PUBACK could be written.
         self._unsent: set[int] = set()
         #: QoS 2, committed, and not released by the broker.
@@ -43,10 +45,12 @@ class Receipts:
             self._pending.clear()
             self._unsent.clear()
             self._unreleased.clear()
+        self._elsewhere = set(self._pending)
 
     def is_new(self, message: InboundMessage) -> bool:
         """Take note of a message with QoS 1 or 2; return whether it has to be stored."""
         known = self._knows_2(message) if message.qos == 2 else self._knows_1(message)
+        self._elsewhere.discard(message.identifier)
         if not known:
             self._unsent.discard(message.identifier)
             self._recent.pop(message.identifier, None)
@@ -60,11 +64,15 @@ class Receipts:
     def committed(self, message: InboundMessage, *, is_open: bool) -> bool:
         """Take note that `message` is stored; return whether it is to be acknowledged now.
 
-        Not without a network connection (`is_open`), and not if its session is gone.
+        Not without a network connection (`is_open`), and not if its session is gone. Nor
+        before it has come again on this connection: the broker could take that answer,
+        or the one to the repeat, for the answer to its next message.
         """
         if self._pending.get(message.identifier) is not message:
             return False
         del self._pending[message.identifier]
+        is_open = is_open and message.identifier not in self._elsewhere
+        self._elsewhere.discard(message.identifier)
         if message.qos == 2:
             self._unreleased.add(message.identifier)
         elif is_open:

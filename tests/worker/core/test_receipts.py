@@ -95,6 +95,17 @@ def test_what_waits_for_its_commit_is_known_on_the_next_connection(qos: int) -> 
     assert receipts.committed(message, is_open=True)
 
 
+@pytest.mark.parametrize("qos", [1, 2])
+def test_what_is_committed_before_it_comes_again_is_acknowledged_when_it_does(qos: int) -> None:
+    receipts = _connected()
+    message = _message(qos, 7)
+    assert receipts.is_new(message)
+    receipts.connected(session_present=True)
+    assert not receipts.committed(message, is_open=True)
+    assert not receipts.is_new(_message(qos, 7, dup=True))
+    assert receipts.is_committed(7)
+
+
 def test_on_the_next_connection_an_acknowledged_message_is_in_doubt_and_taken() -> None:
     receipts = _connected()
     _stored(receipts, _message(1, 7))
