@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -206,6 +207,11 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
             **_connect_properties(spec, version, max_packet_bytes),
         )
         self._connection_state.protocol_version = version
+        if not spec.clean_session:
+            # A session that the broker kept may hold identifiers of messages whose exchange
+            # broke off; one that is used again would be taken for the old message.
+            first = secrets.randbelow(packets.MAX_PACKET_ID)
+            self._package_handler.id_generator._last_used_id = first
         if spec.username:
             self.set_auth_credentials(spec.username, spec.password)
         self._keepalive = spec.keepalive_s

@@ -97,7 +97,7 @@ _TESTS = (
         "outbound_queue_full",
     ),
     (
-        "tests/worker/contract/test_outbox.py",
+        "tests/worker/contract/test_acknowledgements.py",
         "test_properties_are_refused_to_a_session_of_3_1_1",
         "properties_not_supported",
     ),
