@@ -84,9 +84,10 @@ PROPERTIES = (
 )
 
 
-def blank(connection: object = None) -> PublishForm:
+def blank(connection: object = None, topic: str = "") -> PublishForm:
     """Return the form before anybody has entered anything."""
-    return _with_rows(PublishForm(token=_new_token(), connection=connection or "", qos=1))
+    form = PublishForm(token=_new_token(), connection=connection or "", topic=topic, qos=1)
+    return _with_rows(form)
 
 
 def again(stored: Mapping[str, Any], wanted: Publication, connection: object) -> PublishForm:

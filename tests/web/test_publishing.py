@@ -124,6 +124,13 @@ def test_one_form_is_published_once_and_another_again(operator: Visitor, worker:
     assert len(found) == 2
 
 
+def test_an_address_names_connection_and_topic(operator: Visitor, worker: Engine) -> None:
+    number = rows.record(worker)
+    page = operator.get(f"{PAGE}?connection={number}&topic=a/%22b").text
+    assert f'<option value="{number}" selected>' in page
+    assert 'value="a/&#34;b"' in page
+
+
 def test_a_disabled_connection_and_a_missing_worker_publish_nothing(
     operator: Visitor, engine: Engine
 ) -> None:

@@ -48,11 +48,11 @@ class PublishView(BaseView):  # type: ignore[misc]
 
     @expose("/")
     def index_view(self) -> Any:
-        """Show the form: blank, or filled with what was published before as `again`."""
+        """Show the form: blank, with a `topic`, or filled with what was published as `again`."""
         chosen = records.identifier(request.args.get("connection"))
         number = records.identifier(request.args.get("again"))
         if number is None:
-            return self._page(publishing.blank(chosen), chosen)
+            return self._page(publishing.blank(chosen, request.args.get("topic", "")), chosen)
         with store.reading() as transaction:
             entry = publishing_history.one(transaction, number) or abort(404)
         if entry.wanted is None:
