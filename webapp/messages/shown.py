@@ -17,8 +17,8 @@ from markupsafe import Markup, escape
 
 from webapp import texts
 
-#: Characters of a payload that a list shows.
-PREVIEW_CHARACTERS = 160
+#: What a list shows of a payload: characters of text, or bytes of anything else.
+PREVIEW_CHARACTERS, PREVIEW_BYTES = 160, 20
 #: What the page of a message shows at most: characters of text, bytes of hex, levels of JSON.
 TEXT_CHARACTERS, HEX_BYTES, JSON_LEVELS = 64 * 1024, 4_096, 100
 #: Bytes of JSON that are indented, and characters of the result.
@@ -50,8 +50,9 @@ def preview(head: object, size: object) -> Markup:
     is_whole = isinstance(size, int) and size <= len(data)
     text = as_text(data, is_whole=is_whole)
     if text is None:
-        shown = Markup('<span class="quiet">hex</span> ') + data[: PREVIEW_CHARACTERS // 4].hex(" ")
-        return shown + (Markup("…") if not is_whole or len(data) * 4 > PREVIEW_CHARACTERS else "")
+        more = "" if is_whole and len(data) <= PREVIEW_BYTES else "…"
+        hexed = f"{data[:PREVIEW_BYTES].hex(' ')}{more}"
+        return Markup('<span class="quiet">hex</span> {}').format(hexed)
     cut = len(text) > PREVIEW_CHARACTERS or not is_whole
     return visible(text[:PREVIEW_CHARACTERS]) + (Markup("…") if cut else "")
 
