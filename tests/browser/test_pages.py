@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
+from sqlalchemy import update
 
 from database.clock import database_now
+from database.models import ConnectionStatus
+from database.models.messages import ALL_CONNECTIONS
 from database.words import CommandState, ConnectionState
 from tests.browser.conftest import Site
 from tests.web import rows
@@ -35,9 +38,25 @@ def number(site: Site) -> int:
         broker_cert_subject="CN=" + "broker." * 20,
         broker_cert_expires_at=database_now(86400.0),
     )
+    carry(site, ids[0])
     tested = rows.command(site.engine, "test")
     rows.result(site.engine, tested, CommandState.FAILED, result=rows.failed_test())
     return ids[0]
+
+
+def carry(site: Site, number: int) -> None:
+    """Let a connection carry messages, drop some, and miss one that is expected."""
+    for owner in (number, ALL_CONNECTIONS):
+        for seconds in (60, 900):
+            counts = {"messages_in": 10**9, "bytes_in": 10**12, "messages_dropped": 10**8}
+            rows.traffic(site.engine, owner, seconds=seconds, messages_out=5, **counts)
+    dropped = {"messages_dropped": 10**9, "messages_set_aside": 1}
+    with site.engine.begin() as transaction:
+        mine = update(ConnectionStatus).where(ConnectionStatus.connection_id == number)
+        transaction.execute(mine.values(dropped))
+    rows.subscription(
+        site.engine, number, "a/#", 60, messages_in=10**9, quiet_since=database_now(-60.0)
+    )
 
 
 def serious(page: Page) -> list[str]:

@@ -15,6 +15,8 @@ from database.models import (
     ConnectionEvent,
     ConnectionStatus,
     ConnectionTraffic,
+    Subscription,
+    SubscriptionStatus,
     WorkerHeartbeat,
 )
 from database.words import Certainty, CommandState, ConnectionState, Origin, WorkerState
@@ -106,6 +108,23 @@ def traffic(
     }
     with engine.begin() as transaction:
         transaction.execute(insert(ConnectionTraffic).values(**(row | counts)))
+
+
+def subscription(
+    engine: Engine, connection_id: int, topic_filter: str, every: int = 0, **heard: Any
+) -> None:
+    """Insert a subscription and, if anything is given, what the worker knows of it."""
+    wish = {
+        "connection_id": connection_id,
+        "topic_filter": topic_filter,
+        "expected_every_s": every,
+    }
+    with engine.begin() as transaction:
+        result = transaction.execute(insert(Subscription.__table__).values(**wish))  # type: ignore[arg-type]
+        key: Any = result.inserted_primary_key
+        fact = {"subscription_id": key[0], "connection_id": connection_id, **heard}
+        if heard:
+            transaction.execute(insert(SubscriptionStatus).values(**fact))
 
 
 def command(engine: Engine, kind: str = "reconnect", *, age: float = 0.0) -> int:

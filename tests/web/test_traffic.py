@@ -11,10 +11,9 @@ import pytest
 from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine, event, insert
+from sqlalchemy import Engine, event
 
 from database.clock import database_now
-from database.models import Subscription, SubscriptionStatus
 from database.models.messages import ALL_CONNECTIONS
 from database.words import ConnectionState as S
 from tests.web import rows
@@ -196,17 +195,6 @@ def test_counts_that_are_none_break_no_page(operator: Visitor, worker: Engine) -
 # --- subscriptions
 
 
-def subscribe(engine: Engine, number: int, topic_filter: str, every: int = 0, **heard: Any) -> None:
-    """Insert a subscription and what the worker knows of it."""
-    wish = {"connection_id": number, "topic_filter": topic_filter, "expected_every_s": every}
-    with engine.begin() as transaction:
-        result = transaction.execute(insert(Subscription.__table__).values(**wish))  # type: ignore[arg-type]
-        key: Any = result.inserted_primary_key
-        fact = {"subscription_id": key[0], "connection_id": number, **heard}
-        if heard:
-            transaction.execute(insert(SubscriptionStatus).values(**fact))
-
-
 @pytest.mark.parametrize(("state", "is_told"), [(S.DEGRADED, True), (S.BACKOFF, False)])
 def test_a_quiet_subscription_is_marked_while_a_session_stands(
     operator: Visitor, worker: Engine, state: S, is_told: bool
@@ -214,8 +202,8 @@ def test_a_quiet_subscription_is_marked_while_a_session_stands(
     number = rows.record(worker)
     rows.status(worker, number, state)
     quiet = {"last_message_at": database_now(-300.0), "quiet_since": database_now(-240.0)}
-    subscribe(worker, number, "a/#", 60, messages_in=1234, **quiet)
-    subscribe(worker, number, "b")
+    rows.subscription(worker, number, "a/#", 60, messages_in=1234, **quiet)
+    rows.subscription(worker, number, "b")
     page = operator.get(f"{DETAILS}?id={number}").text
     shown = page[page.index('id="heard"') :]
     assert "1,234" in shown
