@@ -15,6 +15,7 @@ from webapp.pages.connections import ConnectionView
 from webapp.pages.dashboard import DashboardView
 from webapp.pages.events import EventView
 from webapp.pages.facts import WorkerView
+from webapp.pages.kept import KeptView
 from webapp.pages.messages import MessageView
 from webapp.pages.publishing import PublishView
 
@@ -30,6 +31,7 @@ def configure(app: Flask) -> None:
     site.add_view(CommandView())
     site.add_view(EventView())
     site.add_view(MessageView())
+    site.add_view(KeptView())
     site.add_view(PublishView())
     site.add_view(CertificateView())
     site.add_view(WorkerView())

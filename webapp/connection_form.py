@@ -154,11 +154,14 @@ class ConnectionForm(Form):
         "is kept. With MQTT 3.1.1 the broker alone decides.",
     )
     keep_messages_days = IntegerField(
-        "Keep messages for (days)", description="0: as long as the installation keeps them."
+        "Keep messages for (days)",
+        description="Counts instead of the installation's number, be it more or less. "
+        "0: as long as the installation keeps them.",
     )
     keep_messages_mb = IntegerField(
         "Keep messages up to (MB)",
-        description="Beyond it the oldest go; 0: as many as the installation keeps.",
+        description="Of topics and payloads; beyond it the oldest go. The installation's limit "
+        "over all connections counts as well. 0: that limit only.",
     )
 
 
