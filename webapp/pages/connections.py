@@ -12,7 +12,7 @@ from flask_admin.model import BaseModelView
 from wtforms import Form
 
 from database.models import Connection
-from webapp import accounts, connection_form, live, records, saving, store, texts, timeline
+from webapp import accounts, connection_form, kept, live, records, saving, store, texts, timeline
 from webapp.connection_form import ConnectionForm
 from webapp.overview import Item
 from webapp.pages import commands
@@ -146,11 +146,13 @@ class ConnectionView(CommandPages, BaseModelView):  # type: ignore[misc]
         found = live.picture([record["id"]])
         with store.reading() as transaction:
             last = timeline.latest(transaction, record["id"], LAST_EVENTS)
+            stored = kept.read(transaction, accounts.settings_of_app(), only=record["id"])
         return self.render(
             "connections/details.html",
             record=record,
             item=found.items[0] if found.items else abort(404),
             events=last,
+            kept=stored,
             parts=live.detail_parts(found),
             banner=live.banner(found),
         )
