@@ -32,9 +32,13 @@ DRAIN_TIMEOUT, DRAIN_RATE = 60.0, 2_000
 #: A database that was killed is away for at most so long, besides its recovery, seconds.
 LONGEST_AWAY = 0.5
 #: Seconds between two looks for messages in flight, and for how long they are looked for.
-GLANCE, LONGEST_AIM = 0.0005, 2.0
+GLANCE, LONGEST_AIM = 0.0005, 10.0
 #: Seconds that a message spends at most between its arrival and its PUBACK, as a rule.
-IN_HAND = 0.01
+IN_HAND = 0.005
+#: What a kill takes besides its interval, seconds: the aim, and a worker that starts.
+KILL_TAKES = 0.5
+#: Messages a second when all kills are done.
+HURRY = 20_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,8 @@ class Plan:
 
     @property
     def rate(self) -> float:
-        """Messages a second, so that they last a little longer than the kills."""
-        return self.messages / (self.worker_kills * self.interval * 1.1)
+        """Messages a second, so that they last about as long as the kills."""
+        return self.messages / (self.worker_kills * (self.interval + KILL_TAKES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,9 @@ def _kill_worker(plan: Plan, stage: _Stage, chance: random.Random) -> bool:
     time.sleep(chance.uniform(0, 2 * plan.interval))
     if chance.random() < 0.5:
         deadline = time.monotonic() + LONGEST_AIM
-        while not stage.recorder.in_flight and time.monotonic() < deadline:
+        while not stage.recorder.in_flight and stage.pace.is_alive():
+            if time.monotonic() > deadline:
+                break
             time.sleep(GLANCE)
         time.sleep(chance.uniform(0, IN_HAND))
     in_flight = stage.recorder.in_flight
@@ -171,6 +177,7 @@ def _kill_database(server: PostgreSQL, waits: list[float], chance: random.Random
 
 def _drain(plan: Plan, stage: _Stage) -> None:
     """Return when every message is acknowledged, or when waiting longer tells nothing new."""
+    stage.pace.hurry(HURRY)
     stage.pace.join()
     stage.pace.stop()
     seconds = DRAIN_TIMEOUT + plan.messages / DRAIN_RATE

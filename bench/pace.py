@@ -12,6 +12,7 @@ from bench.session import RawSession
 #: Seconds between two writes.
 TICK = 0.02
 SIZE = 100  # bytes of a payload
+PIECE = 1_000  # messages in one write at most
 
 
 class Pace(threading.Thread):
@@ -56,13 +57,18 @@ class Pace(threading.Thread):
         if self.error is not None:
             raise self.error
 
+    def hurry(self, rate: float) -> None:
+        """Publish so many messages a second from now on."""
+        self._rate = rate
+
     def _publish(self, session: RawSession) -> None:
-        began_at = time.monotonic()
+        due, looked_at = 1.0, time.monotonic()
         while self.published < self._most and not self._over.wait(TICK):
-            due = min(int((time.monotonic() - began_at) * self._rate) + 1, self._most)
+            due += (time.monotonic() - looked_at) * self._rate
+            looked_at = time.monotonic()
             # A pace that was missed is made up for in pieces that the window takes.
-            due = min(due, self.published + 1_000)
-            numbers = range(self.published, due)
+            last = min(int(due), self._most, self.published + PIECE)
+            numbers = range(self.published, last)
             self.sent_at += [time.time()] * len(numbers)
             session.send(b"".join(packets(numbers, self._connections, SIZE)), len(numbers))
-            self.published = due
+            self.published = last

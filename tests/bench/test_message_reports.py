@@ -95,7 +95,7 @@ def test_each_way_to_lose_is_named(change: dict[str, int], words: str) -> None:
 
 def test_the_messages_of_a_loss_trial_outlast_its_kills() -> None:
     plan = Plan("sqlite", worker_kills=20, database_kills=0, messages=2000, interval=1.0)
-    assert 20 * plan.interval < plan.messages / plan.rate < 1.2 * 20 * plan.interval
+    assert 20 * plan.interval < plan.messages / plan.rate < 2 * 20 * plan.interval
 
 
 @pytest.mark.parametrize(
