@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: Seconds between two looks at a database that is not ready.
@@ -53,14 +53,21 @@ def problem(engine: Engine) -> str | None:
     try:
         revision = current(engine)
     except SQLAlchemyError as error:
-        # The driver's own words stay out: they may hold the address and the user.
-        return f"the database cannot be reached ({type(error).__name__})"
+        return f"the database cannot be reached ({_kind(engine, error)})"
     if revision == head():
         return None
     return (
         f"the database schema is at {revision or 'nothing'} and {head()} is needed; "
         "run the migrations (`python3 manage.py run` and the container do it at start)"
     )
+
+
+def _kind(engine: Engine, error: SQLAlchemyError) -> str:
+    """Return what happened; SQLite's own words say whether its file is at fault."""
+    if engine.dialect.name == "sqlite" and isinstance(error, DBAPIError):
+        return str(error.orig)
+    # Those of other drivers may hold the address and the user.
+    return type(error).__name__
 
 
 def wait_until_ready(
