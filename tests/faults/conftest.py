@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
+from sqlalchemy import make_url
 
 from database import encryption
 from database.session import make_engine
@@ -15,17 +17,29 @@ from tests.conftest import ENCRYPTION_KEY, HOSTNAME
 from tests.faults import figures
 from tests.faults.oracle import Oracle
 from tests.faults.stage import WORKER, Stage
+from tests.support import disk, nameserver
 from tests.support import mosquitto as mosquitto_module
-from tests.support import nameserver
-from tests.support.databases import Databases
+from tests.support.databases import Databases, SQLiteDatabases
+from tests.support.disk import SmallDisk
+from tests.support.fault_proxy import FaultProxy
 from tests.support.mosquitto import Mosquitto
 from tests.support.nameserver import NameServer
+from tests.support.postgresql import PostgreSQL
 from webapp.app import create_app
 from webapp.settings import WebSettings
 from webapp.store import db
 
 #: How long the worker's look-ups wait for an answer, seconds; 30 is the most there is.
 RESOLVER_TIMEOUT = 30 if figures.LONG else 6
+#: A disk for two databases and 20,000 messages, with their copies in the WAL, bytes.
+DISK_SIZE = 64 << 20
+#: Little room for messages, so that a test fills it at once.
+LITTLE_ROOM = {
+    "HAWSER_MESSAGE_QUEUE_MESSAGES": "2000",
+    "HAWSER_MESSAGE_QUEUE_BYTES": "1048576",
+}
+#: A broker that keeps everything that the worker does not take.
+PATIENT_BROKER = "max_queued_messages 0\nmax_inflight_messages 0\n"
 #: Row, what was measured, the figure, its unit.
 Note = Callable[[str, str, float, str], None]
 
@@ -43,22 +57,76 @@ def stage(tmp_path_factory: pytest.TempPathFactory, sqlite_databases: Databases)
         yield made
 
 
+@pytest.fixture(scope="session")
+def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallDisk]:
+    """The disk of `small_stage`."""
+    if reason := disk.why_not():
+        pytest.skip(reason)
+    with SmallDisk(tmp_path_factory.mktemp("small") / "disk", DISK_SIZE) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def small_stage(tmp_path_factory: pytest.TempPathFactory, small_disk: SmallDisk) -> Iterator[Stage]:
+    """A worker with little room for messages, its SQLite file on a small disk."""
+    databases = SQLiteDatabases(small_disk.path)
+    directory = tmp_path_factory.mktemp("small-stage")
+    with a_stage(directory, databases, settings=LITTLE_ROOM, broker=PATIENT_BROKER) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def postgresql_proxy(postgresql_server: PostgreSQL) -> Iterator[FaultProxy]:
+    """The way of `postgresql_stage` to its database."""
+    with FaultProxy(postgresql_server.port) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def postgresql_stage(
+    tmp_path_factory: pytest.TempPathFactory,
+    postgresql_databases: Databases,
+    postgresql_proxy: FaultProxy,
+) -> Iterator[Stage]:
+    """A worker that reaches PostgreSQL through a proxy, which tests and web do not."""
+
+    def through_proxy(url: str) -> str:
+        there = make_url(url).set(port=postgresql_proxy.port)
+        return there.render_as_string(hide_password=False)
+
+    directory = tmp_path_factory.mktemp("postgresql-stage")
+    with a_stage(directory, postgresql_databases, way=through_proxy) as made:
+        yield made
+
+
 @contextmanager
 def a_stage(
-    directory: Path, databases: Databases, program: Sequence[str] = WORKER
+    directory: Path,
+    databases: Databases,
+    program: Sequence[str] = WORKER,
+    *,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    broker: str = "",
+    way: Callable[[str], str] = str,
 ) -> Iterator[Stage]:
-    """Start a stage in `directory`; `program` is the worker's module and its arguments."""
+    """Start a stage in `directory`; `program` is the worker's module and its arguments.
+
+    `settings` are more of the worker's environment, `broker` more of mosquitto's configuration;
+    `way` returns where the worker finds the database of that address.
+    """
     if mosquitto_module.executable() is None:
         pytest.skip("mosquitto is not installed (Debian: mosquitto)")
     encryption.configure([ENCRYPTION_KEY])
     with (
         databases.migrated() as url,
-        Mosquitto(directory) as mosquitto,
+        Mosquitto(directory, extra=broker) as mosquitto,
         _name_server(directory) as names,
     ):
         app = create_app(_web_settings(directory, url))
         engine = make_engine(url)
-        made = Stage(directory, _environment(directory, url), engine, app)
+        made = Stage(
+            directory, {**worker_environment(directory, way(url)), **settings}, engine, app
+        )
         try:
             made.start(mosquitto, names, program)
             yield made
@@ -90,7 +158,8 @@ def _web_settings(directory: Path, url: str) -> WebSettings:
     )
 
 
-def _environment(directory: Path, url: str) -> dict[str, str]:
+def worker_environment(directory: Path, url: str) -> dict[str, str]:
+    """Return the whole environment of a worker."""
     return {
         "PATH": os.environ["PATH"],
         "PYTHONUNBUFFERED": "1",
@@ -113,5 +182,8 @@ def oracle(stage: Stage) -> Iterator[Oracle]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs the stage: it has a mosquitto."""
     for item in items:
-        if "stage" in getattr(item, "fixturenames", ()):
+        names = getattr(item, "fixturenames", ())
+        if {"stage", "small_stage", "postgresql_stage"} & set(names):
             item.add_marker(pytest.mark.broker)
+        if "postgresql_stage" in names:
+            item.add_marker(pytest.mark.postgresql)

@@ -81,10 +81,10 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def upgrade(url: str) -> None:
-    """Bring the database at `url` to head."""
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the database at `url` to head, or up to an older revision."""
     engine = make_engine(url)
     try:
-        migrate.upgrade(engine)
+        migrate.upgrade(engine, revision)
     finally:
         engine.dispose()

@@ -43,6 +43,9 @@ class FaultProxy:
         self.slice = CHUNK
         #: The chance of a byte to arrive as another one.
         self.corrupt = 0.0
+        #: What a client says, one after the other, before its connection ends in place of an
+        #: answer to the last; then this is empty again.
+        self.ends_after: tuple[bytes, ...] = ()
         self._listen = listen or (lambda port: socket.create_server((host, port), backlog=512))
         self._target = target
         self._flowing = threading.Event()
@@ -146,13 +149,18 @@ class FaultProxy:
         line: Line = SimpleQueue()
         delivery = self._start(self._deliver, line, source, sink)
         with contextlib.suppress(OSError):
-            due = 0.0
+            due, said = 0.0, 0
             while data := source.recv(CHUNK):
                 # Who writes into a line that stalls must feel it: nothing more is read.
                 self._flowing.wait()
                 # What came first is delivered first, whatever the jitter.
                 due = max(due, time.monotonic() + self._delay())
                 line.put((due, self._corrupted(data)))
+                while said < len(self.ends_after) and self.ends_after[said] in data:
+                    said += 1
+                if said and said == len(self.ends_after):
+                    self.ends_after = ()
+                    break
         # The end is held back too: a line that is dead does not say so.
         self._flowing.wait()
         line.put((0.0, b""))
