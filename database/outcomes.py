@@ -102,6 +102,7 @@ OUTCOMES: dict[str, Outcome] = {
         "Look at who subscribes to the topic before you send it again.",
     ),
     # --- publish: what was not sent
+    "publish_withheld": Outcome("Not sent: no worker ran when it was asked for.", "Send it again."),
     "publish_not_taken": Outcome(
         "Not sent: no worker took it within 30 s.",
         "Look at the worker: python3 manage.py supervisorctl status.",

@@ -17,6 +17,9 @@ from database.rules import MAX_STRING_BYTES, check_integer, check_string
 
 #: Who published what, and what became of it, is kept for this long.
 KEEP_FOR = timedelta(days=30)
+#: Set in the parameters of a command that is only kept for the history: nobody was there to
+#: ask, and it must not be done later.
+WITHHELD = "withheld"
 #: Longest payload that an operator may publish, bytes.
 MAX_PAYLOAD_BYTES = 262_144
 MAX_EXPIRY = 0xFFFF_FFFF  # seconds, four bytes

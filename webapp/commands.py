@@ -94,6 +94,13 @@ def ask(
         return [_insert(transaction, kind, number, parameters) for number in wanted]
 
 
+def withhold(kind: CommandKind, number: int | None, parameters: str) -> None:
+    """Keep for the history what could not be asked; `parameters` say that it is withheld."""
+    with immediate(store.engine()).begin() as transaction:
+        for found in _existing(transaction, [number]):
+            _insert(transaction, kind, found, parameters)
+
+
 def read(command_id: int) -> Answer | None:
     """Return what is known about a command, None if there is none."""
     with store.reading() as transaction:

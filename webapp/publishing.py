@@ -154,13 +154,20 @@ def read(form: PublishForm) -> tuple[Publication, dict[str, str]]:
     return wanted, publications.problems(wanted) | wrong
 
 
-def stored(form: PublishForm, wanted: Publication, connection: str) -> str:
+def stored(
+    form: PublishForm, wanted: Publication, connection: str, *, withheld: bool = False
+) -> str:
     """Return the parameters of the command; `connection` is its name, for the history."""
     ways = {
         "payload_kind": form.payload_kind.data,
         "correlation_kind": form.correlation_kind.data,
     }
-    known = {"connection": connection, "form": form.token.data, "entered": ways}
+    known = {
+        "connection": connection,
+        "form": form.token.data,
+        "entered": ways,
+        publications.WITHHELD: withheld,
+    }
     return json.dumps({**publications.to_json(wanted), **known})
 
 

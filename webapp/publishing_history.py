@@ -99,7 +99,9 @@ def asked_with(transaction: Transaction, token: str) -> int | None:
     )
     for row in rows:
         found = publications.read(row.parameters)
-        if token and found is not None and found[1].get("form") == token:
+        if found is None or found[1].get(publications.WITHHELD):
+            continue
+        if token and found[1].get("form") == token:
             return int(row.id)
     return None
 

@@ -42,7 +42,9 @@ def publish(manager: MQTTConnectionManager, parameters: str | None) -> Result:
     asked = publications.read(parameters)
     if asked is None:
         return _failed("broken_parameters")
-    wanted, _ = asked
+    wanted, known = asked
+    if known.get(publications.WITHHELD):
+        return _failed("publish_withheld")
     for field, problem in publications.problems(wanted).items():
         return _failed("publish_invalid", field=field, problem=problem)
     session = manager.session

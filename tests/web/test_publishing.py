@@ -143,7 +143,12 @@ def test_a_disabled_connection_and_a_missing_worker_publish_nothing(
     assert 'value="plant/hello"' in page
     off = rows.record(engine, "off", is_enabled=False)
     assert operator.post(SEND, form(off), headers=JSON).status_code == 422
-    assert asked(engine) == []
+    # What could not be asked is in the history, and must not be done later.
+    assert [stored["withheld"] for _, stored in asked(engine)] == [True, True]
+    assert "No worker has ever reported" in operator.get(f"{PAGE}1").text
+    rows.heartbeat(engine)
+    operator.post(SEND, form(number), headers=JSON)
+    assert [stored["withheld"] for _, stored in asked(engine)] == [True, True, False]
 
 
 def test_a_viewer_neither_publishes_nor_reads_what_was_published(

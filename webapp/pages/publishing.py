@@ -82,6 +82,8 @@ class PublishView(BaseView):  # type: ignore[misc]
                 ),
             )
         except NobodyToAskError as error:
+            withheld = publishing.stored(form, wanted, name, withheld=True)
+            commands.withhold(CommandKind.PUBLISH, number, withheld)
             if wants_json():
                 return jsonify(sentence=error.sentence, next_step=error.next_step), 409
             flash(f"{error.sentence} {error.next_step}", "danger")

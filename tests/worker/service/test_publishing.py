@@ -59,6 +59,7 @@ def test_what_became_of_a_message_is_told_in_the_brokers_words(
     worker.wait_for_states({"five": State.CONNECTED, "old": State.CONNECTED, "down": State.BACKOFF})
     with Observer(mosquitto.port, ("plant/#",)) as observer:
         properties = Properties(content_type="text/plain")
+        withheld = json.dumps({**publications.to_json(HELLO), publications.WITHHELD: True})
         asked = {
             "publish_acknowledged_00": publish(engine, five),
             "publish_acknowledged_10": publish(engine, five, topic="nobody/listens"),
@@ -69,6 +70,7 @@ def test_what_became_of_a_message_is_told_in_the_brokers_words(
             "not_run": publish(engine, off),
             "publish_invalid": publish(engine, five, topic="plant/#"),
             "broken_parameters": ask(engine, "publish", five, "{}"),
+            "publish_withheld": ask(engine, "publish", five, withheld),
         }
         assert {code: told(engine, number) for code, number in asked.items()} == {
             code: code for code in asked
