@@ -177,7 +177,8 @@ def test_the_unsaved_form_is_tested_and_nothing_of_it_is_stored(
     found = parameters(worker)
     assert found["record"]["password"] == SECRET
     assert (found["record"]["port"], found["record"]["tls"]) == (1883, True)
-    assert found["subscriptions"] == [{"topic_filter": "a/#", "qos": 1, "is_enabled": True}]
+    wanted = {"topic_filter": "a/#", "qos": 1, "is_enabled": True, "expected_every_s": 0}
+    assert found["subscriptions"] == [wanted]
     assert found["options"] == {"use_real_client_id": False}
     assert one(worker, "select count(*) from connection") == 0
     assert SECRET not in one(worker, "select parameters from command")
