@@ -88,10 +88,7 @@ def read_publish(first: int, body: bytes, version: int) -> InboundMessage:
             _, start = fields.variable(body, at)
             _, at = properties.read(body, at, packets.PUBLISH)
             found = body[start:at]
-    if not name:
-        # After the properties: a Topic Alias would be the worse offence.
-        msg = "a PUBLISH with an empty Topic Name"
-        raise ViolationError(msg)
+    # After the properties: with an empty name a Topic Alias would be the worse offence.
     topic, flaw = _topic_name(name)
     message = InboundMessage(
         topic,
@@ -110,6 +107,8 @@ def read_publish(first: int, body: bytes, version: int) -> InboundMessage:
 
 def _topic_name(name: bytes) -> tuple[str, ViolationError | None]:
     """Return a Topic Name as text, and what is wrong with it, None if nothing is."""
+    if not name:
+        return "", ViolationError("a PUBLISH with an empty Topic Name")
     try:
         return fields.topic_name(name), None
     except ViolationError as error:
