@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from database.clock import database_now
-from database.models import ConnectionStatus
+from database.models import ConnectionStatus, MessageTotals
 from database.models.messages import ALL_CONNECTIONS
 from database.words import CommandState, ConnectionState
 from tests.browser.conftest import Site
@@ -54,6 +54,9 @@ def carry(site: Site, number: int) -> None:
     with site.engine.begin() as transaction:
         mine = update(ConnectionStatus).where(ConnectionStatus.connection_id == number)
         transaction.execute(mine.values(dropped))
+        times = dict.fromkeys(("oldest_at", "counted_at"), database_now())
+        kept = {"connection_id": number, "messages": 10**9, "bytes": 10**12, **times}
+        transaction.execute(insert(MessageTotals).values(kept))
     rows.subscription(
         site.engine, number, "a/#", 60, messages_in=10**9, quiet_since=database_now(-60.0)
     )
@@ -83,6 +86,7 @@ def paths(number: int) -> list[str]:
         "/admin/commands/1/page",
         "/admin/certificates/",
         "/admin/messages/",
+        "/admin/kept/",
         "/admin/workers/",
         "/change",
     ]
