@@ -77,8 +77,8 @@ class Kept:
             return "nothing"
         every = texts.size(self.limits.bytes)
         if not item.own.bytes:
-            return f"{every} of all connections together"
-        return f"{texts.size(item.own.bytes)}, within {every} of all connections together"
+            return f"{every} for all connections together"
+        return f"{texts.size(item.own.bytes)}, within {every} for all connections together"
 
     @property
     def share(self) -> str:

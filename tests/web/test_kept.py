@@ -60,9 +60,9 @@ def test_each_connection_with_messages_or_limits_of_its_own_is_told(
     told = lines(viewer)
     assert [line.split()[0] for line in told] == ["plain", "deleted,", "own"]
     assert "12,345 10 MB" in told[0]
-    assert "for 7 days, as the installation 50 MB of all connections together" in told[0]
+    assert "for 7 days, as the installation 50 MB for all connections together" in told[0]
     assert "not at all: the connection was deleted nothing" in told[1]
-    assert "for 1 day 5 MB, within 50 MB of all connections together" in told[2]
+    assert "for 1 day 5 MB, within 50 MB for all connections together" in told[2]
 
 
 def test_the_page_of_a_connection_says_what_is_kept_of_it(viewer: Visitor, engine: Engine) -> None:
@@ -71,7 +71,7 @@ def test_the_page_of_a_connection_says_what_is_kept_of_it(viewer: Visitor, engin
     totals(engine, number, 4_000, 1_230_000)
     page = said(viewer, "/admin/connections/details/", id=number)
     assert "Messages kept 4,000, 1.2 MB The oldest came 20" in page
-    assert "Kept for 90 days At most 2 GB of all connections together" in page
+    assert "Kept for 90 days At most 2 GB for all connections together" in page
     page = said(viewer, "/admin/connections/details/", id=other)
     assert "Messages kept 0 Kept for 30 days, as the installation" in page
 
