@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+#: Stands in `connection_traffic` where all connections together are meant; no record has this id.
+ALL_CONNECTIONS = 0
+
 
 class ConnectionState(StrEnum):
     """Where the life of one connection stands (facts, written by the worker)."""

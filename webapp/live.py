@@ -14,7 +14,7 @@ from flask import Response, current_app, jsonify, request
 from markupsafe import Markup
 
 from database.models import Connection
-from database.models.messages import ALL_CONNECTIONS
+from database.words import ALL_CONNECTIONS
 from webapp import (
     accounts,
     certificates,

@@ -17,8 +17,6 @@ from database.types import RowId, UTCDateTime
 #: Characters of a topic that its index on PostgreSQL holds, where a long one fits no page:
 #: `ix_message_topic_head_id` on (substr(topic, 1, 200), id), which only the migrations know.
 TOPIC_HEAD = 200
-#: `connection_traffic.connection_id` of what all connections carried together.
-ALL_CONNECTIONS = 0
 
 
 class Message(Base):
@@ -80,7 +78,10 @@ class SubscriptionStatus(Base):
 
 
 class ConnectionTraffic(Base):
-    """What one connection carried in `seconds` from `starts_at` on: minutes and quarter hours."""
+    """What one connection carried in `seconds` from `starts_at` on: minutes and quarter hours.
+
+    `words.ALL_CONNECTIONS` stands for what all of them carried together.
+    """
 
     __tablename__ = "connection_traffic"
     __table_args__ = (Index("ix_connection_traffic_seconds_starts_at", "seconds", "starts_at"),)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import gevent
 
-from database.models.messages import ALL_CONNECTIONS
+from database.words import ALL_CONNECTIONS
 from mqttworker.core.traffic import Counts, Stretch, stretches
 from mqttworker.ports.accounts import Account, Page
 from mqttworker.ports.store.traffic import TrafficStore

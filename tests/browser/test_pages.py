@@ -12,8 +12,7 @@ from sqlalchemy import insert, update
 
 from database.clock import database_now
 from database.models import ConnectionStatus, MessageTotals
-from database.models.messages import ALL_CONNECTIONS
-from database.words import CommandState, ConnectionState
+from database.words import ALL_CONNECTIONS, CommandState, ConnectionState
 from tests.browser.conftest import Site
 from tests.web import rows
 

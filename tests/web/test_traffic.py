@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, event
 
 from database.clock import database_now
-from database.models.messages import ALL_CONNECTIONS
+from database.words import ALL_CONNECTIONS
 from database.words import ConnectionState as S
 from tests.web import rows
 from tests.web.conftest import Visitor

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from database.clock import database_now
 from database.models import ConnectionTraffic, SubscriptionStatus, WorkerLease
-from database.models.messages import ALL_CONNECTIONS
+from database.words import ALL_CONNECTIONS
 from mqttworker.core.messages import InboundMessage
 from mqttworker.core.spec import Expectation, Record
 from mqttworker.core.traffic import Counts, stretches
