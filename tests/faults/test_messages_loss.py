@@ -27,7 +27,7 @@ on_postgresql = [
     ("database", "kills", "database_kills"),
     [("sqlite", 6, 0), pytest.param("postgresql", 20, 10, marks=on_postgresql)],
 )
-def test_p1_no_acknowledged_message_is_lost_by_a_kill(
+def test_p2_no_acknowledged_message_is_lost_by_a_kill(
     tmp_path: Path, note: Note, database: str, kills: int, database_kills: int
 ) -> None:
     seed = random.randrange(2**32)
@@ -36,8 +36,8 @@ def test_p1_no_acknowledged_message_is_lost_by_a_kill(
     assert outcome.problems == [], f"seed {seed}: {outcome}"
     # Most kills meet a worker that has messages in its hands.
     assert outcome.kills_in_flight >= kills / 5
-    note("P1", f"{database}: messages through {kills} kills", outcome.stored, "")
-    note("P1", f"{database}: duplicates, each explained", outcome.duplicates, "")
+    note("P2", f"{database}: messages through {kills} kills", outcome.stored, "")
+    note("P2", f"{database}: duplicates, each explained", outcome.duplicates, "")
 
 
 @pytest.mark.parametrize("seconds", [pytest.param(20.0, marks=on_postgresql)])
