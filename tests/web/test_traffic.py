@@ -122,7 +122,7 @@ def test_the_page_of_a_connection_shows_what_it_carried(operator: Visitor, worke
         )
         rows.traffic(worker, other, seconds=seconds, messages_in=9999)
     shown = carried(operator, number)
-    assert figures(shown) == ["1,500 12 kB", "2 0 B"] * 3
+    assert figures(shown) == ["1,500 (12 kB)", "2 (0 B)"] * 3
     assert "9,999" not in shown
     assert 'aria-label="Last hour: messages, at most 25/s"' in shown
     assert "25/s in (200 B/s), 2/min out" in shown
@@ -135,7 +135,7 @@ def test_what_is_old_is_in_the_day_only(operator: Visitor, worker: Engine) -> No
     rows.traffic(worker, number, 90, seconds=900, messages_in=7)
     rows.traffic(worker, number, 60 * 25, seconds=900, messages_in=100)
     shown = carried(operator, number)
-    assert figures(shown)[::2] == ["0", "0", "7 0 B"]
+    assert figures(shown)[::2] == ["0", "0", "7 (0 B)"]
     assert "Last hour: no messages" in shown
 
 
@@ -151,7 +151,7 @@ def test_dropped_and_set_aside_messages_are_told_with_what_to_do(
     assert "subscribe with QoS 1" in shown
     assert "1 message set aside since the worker started" in shown
     assert f"/admin/messages/set-aside/?connection={number}" in shown
-    assert figures(shown)[2] == "30 5 B"
+    assert figures(shown)[2] == "30 (5 B)"
 
 
 def test_the_dashboard_shows_all_connections_together(operator: Visitor, worker: Engine) -> None:
@@ -161,7 +161,8 @@ def test_the_dashboard_shows_all_connections_together(operator: Visitor, worker:
         rows.traffic(worker, ALL_CONNECTIONS, seconds=seconds, messages_in=600, bytes_in=3000)
     page = operator.get("/admin/").text
     assert 'aria-label="Last hour: messages, at most 10/s"' in page
-    assert page.count('600 <span class="quiet">3 kB</span></span> in') == 2
+    assert "Messages, last hour" in page
+    assert page.count('600 <span class="quiet">(3 kB)</span></span> in') == 2
     assert "dropped" not in page
 
 
