@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import gevent
+from sqlalchemy.exc import SQLAlchemyError
 
 from database.version import VERSION
 from database.words import WorkerState
@@ -85,7 +86,12 @@ class Heartbeat:
             connected=sum(manager.is_up for manager in managers),
             waiting=self._waiting(),
         )
-        in_thread(self._presence.beat, beat)
+        try:
+            in_thread(self._presence.beat, beat)
+        except SQLAlchemyError:
+            # Whoever reads the next beat wants to know how it was until then.
+            self._worst_lag = max(self._worst_lag, lag)
+            raise
 
     def watch_hub(self) -> None:
         """Measure for ever how much later than asked the hub wakes a greenlet."""
