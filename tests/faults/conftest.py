@@ -33,6 +33,8 @@ from webapp.store import db
 RESOLVER_TIMEOUT = 30 if figures.LONG else 6
 #: A disk for two databases and 20,000 messages, with their copies in the WAL, bytes.
 DISK_SIZE = 64 << 20
+#: Changes of records are followed sooner than by default, which is every second.
+PROMPT = {"HAWSER_CONFIG_POLL_INTERVAL": "0.2"}
 #: Little room for messages, so that a test fills it at once.
 LITTLE_ROOM = {
     "HAWSER_MESSAGE_QUEUE_MESSAGES": "2000",
@@ -71,7 +73,8 @@ def small_stage(tmp_path_factory: pytest.TempPathFactory, small_disk: SmallDisk)
     """A worker with little room for messages, its SQLite file on a small disk."""
     databases = SQLiteDatabases(small_disk.path)
     directory = tmp_path_factory.mktemp("small-stage")
-    with a_stage(directory, databases, settings=LITTLE_ROOM, broker=PATIENT_BROKER) as made:
+    settings = {**PROMPT, **LITTLE_ROOM}
+    with a_stage(directory, databases, settings=settings, broker=PATIENT_BROKER) as made:
         yield made
 
 
@@ -95,7 +98,7 @@ def postgresql_stage(
         return there.render_as_string(hide_password=False)
 
     directory = tmp_path_factory.mktemp("postgresql-stage")
-    with a_stage(directory, postgresql_databases, way=through_proxy) as made:
+    with a_stage(directory, postgresql_databases, settings=PROMPT, way=through_proxy) as made:
         yield made
 
 

@@ -50,6 +50,8 @@ class MessageOracle(Oracle):
         back = self.beat_at()
         wait_until(lambda: self.beat_at() > back, TOLD_WITHIN, "a heartbeat")
         self._is_away = False
+        # Its lag is the worst since the last beat that could be written.
+        self._look(self.stage.health())
 
     def beat_at(self) -> Any:
         """Return when the worker's last heartbeat was written."""

@@ -6,6 +6,8 @@ import gzip
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -21,7 +23,7 @@ from tests.faults.messages import (
     wait_for_acknowledged,
     wait_for_rows,
 )
-from tests.faults.stage import Stage
+from tests.faults.stage import Stage, Subject
 from tests.support import packets
 from tests.support.packets import V5, V311, PacketType
 from tests.support.process import wait_until
@@ -72,6 +74,9 @@ TOPICS = [
 ]
 #: What is no Topic Name, and the reason codes that may say so.
 ILLEGAL = {b"a\0b": {0x81}, b"a\xff\xfe": {0x81}, b"a/#": {0x90}, b"": {0x81, 0x82}}
+BAD = b"\0bad"
+#: Which of some messages the database does not take.
+POISON = (5, 6, 40)
 
 
 @pytest.fixture(params=["stage", pytest.param("postgresql_stage", marks=pytest.mark.postgresql)])
@@ -95,31 +100,53 @@ def _publish(
 # --- M1
 
 
-@pytest.mark.parametrize(("protocol", "version"), [("5", V5), ("3.1.1", V311)])
-def test_m1_every_payload_is_stored_byte_for_byte(
-    oracle: MessageOracle, protocol: str, version: int
-) -> None:
-    properties = PROPERTIES if version == V5 else b""
-    overhead = 2 + len("data/x") + 2 + len(properties) + (1 if version == V5 else 0)
-    longest = bytes(LIMIT - overhead)
+def test_m1_every_payload_is_stored_byte_for_byte(oracle: MessageOracle) -> None:
+    with ScriptedBroker() as new, ScriptedBroker() as old:
+        places = [
+            Place(new, oracle.add(new.port, "data/#"), V5, PROPERTIES, NAMED),
+            Place(old, oracle.add(old.port, "data/#", protocol="3.1.1"), V311, b"", None),
+        ]
+        for place in places:
+            place.subject.wait(State.CONNECTED)
+            _check_payloads(place)
+        for place in places:
+            place.subject.wait(None, "packet_too_large")
+            assert len(rows(place.subject)) == 3 * len(PAYLOADS) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A broker, the connection to it, and the properties that it sends with each message."""
+
+    broker: ScriptedBroker
+    subject: Subject
+    version: int
+    properties: bytes
+    named: dict[str, Any] | None
+
+    def packet(self, payload: bytes, packet_id: int, flags: int) -> bytes:
+        """Return a PUBLISH."""
+        return _publish(self.version, b"data/x", payload, packet_id, flags, self.properties)
+
+
+def _check_payloads(place: Place) -> None:
+    """Send what must be stored, and then one byte too much."""
+    around = len(place.packet(b"", 1, 0x02)) - len(b"\x30\x00")
+    longest = bytes(LIMIT - around)
     sent = [(each, qos << 1 | qos % 2) for each in PAYLOADS for qos in (0, 1, 2)]
     sent.append((longest, 0x02))
-    with ScriptedBroker() as broker:
-        subject = oracle.add(broker.port, "data/#", protocol=protocol)
-        subject.wait(State.CONNECTED)
-        session = broker.sessions[0]
-        for number, (payload, flags) in enumerate(sent, 1):
-            session.send(_publish(version, b"data/x", payload, number, flags, properties))
-        broker.wait(lambda: len(session.acknowledged) == sum(flags > 1 for _, flags in sent))
-        wait_for_rows(subject, len(sent))
-        found = rows(subject)
-        assert [row.payload for row in found] == [payload for payload, _ in sent]
-        assert [row.qos << 1 | row.retain for row in found] == [flags for _, flags in sent]
-        assert all(row.properties == (NAMED if version == V5 else None) for row in found)
-        session.send(_publish(version, b"data/x", longest + b"1", 99, 0x02, properties))
-        broker.wait(lambda: session.closed_at)
-        subject.wait(None, "packet_too_large")
-        assert len(rows(subject)) == len(sent)
+    session = place.broker.sessions[0]
+    for number, (payload, flags) in enumerate(sent, 1):
+        session.send(place.packet(payload, number, flags))
+    expected = sum(flags > 1 for _, flags in sent)
+    place.broker.wait(lambda: len(session.acknowledged) == expected)
+    wait_for_rows(place.subject, len(sent))
+    found = rows(place.subject)
+    assert [row.payload for row in found] == [payload for payload, _ in sent]
+    assert [row.qos << 1 | row.retain for row in found] == [flags for _, flags in sent]
+    assert all(row.properties == place.named for row in found)
+    session.send(place.packet(longest + b"1", 99, 0x02))
+    place.broker.wait(lambda: session.closed_at)
 
 
 # --- M2
@@ -134,30 +161,6 @@ def test_m2_every_topic_is_stored_as_it_came(oracle: MessageOracle) -> None:
         broker.wait(lambda: len(broker.sessions[0].acknowledged) == len(TOPICS))
         assert [row.topic for row in rows(subject)] == TOPICS
         assert letters(subject) == []
-
-
-def test_m2_what_is_no_topic_is_set_aside_and_acknowledged_and_the_rest_is_stored(
-    oracle: MessageOracle,
-) -> None:
-    with ExitStack() as running:
-        brokers = [running.enter_context(ScriptedBroker()) for _ in ILLEGAL]
-        subjects = [oracle.add(broker.port, "#") for broker in brokers]
-        for subject, broker, topic in zip(subjects, brokers, ILLEGAL, strict=True):
-            subject.wait(State.CONNECTED)
-            before, after = numbered([0], 1)[0], numbered([2], 1)[0]
-            broker.sessions[0].send(before + _publish(V5, topic, b"\0bad", 2, 0x02) + after)
-        for subject, broker, (topic, codes) in zip(subjects, brokers, ILLEGAL.items(), strict=True):
-            session = broker.sessions[0]
-            broker.wait_for_connects(2)
-            assert session.disconnect_code in codes
-            assert acknowledged(session) == [0, 1, 2]
-            assert numbers(subject) == [0, 2]
-            (letter,) = letters(subject)
-            assert (letter.topic, letter.payload, letter.qos) == (topic, b"\0bad", 1)
-            subject.wait(State.CONNECTED)
-        wait_until(
-            lambda: all(each.status().messages_set_aside == 1 for each in subjects), 10.0, "a count"
-        )
 
 
 REFUSE = {
@@ -191,22 +194,50 @@ def _execute(stage: Stage, statements: list[str]) -> None:
             transaction.execute(text(statement))
 
 
-def test_m2_what_only_the_database_refuses_is_set_aside_and_blocks_nothing(
+def test_m2_what_is_no_topic_or_is_refused_is_set_aside_and_the_rest_is_stored(
     oracle: MessageOracle,
 ) -> None:
-    poison = (5, 6, 40)
+    with ExitStack() as running:
+        brokers = [running.enter_context(ScriptedBroker()) for _ in (*ILLEGAL, "poison")]
+        subjects = [oracle.add(broker.port, "#") for broker in brokers]
+        for subject in subjects:
+            subject.wait(State.CONNECTED)
+        for broker, topic in zip(brokers, ILLEGAL, strict=False):
+            before, after = numbered([0], 1)[0], numbered([2], 1)[0]
+            broker.sessions[0].send(before + _publish(V5, topic, BAD, 2, 0x02) + after)
+        _check_refused(oracle.stage, brokers[-1], subjects[-1])
+        for broker, subject, topic in zip(brokers, subjects, ILLEGAL, strict=False):
+            _check_illegal(broker, subject, topic)
+        counted = [1] * len(ILLEGAL) + [len(POISON)]
+        wait_until(
+            lambda: [each.status().messages_set_aside for each in subjects] == counted,
+            10.0,
+            "the counts",
+        )
+
+
+def _check_refused(stage: Stage, broker: ScriptedBroker, subject: Subject) -> None:
+    """Send messages of which the database does not take some."""
     sent = numbered(range(300), 1)
-    for number in poison:
+    for number in POISON:
         (sent[number],) = numbered([number], 1, topic="data/poison")
-    with ScriptedBroker() as broker:
-        subject = oracle.add(broker.port, "data/#")
-        subject.wait(State.CONNECTED)
-        session = broker.sessions[0]
-        with _refusing(oracle.stage):
-            session.send(b"".join(sent))
-            wait_for_acknowledged(broker, session, range(300))
-        assert numbers(subject) == [number for number in range(300) if number not in poison]
-        assert len(letters(subject)) == len(poison)
-        assert all("poison" in letter.problem for letter in letters(subject))
-        wait_until(lambda: subject.status().messages_set_aside == len(poison), 10.0, "a count")
-        assert session.closed_at is None
+    session = broker.sessions[0]
+    with _refusing(stage):
+        session.send(b"".join(sent))
+        wait_for_acknowledged(broker, session, range(300))
+    assert numbers(subject) == [number for number in range(300) if number not in POISON]
+    assert len(letters(subject)) == len(POISON)
+    assert all("poison" in letter.problem for letter in letters(subject))
+    assert session.closed_at is None
+
+
+def _check_illegal(broker: ScriptedBroker, subject: Subject, topic: bytes) -> None:
+    """Look at a connection on which something was no topic: it has ended, and come back."""
+    broker.wait_for_connects(2)
+    session = broker.sessions[0]
+    assert session.disconnect_code in ILLEGAL[topic]
+    assert acknowledged(session) == [0, 1, 2]
+    assert numbers(subject) == [0, 2]
+    (letter,) = letters(subject)
+    assert (letter.topic, letter.payload, letter.qos) == (topic, BAD, 1)
+    subject.wait(State.CONNECTED)
