@@ -14,9 +14,9 @@ log = structlog.get_logger(__name__)
 
 #: Time between two rounds, seconds.
 RETENTION_INTERVAL = 60.0
-#: Pause after a transaction, in lengths of that transaction: what is removed must not
-#: take more than a third of what the database can do; and the least, seconds.
-REST, LEAST_REST = 2.0, 0.01
+#: Pause after a transaction, in lengths of that transaction: the clean-up takes at most a
+#: third of what the database can do, and half when more comes than goes. The least, seconds.
+REST, HURRIED_REST, LEAST_REST = 2.0, 1.0, 0.01
 
 
 class Keeper:
@@ -38,12 +38,12 @@ class Keeper:
     def clean(self) -> None:
         """Remove what is too old or too much, until nothing is left to remove."""
         self.prepare()
-        self._pace(self._store.clean())
+        self._pace(self._store.clean(), REST)
         while self._store.is_behind:
-            self._pace(self._store.clean())
+            self._pace(self._store.clean(), HURRIED_REST)
 
     @staticmethod
-    def _pace(work: Iterator[float]) -> None:
+    def _pace(work: Iterator[float], rest: float) -> None:
         """Do the steps of `work` in a thread, with a rest after each for those beside."""
         while (held := in_thread(next, work, None)) is not None:
-            gevent.sleep(max(LEAST_REST, REST * held))
+            gevent.sleep(max(LEAST_REST, rest * held))

@@ -141,10 +141,11 @@ class Retention:
         """
         own = _message.c
         with self._engine.connect() as transaction:
-            low, high = transaction.execute(select(func.min(own.id), func.max(own.id))).one()
+            # One at a time: of both at once SQLite would read the whole table.
+            low = transaction.scalar(select(func.min(own.id)))
+            high = (transaction.scalar(select(func.max(own.id))) or 0) + 1
             if low is None:
                 return 0
-            high += 1
             while low < high:
                 middle = (low + high) // 2
                 row = select(own.id, own.received_at < moment).where(own.id >= middle)
