@@ -11,6 +11,8 @@ from webapp.traffic import Counts, Series
 
 #: Height of a chart, and the least height of what is not nothing.
 HEIGHT, LEAST = 40.0, 0.8
+#: What is read for a line.
+IN_A_LINE = ("messages_in", "messages_dropped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +55,21 @@ def chart(series: Series) -> Chart:
 
 @dataclass(frozen=True, slots=True)
 class Sparkline:
-    """What came over one span: an SVG path, ten units high."""
+    """What came over one span, dropped or not: an SVG path, ten units high."""
 
     path: str
     #: The last point of it.
     width: int
     now: str
+    dropped: int
     summary: str
 
 
 def sparkline(series: Series) -> Sparkline | None:
     """Return the line of what came, None if nothing did."""
-    seconds, sums = series.span.seconds, [each.messages_in for each in series.buckets[1:-1]]
-    rates = [each / seconds for each in (*sums, series.window(1).messages_in)]
+    seconds = series.span.seconds
+    buckets = (*series.buckets[1:-1], series.window(1))
+    rates = [(each.messages_in + each.messages_dropped) / seconds for each in buckets]
     top = max(rates)
     if not top:
         return None
@@ -73,7 +77,8 @@ def sparkline(series: Series) -> Sparkline | None:
     now = texts.rate(rates[-1]) if rates[-1] * seconds >= 0.5 else "none"
     points = [f"{place} {10 - 9 * rate / top:.1f}" for place, rate in enumerate(rates)]
     summary = f"{series.span.words}: messages, at most {texts.rate(top)}, now {now}"
-    return Sparkline("M" + "L".join(points), len(rates) - 1, now, summary)
+    dropped = round(series.window(series.span.number).messages_dropped)
+    return Sparkline("M" + "L".join(points), len(rates) - 1, now, dropped, summary)
 
 
 def _bar(series: Series, place: int, rate: Counts, top: float) -> Bar:

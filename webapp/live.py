@@ -107,7 +107,7 @@ def sparklines(found: Picture, items: Iterable[Item]) -> dict[int, Sparkline | N
     """Return what came to each of `items` in the last hour."""
     with store.reading() as transaction:
         ids = [item.id for item in items]
-        series = traffic.read(transaction, ids, traffic.HOUR, found.now, ("messages_in",))
+        series = traffic.read(transaction, ids, traffic.HOUR, found.now, charts.IN_A_LINE)
     return {number: charts.sparkline(each) for number, each in series.items()}
 
 

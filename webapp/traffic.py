@@ -24,11 +24,11 @@ class Counts(NamedTuple):
     """Messages and payload bytes."""
 
     messages_in: float = 0
-    bytes_in: float = 0
-    messages_out: float = 0
-    bytes_out: float = 0
     messages_dropped: float = 0
+    messages_out: float = 0
+    bytes_in: float = 0
     bytes_dropped: float = 0
+    bytes_out: float = 0
 
     def __bool__(self) -> bool:
         return any(self)

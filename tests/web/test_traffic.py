@@ -171,7 +171,7 @@ def test_the_list_reads_the_lines_of_all_rows_at_once(
     app: Flask, operator: Visitor, worker: Engine
 ) -> None:
     ids = [rows.record(worker, f"plant-{number}") for number in range(30)]
-    rows.traffic(worker, ids[3], 1, messages_in=120)
+    rows.traffic(worker, ids[3], 1, messages_in=100, messages_dropped=20)
     statements: list[str] = []
     with app.app_context():
         event.listen(db.engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
@@ -180,6 +180,7 @@ def test_the_list_reads_the_lines_of_all_rows_at_once(
     assert page.count('class="spark"') == 1
     again = json.loads(operator.get(f"/admin/live?show=rows&ids={ids[3]},{ids[4]}").text)["parts"]
     assert "at most 2/s" in again[f"messages-{ids[3]}"]
+    assert "20 dropped" in again[f"messages-{ids[3]}"]
     assert "none" in again[f"messages-{ids[4]}"]
 
 
