@@ -125,7 +125,7 @@ def test_a_wrong_field_is_answered_with_one_sentence_beside_it(
     assert operator.get(MESSAGES + "export", query_string={field: value}).status_code == 400
 
 
-LEVEL = st.sampled_from(["a", "b", "ab", "", "$x", "ä"])
+LEVEL = st.sampled_from(["a", "b", "a-", "a!b", "", "0", "$x", "ä"])
 TOPIC = st.lists(LEVEL, min_size=1, max_size=4).map("/".join).filter(bool)
 FILTER = st.builds(
     lambda levels, tail: "/".join([*levels, *tail]),
@@ -146,7 +146,7 @@ def test_every_way_to_search_finds_what_matches_the_topic_filter(
     rows.sql(engine, "delete from message")
     many(engine, [{"topic": name, "payload": b"x"} for name in names])
     with engine.connect() as transaction:
-        first = search.newest_id(transaction) - len(names) + 1
+        first = search.search(transaction, Filter(), Place(), 1).newest - len(names) + 1
         wanted = [first + at for at, name in enumerate(names) if matches(topic_filter, name)]
         for listed in (True, False):
             for text in ("", "x"):
@@ -158,6 +158,20 @@ def test_every_way_to_search_finds_what_matches_the_topic_filter(
                 )
                 assert list(got.ids) == wanted[::-1], (topic_filter, names)
                 assert got.rest is None
+
+
+@given(names=st.lists(TOPIC, min_size=1, max_size=20), topic_filter=FILTER)
+def test_no_jump_from_topic_to_topic_leaves_out_one_that_matches(
+    names: list[str], topic_filter: str
+) -> None:
+    stored = sorted(set(names))
+    found: list[str] = []
+    start: str | None = topics.prefix(topic_filter)
+    while ahead := [name for name in stored if start is not None and name >= start]:
+        if matches(topic_filter, ahead[0]):
+            found.append(ahead[0])
+        start = topics.beyond(topic_filter, ahead[0])
+    assert found == [name for name in stored if matches(topic_filter, name)]
 
 
 @settings(

@@ -28,6 +28,8 @@ from webapp.messages.wanted import Wanted, conditions, on_topics
 BUDGET, FOR_TOPICS = 0.1, 0.04
 #: Rows that an index is asked to count at most, to see which leaves least.
 COUNTED = 30_000
+#: Topics whose messages are counted at most.
+FEW_TOPICS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,10 @@ class Found:
     rest: int | None = None
     #: The search ended there because its time was up.
     stopped: bool = False
-    #: The topics that match are too many to be listed; the next page need not try.
+    #: A list of the topics that match was of no use; the next page need not make one.
     too_many_topics: bool = False
+    #: The newest id of all at that moment, 0 if there is none.
+    newest: int = 0
 
 
 def search(
@@ -59,25 +63,34 @@ def search(
 ) -> Found:
     """Return up to `limit` ids of what is wanted; after `budget` seconds what there is by then."""
     deadline = time.monotonic() + (BUDGET if budget is None else budget)
-    among = _range(transaction, wanted, place)
-    if among.is_empty:
+    everything = ids.all_of(transaction)
+    among = _range(transaction, wanted, place, everything)
+    found = Found(())
+    if not among.is_empty:
+        found = _among(
+            transaction,
+            _look_up(transaction, wanted, among, place, deadline),
+            place,
+            limit,
+            deadline,
+        )
+    return replace(found, newest=max(0, everything.high - 1))
+
+
+def _among(
+    transaction: Transaction, wanted: Wanted, place: Place, limit: int, deadline: float
+) -> Found:
+    """Return up to `limit` ids in the range of `wanted`."""
+    if wanted.connections == [] or wanted.topics == []:
         return Found(())
-    known = _look_up(transaction, wanted, among, place, deadline)
-    if known.connections == [] or known.topics == []:
-        return Found(())
-    if known.is_plain:
-        found = _by_index(transaction, known, limit + 1, newest=place.newest)
+    if wanted.is_plain:
+        found = _by_index(transaction, wanted, limit + 1, newest=place.newest)
         return _page(found, None, limit, newest=place.newest)
     soon = min(deadline, time.monotonic() + FOR_TOPICS)
-    scan = _scan(transaction, known, limit + 1, soon, newest=place.newest)
+    scan = _scan(transaction, wanted, limit + 1, soon, newest=place.newest)
     rest = scan.run(transaction, deadline)
     page = _page(scan.found, rest, limit, newest=place.newest)
-    return replace(page, too_many_topics=bool(known.pattern))
-
-
-def newest_id(transaction: Transaction) -> int:
-    """Return the id of the newest message of all, 0 if there is none."""
-    return transaction.scalar(select(func.max(Message.id))) or 0
+    return replace(page, too_many_topics=bool(scan.topic_filter))
 
 
 def received_about(transaction: Transaction, number: int) -> datetime | None:
@@ -101,9 +114,8 @@ def _in_order(page: list[int], newest: bool) -> list[int]:
 # --- looking up
 
 
-def _range(transaction: Transaction, wanted: Filter, place: Place) -> Range:
-    """Return the ids that can matter."""
-    among = ids.all_of(transaction)
+def _range(transaction: Transaction, wanted: Filter, place: Place, among: Range) -> Range:
+    """Return the ids of `among` that can matter."""
     since, until = _since(transaction, wanted), moment(wanted.until)
     low, high = among.low, among.high
     if since:
@@ -163,18 +175,23 @@ def _by_index(transaction: Transaction, wanted: Wanted, limit: int, *, newest: b
 def _scan(
     transaction: Transaction, wanted: Wanted, limit: int, deadline: float, *, newest: bool
 ) -> Scan:
-    by_topic = _topics_are_less(transaction, wanted, deadline)
-    all_of_them = list(conditions(wanted, transaction.dialect.name, by_topic=by_topic))
-    return Scan(wanted.among, all_of_them, wanted.pattern, newest, limit)
+    if wanted.topics is not None and not _topics_are_less(transaction, wanted, deadline):
+        # Then the Topic Filter itself is quicker than a list of topics.
+        wanted = replace(wanted, topics=None)
+    found = list(conditions(wanted, transaction.dialect.name))
+    return Scan(wanted.among, found, wanted.pattern, newest, limit, bool(wanted.filter.text))
 
 
 def _topics_are_less(transaction: Transaction, wanted: Wanted, deadline: float) -> bool:
     """Whether clearly fewer messages are on the topics than are of the connections."""
-    if wanted.topics is None or wanted.connections is None:
-        return wanted.topics is not None
+    found = wanted.topics or ()
+    if wanted.connections is None:
+        return True
+    if len(found) > FEW_TOPICS:
+        return False
     of_connections = Message.connection_id.in_(wanted.connections)
     most = _count(transaction, of_connections, wanted.among, COUNTED, deadline)
-    of_topics = on_topics(wanted.topics, transaction.dialect.name)
+    of_topics = on_topics(found, transaction.dialect.name)
     return _count(transaction, of_topics, wanted.among, most, deadline) < most
 
 

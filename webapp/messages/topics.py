@@ -1,4 +1,7 @@
-"""Which stored topics a Topic Filter matches, by jumps from topic to topic over the index."""
+"""Which stored topics a Topic Filter matches, by jumps over the index from topic to topic.
+
+Where no topic can match for a while, as below `a/b/` for `+/c/#`, a jump leaves it all behind.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,15 @@ from webapp.messages.limits import TooLongError, limited
 
 #: Topics that are looked up one by one; more are looked for among the messages.
 MANY = 400
-#: Topics that are jumped over at most to find them.
-VISITED = 10_000
-#: Topics of one statement.
-_JUMPS = 400
+#: Topics that one statement lists: few where the next jump may be far, else more and more.
+_FEW, _MOST = 8, 512
 
 _WALK = """
 WITH RECURSIVE walk(topic, number) AS (
-    SELECT (SELECT {key} FROM message WHERE {key} {begin} :start {end} ORDER BY {key} LIMIT 1), 1
+    SELECT (SELECT {key} FROM message WHERE {key} >= :start ORDER BY {key} LIMIT 1), 1
     UNION ALL
-    SELECT (SELECT {key} FROM message WHERE {key} > walk.topic {end} ORDER BY {key} LIMIT 1),
-        number + 1
-    FROM walk WHERE topic IS NOT NULL AND number < :jumps
+    SELECT (SELECT {key} FROM message WHERE {key} > walk.topic ORDER BY {key} LIMIT 1), number + 1
+    FROM walk WHERE topic IS NOT NULL AND number < :most
 ) SELECT topic FROM walk WHERE topic IS NOT NULL ORDER BY number
 """
 
@@ -50,58 +50,78 @@ def prefix(topic_filter: str) -> str:
 
 
 def find(transaction: Transaction, topic_filter: str, deadline: float) -> list[str] | None:
-    """Return the stored topics that match, or None where they are too many to list."""
+    """Return the stored topics that match, or None where they are too many to list in time."""
     wanted, dialect = unshared(topic_filter), transaction.dialect.name
     if "+" not in wanted and not wanted.endswith("#"):
         return [wanted] if is_whole(wanted, dialect) else None
     if wanted == "#":
         return None
+    try:
+        with limited(transaction, deadline - time.monotonic()):
+            return _walk(transaction, wanted, deadline)
+    except TooLongError:
+        return None
+
+
+def _walk(transaction: Transaction, topic_filter: str, deadline: float) -> list[str] | None:
+    dialect = transaction.dialect.name
+    statement = text(_WALK.format(key=key(dialect)))
     found: list[str] = []
-    for number, topic in enumerate(_walk(transaction, prefix(wanted), deadline)):
-        if topic is None or not is_whole(topic, dialect) or number >= VISITED:
+    start: str | None = prefix(topic_filter)
+    most = _FEW
+    while start is not None and time.monotonic() < deadline:
+        if dialect != "sqlite":
+            start = start[:TOPIC_HEAD]
+        values = {"start": start, "most": most}
+        some = [_plain(each) for each in transaction.scalars(statement, values)]
+        if not all(is_whole(topic, dialect) for topic in some):
             return None
-        if matches(wanted, topic):
-            found.append(topic)
+        matched = [topic for topic in some if matches(topic_filter, topic)]
+        found += matched
         if len(found) > MANY:
             return None
-    return found
+        if len(some) < most:
+            return found
+        start = beyond(topic_filter, some[-1])
+        jumps = start != _next(some[-1]) and 2 * len(matched) < len(some)
+        most = _FEW if jumps else min(2 * most, _MOST)
+    return found if start is None else None
 
 
-def _walk(transaction: Transaction, start: str, deadline: float) -> Iterator[str | None]:
-    """Yield the distinct topics that begin with `start`, in order; None when time is up."""
-    if transaction.dialect.name != "sqlite":
-        start = start[:TOPIC_HEAD]
-    ends = _after(start)
-    last, begin = start, ">="
-    while True:
-        sql = _WALK.format(
-            key=key(transaction.dialect.name),
-            begin=begin,
-            end=f"AND {key(transaction.dialect.name)} < :end" if ends else "",
-        )
-        values = {"start": last, "jumps": _JUMPS} | ({"end": ends} if ends else {})
-        try:
-            with limited(transaction, deadline - time.monotonic()):
-                found = transaction.scalars(text(sql), values).all()
-        except TooLongError:
-            yield None
-            return
-        for topic in found:
-            last = topic.decode("utf-8", "replace") if isinstance(topic, bytes) else str(topic)
-            yield last
-        if len(found) < _JUMPS:
-            return
-        begin = ">"
-        if time.monotonic() > deadline:
-            yield None
-            return
+def beyond(topic_filter: str, topic: str) -> str | None:
+    """Return the first text after `topic` from which on topics may match; None at the end.
+
+    Between a level and those below it lie other topics: `a`, `a-b`, `a/b`, for `-` is less than
+    `/`. So all that begin with `a/` are left behind at `a0`, the next character after `/`.
+    """
+    levels, names = topic_filter.split("/"), topic.split("/")
+    for at, level in enumerate(levels):
+        if level == "#" or at >= len(names):
+            return _next(topic)
+        if level in ("+", names[at]):
+            continue
+        above = "".join(f"{name}/" for name in names[:at])
+        for target in (above + level, f"{above}{level}/"):
+            if target > topic:
+                return target
+        return _behind(above)
+    return (
+        _next(topic) if len(names) == len(levels) else _behind("/".join(names[: len(levels)]) + "/")
+    )
 
 
-def _after(start: str) -> str | None:
-    """Return the first text behind all that begin with `start`; None if there is none."""
-    if not start or ord(start[-1]) >= 0xD7FF:
-        return None
-    return start[:-1] + chr(ord(start[-1]) + 1)
+def _behind(above: str) -> str | None:
+    """Return the first text after all that begin with `above`, which ends with a slash."""
+    return f"{above[:-1]}0" if above else None
+
+
+def _next(topic: str) -> str:
+    """Return the first text after a topic that may be one: no topic holds a NUL."""
+    return f"{topic}\x01"
+
+
+def _plain(topic: object) -> str:
+    return topic.decode("utf-8", "replace") if isinstance(topic, bytes) else str(topic)
 
 
 def head() -> Function[str]:

@@ -38,16 +38,15 @@ class Wanted:
         return self.connections is None or self.topics is None
 
 
-def conditions(wanted: Wanted, dialect: str, *, by_topic: bool) -> Iterator[ColumnElement[bool]]:
-    """Yield what a message must meet, so written that the index over topics is used or not."""
+def conditions(wanted: Wanted, dialect: str) -> Iterator[ColumnElement[bool]]:
+    """Yield what a message must meet; topics that are listed are found by their index."""
     asked = wanted.filter
     if wanted.connections is not None:
-        # A sum or a joined text is in no index: that leaves the other one to be used.
-        column: Any = Message.connection_id + 0 if by_topic else Message.connection_id
+        # A sum is in no index: that leaves the one over topics.
+        column: Any = Message.connection_id if wanted.topics is None else Message.connection_id + 0
         yield column.in_(wanted.connections)
     if wanted.topics is not None:
-        topic: Any = Message.topic.concat("")
-        yield on_topics(wanted.topics, dialect) if by_topic else topic.in_(wanted.topics)
+        yield on_topics(wanted.topics, dialect)
     elif asked.topic:
         yield from topics.like(asked.topic, dialect)
     if asked.qos:

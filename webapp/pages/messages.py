@@ -57,7 +57,6 @@ class MessageView(BaseView):  # type: ignore[misc]
         wanted, place = Filter.asked(request.args), _place()
         problems = wanted.problems()
         with store.reading() as transaction:
-            newest = search.newest_id(transaction)
             page = _nothing() if problems else _look(transaction, wanted, place)
             name = _name(transaction, wanted)
         if not place.newest and not page.found.stopped and len(page.rows) < PAGE_SIZE:
@@ -68,7 +67,6 @@ class MessageView(BaseView):  # type: ignore[misc]
             wanted=wanted,
             place=place,
             page=page,
-            newest=newest,
             problems=problems,
             connection_name=name,
             spans=SPANS,
@@ -196,15 +194,13 @@ def _further(transaction: Transaction, wanted: Filter, place: Place) -> dict[str
 
 def _news(transaction: Transaction, wanted: Filter, after: int) -> dict[str, Any]:
     """Return the newest messages above an id, and how many more there are."""
-    newest = max(search.newest_id(transaction), after)
-    place = Place(before=newest + 1, after=after)
-    found = search.search(transaction, wanted, place, LIVE_COUNTED)
+    found = search.search(transaction, wanted, Place(after=after), LIVE_COUNTED)
     page = Page(found, rows.read(transaction, found.ids[:LIVE_ROWS]), None)
     skipped = len(found.ids) - len(page.rows)
     html = render_template(
         "messages/rows.html", page=page, wanted=wanted, skipped=skipped, more=found.rest
     )
-    return {"rows": html, "after": newest, "found": len(found.ids)}
+    return {"rows": html, "after": max(after, found.newest), "found": len(found.ids)}
 
 
 def _tagged(body: dict[str, Any]) -> Response:
