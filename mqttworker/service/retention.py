@@ -37,10 +37,13 @@ class Keeper:
 
     def clean(self) -> None:
         """Remove what is too old or too much, until nothing is left to remove."""
-        self.prepare()
-        self._pace(self._store.clean(), REST)
-        while self._store.is_behind:
-            self._pace(self._store.clean(), HURRIED_REST)
+        rest = REST
+        while True:
+            self.prepare()
+            self._pace(self._store.clean(), rest)
+            if not self._store.is_behind:
+                return
+            rest = HURRIED_REST
 
     @staticmethod
     def _pace(work: Iterator[float], rest: float) -> None:

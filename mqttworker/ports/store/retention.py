@@ -116,23 +116,22 @@ class Retention:
 
     def _remove_old(self, scene: Scene) -> Iterator[float]:
         longest = scene.limits.longest
-        yield from self._remove_older(scene, longest, None)
+        by_days: dict[int, list[int]] = {longest: []}
         for connection_id in scene.limits.own:
-            days = scene.limits.days_of(connection_id)
-            if days < longest:
-                yield from self._remove_older(scene, days, connection_id)
-
-    def _remove_older(self, scene: Scene, days: int, connection_id: int | None) -> Iterator[float]:
-        cutoff = scene.cutoff(days)
-        if connection_id is not None:
-            oldest = self._tally.oldest(connection_id)
-            if oldest is not None and oldest >= cutoff:
-                return
-        own = _message.c
-        which = [own.received_at < cutoff, own.id < self._first_since(cutoff)]
-        if connection_id is not None:
-            which.append(own.connection_id == connection_id)
-        yield from self._slices.delete(*which)
+            by_days.setdefault(scene.limits.days_of(connection_id), []).append(connection_id)
+        for days, connection_ids in by_days.items():
+            cutoff = scene.cutoff(days)
+            own = _message.c
+            is_old = own.received_at < cutoff, own.id < self._first_since(cutoff)
+            yield 0.0
+            if days == longest:
+                yield from self._slices.delete(*is_old)
+                continue
+            for connection_id in connection_ids:
+                oldest = self._tally.oldest(connection_id)
+                if oldest is None or oldest < cutoff:
+                    yield from self._slices.delete(*is_old, own.connection_id == connection_id)
+                    yield 0.0
 
     def _first_since(self, moment: datetime) -> int:
         """Return the id from which on messages are not older than `moment`.

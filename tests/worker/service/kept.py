@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import Engine, func, insert, select, text
@@ -10,6 +14,9 @@ from sqlalchemy import Engine, func, insert, select, text
 from database.clock import database_now
 from database.models import Message, MessageTotals, WorkerLease
 from database.session import immediate
+from mqttworker.core.letters import Letter
+from mqttworker.core.messages import InboundMessage
+from mqttworker.ports.store import Messages
 from mqttworker.ports.store.retention import Retention
 
 BOOT = "boot-2"
@@ -37,6 +44,30 @@ def add(engine: Engine, connection_id: int, number: int, *, age: float = 0.0) ->
     row = {"connection_id": connection_id, "received_at": at, "topic": TOPIC, "payload": PAYLOAD}
     with immediate(engine).begin() as transaction:
         transaction.execute(insert(Message), [{**row, "qos": 1}] * number)
+
+
+@contextmanager
+def intake(engine: Engine, connection_id: int) -> Iterator[list[float]]:
+    """Store batches of 50 as the intake does while the block runs; yields how long each took."""
+    waits: list[float] = []
+    over = threading.Event()
+    store = Messages(engine, BOOT)
+    message = InboundMessage("t", b"x" * 99, 0, retain=False, dup=False)
+
+    def run() -> None:
+        while not over.wait(0.005):
+            letters = [Letter(connection_id, datetime.now(UTC), message)] * 50
+            started = monotonic()
+            store.write(len(waits) + 1, letters)
+            waits.append(monotonic() - started)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield waits
+    finally:
+        over.set()
+        thread.join()
 
 
 def clean(store: Retention) -> None:

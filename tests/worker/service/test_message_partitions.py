@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 
 import pytest
 from sqlalchemy import Engine, text
@@ -11,6 +10,7 @@ from sqlalchemy import Engine, text
 from database.partitions import DEFAULT, name_of
 from mqttworker.ports.store import partitions
 from mqttworker.ports.store.partitions import AHEAD, LOCK_TIMEOUT, Partitions
+from mqttworker.service.retention import Keeper
 from tests.web import rows
 from tests.worker.service import kept
 from tests.worker.service.kept import BOOT, DAY, SIZE
@@ -115,19 +115,17 @@ def test_a_day_that_is_being_read_goes_by_rows_and_holds_nobody_up(engine: Engin
     make(engine, 40, 0)
     kept.add(engine, number, 20, age=40 * DAY)
     store = kept.retention(engine)
-    with engine.connect() as reader:
+    with engine.connect() as reader, kept.intake(engine, number) as waits:
         reader.execute(text("SELECT count(*) FROM message"))
-        waits = []
-        for _ in store.clean():
-            started = monotonic()
-            kept.add(engine, number, 1)
-            waits.append(monotonic() - started)
-    assert max(waits) < LOCK_TIMEOUT / 1_000
+        Keeper(store).clean()
+    assert len(waits) > 3
+    # The wait for the lock, and the batch itself on a busy machine.
+    assert max(waits) < LOCK_TIMEOUT / 1_000 + 0.5, sorted(waits)[-5:]
     assert count(engine, day_name(40)) == 0
     assert day_name(40) in kept.files(engine)
     kept.clean(store)
     assert day_name(40) not in kept.files(engine)
-    assert kept.totals(engine)[number].messages == len(waits)
+    assert kept.totals(engine)[number].messages == 50 * len(waits)
 
 
 def test_what_was_stored_before_there_were_partitions_goes_as_one(engine: Engine) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 
 import pytest
 from sqlalchemy import Engine, insert, select
@@ -17,9 +15,7 @@ from database.models import (
     Subscription,
     SubscriptionStatus,
 )
-from mqttworker.core.letters import Letter
-from mqttworker.core.messages import InboundMessage
-from mqttworker.ports.store import LeaseLostError, Messages, retention_leftovers
+from mqttworker.ports.store import LeaseLostError, retention_leftovers
 from mqttworker.ports.store.retention import Retention
 from mqttworker.service.retention import Keeper
 from tests.web import rows
@@ -195,15 +191,8 @@ def test_the_intake_goes_on_beside(engine: Engine) -> None:
     number = rows.record(engine)
     kept.add(engine, number, 4_000, age=40 * DAY)
     kept.add(engine, number, 2_000)
-    waits: list[float] = []
-    over = threading.Event()
-    writer = threading.Thread(target=store_batches, args=(engine, number, waits, over))
-    writer.start()
-    try:
+    with kept.intake(engine, number) as waits:
         Keeper(kept.retention(engine, megabytes=1)).clean()
-    finally:
-        over.set()
-        writer.join()
     assert len(waits) > 10
     assert max(waits) < 0.5, sorted(waits)[-5:]
     # What came while the round was going on may be more than is to be kept.
@@ -211,16 +200,3 @@ def test_the_intake_goes_on_beside(engine: Engine) -> None:
     kept.clean(kept.retention(engine, megabytes=1))
     assert kept.totals(engine)[number].bytes <= 1_000_000
     assert kept.totals(engine)[number].messages == kept.kept(engine)[number]
-
-
-def store_batches(
-    engine: Engine, connection_id: int, waits: list[float], over: threading.Event
-) -> None:
-    """Store batches as the intake does until it is `over`; note how long each took."""
-    store = Messages(engine, BOOT)
-    message = InboundMessage("t", b"x" * 99, 0, retain=False, dup=False)
-    while not over.wait(0.005):
-        letters = [Letter(connection_id, datetime.now(UTC), message)] * 50
-        started = monotonic()
-        store.write(len(waits) + 1, letters)
-        waits.append(monotonic() - started)
