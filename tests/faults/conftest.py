@@ -60,10 +60,15 @@ def stage(tmp_path_factory: pytest.TempPathFactory, sqlite_databases: Databases)
 
 
 @pytest.fixture(scope="session")
-def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallDisk]:
-    """The disk of `small_stage`."""
+def can_mount() -> None:
+    """Leave out what needs a disk of its own where none can be mounted."""
     if reason := disk.why_not():
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def small_disk(tmp_path_factory: pytest.TempPathFactory, can_mount: None) -> Iterator[SmallDisk]:
+    """The disk of `small_stage`."""
     with SmallDisk(tmp_path_factory.mktemp("small") / "disk", DISK_SIZE) as made:
         yield made
 

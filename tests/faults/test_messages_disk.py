@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url, text
 
+from bench.postgresql import SERVER_USER
 from database.session import make_engine
 from database.words import ConnectionState as State
 from database.words import WorkerState
@@ -36,6 +38,8 @@ from tests.worker.service.worker import WorkerProcess, add, status
 #: Seconds without a byte of room.
 FULL_FOR = 3.0
 MESSAGES = range(1_000)
+#: A disk for the tables of PostgreSQL, bytes: empty, they take some pages each.
+TABLES_SIZE = 8 << 20
 
 
 @pytest.fixture
@@ -75,6 +79,62 @@ def test_d4_a_full_disk_stops_acknowledgements_and_nothing_else(
         assert transaction.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
 
 
+@pytest.mark.usefixtures("can_mount")
+def test_d4_a_full_disk_of_postgresql_stops_acknowledgements_and_nothing_else(
+    postgresql_stage: Stage,
+) -> None:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        SmallDisk(_for_everybody(directory), TABLES_SIZE, SERVER_USER) as disk,
+        _moved_to(postgresql_stage, disk),
+        MessageOracle(postgresql_stage) as oracle,
+        ScriptedBroker() as broker,
+    ):
+        subject = oracle.add(broker.port, "data/#")
+        subject.wait(State.CONNECTED)
+        session = broker.sessions[0]
+        disk.fill()
+        try:
+            session.send(b"".join(numbered(MESSAGES, 1)))
+            # Only the messages are on that disk, so that all else is told as ever.
+            subject.wait(State.DEGRADED, "messages_not_stored")
+            assert "No space left on device" in subject.told()["reason"]
+            assert acknowledged(session) == []
+        finally:
+            disk.free()
+        wait_for_acknowledged(broker, session, MESSAGES)
+        assert numbers(subject) == list(MESSAGES)
+        subject.wait(State.CONNECTED, "messages_stored_again")
+
+
+def _for_everybody(directory: str) -> Path:
+    """Return where to mount a disk that other users find."""
+    Path(directory).chmod(0o755)
+    return Path(directory) / "disk"
+
+
+@contextmanager
+def _moved_to(stage: Stage, disk: SmallDisk) -> Iterator[None]:
+    """Have the messages of PostgreSQL lie on `disk`."""
+    engine = stage.engine.execution_options(isolation_level="AUTOCOMMIT")
+    leaves = "SELECT relid::regclass::text FROM pg_partition_tree('message') WHERE isleaf"
+
+    def move(place: str) -> None:
+        with engine.connect() as connection:
+            for (name,) in connection.execute(text(leaves)).all():
+                connection.execute(text(f"ALTER TABLE {name} SET TABLESPACE {place}"))
+
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE TABLESPACE small LOCATION '{disk.path}'"))
+    move("small")
+    try:
+        yield
+    finally:
+        move("pg_default")
+        with engine.connect() as connection:
+            connection.execute(text("DROP TABLESPACE small"))
+
+
 def test_d5_messages_wait_for_a_table_that_is_missing(oracle: MessageOracle) -> None:
     with ScriptedBroker() as broker:
         subject = oracle.add(broker.port, "data/#")
@@ -111,8 +171,9 @@ def _worker(running: ExitStack, file: Path, home: Path) -> WorkerProcess:
     return running.enter_context(made)
 
 
+@pytest.mark.usefixtures("can_mount")
 def test_d5_a_file_that_is_no_good_is_waited_for_in_words_and_left_as_it_is(
-    tmp_path: Path, small_disk: SmallDisk, sqlite_databases: Databases
+    tmp_path: Path, sqlite_databases: Databases
 ) -> None:
     with ExitStack() as running, sqlite_databases.migrated() as url:
         disk = running.enter_context(SmallDisk(tmp_path / "disk", 1 << 22))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -14,16 +15,22 @@ _PIECES = (65_536, 4_096, 1)
 
 
 class SmallDisk:
-    """A file system of `size` bytes, mounted at `path` while the context lasts."""
+    """A file system of `size` bytes, mounted at `path` while the context lasts.
 
-    def __init__(self, path: Path, size: int) -> None:
+    It belongs to `owner`, by default to whoever makes it.
+    """
+
+    def __init__(self, path: Path, size: int, owner: str | None = None) -> None:
         self.path = path
         self._size = size
+        self._owner = owner
         self._filler = path / "filler"
 
     def __enter__(self) -> Self:
         self.path.mkdir(parents=True)
         _run("mount", "-t", "tmpfs", "-o", f"size={self._size},mode=755", "none", str(self.path))
+        if self._owner is not None:
+            shutil.chown(self.path, self._owner, self._owner)
         return self
 
     def __exit__(self, *_: object) -> None:
