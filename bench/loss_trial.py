@@ -37,6 +37,9 @@ GLANCE, LONGEST_AIM = 0.0005, 10.0
 IN_HAND = 0.005
 #: What a kill takes besides its interval, seconds: the aim, and a worker that starts.
 KILL_TAKES = 0.5
+#: The publisher is never farther ahead of the worker: mosquitto 2.0.11 lets all that it has
+#: queued be in flight once the first are acknowledged, and there are 65,535 Packet Identifiers.
+BACKLOG = 30_000
 #: Messages a second when all kills are done.
 HURRY = 20_000.0
 
@@ -128,8 +131,13 @@ def _running(plan: Plan, directory: Path) -> Iterator[_Stage]:
         add_record(store, "loss", recorder.port, "load/#")
         intake = opened.enter_context(Intake(directory, store))
         intake.wait_for_connected(1)
-        pace = opened.enter_context(Pace(broker.port, plan.rate, most=plan.messages))
-        yield _Stage(store, recorder, intake, pace)
+        pace = Pace(
+            broker.port,
+            plan.rate,
+            most=plan.messages,
+            limit=lambda: len(recorder.acknowledged) + BACKLOG,
+        )
+        yield _Stage(store, recorder, intake, opened.enter_context(pace))
 
 
 def _kill_worker(plan: Plan, stage: _Stage, chance: random.Random) -> bool:

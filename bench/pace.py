@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Self
 
 from bench.publisher import packets
@@ -19,12 +20,20 @@ class Pace(threading.Thread):
     """Publishes the numbers from 0 on over `connections` topics, `rate` a second, at QoS 1.
 
     A context manager starts it. `stop` ends it early; at its end the broker has
-    acknowledged all `published`.
+    acknowledged all `published`. It never gets farther than `limit()`.
     """
 
-    def __init__(self, port: int, rate: float, connections: int = 1, most: int = 2**62) -> None:
+    def __init__(
+        self,
+        port: int,
+        rate: float,
+        connections: int = 1,
+        most: int = 2**62,
+        limit: Callable[[], int] = lambda: 2**62,
+    ) -> None:
         super().__init__(name="pace", daemon=True)
         self._port, self._rate, self._connections, self._most = port, rate, connections, most
+        self._limit = limit
         self._over = threading.Event()
         #: How many are sent, and how many of these the broker has acknowledged.
         self.published = 0
@@ -68,6 +77,7 @@ class Pace(threading.Thread):
             looked_at = time.monotonic()
             # A pace that was missed is made up for in pieces that the window takes.
             last = min(int(due), self._most, self.published + PIECE)
+            last = max(self.published, min(last, self._limit()))
             numbers = range(self.published, last)
             self.sent_at += [time.time()] * len(numbers)
             session.send(b"".join(packets(numbers, self._connections, SIZE)), len(numbers))
