@@ -34,7 +34,6 @@ from mqttworker.ports.transport import (
     status_message,
 )
 
-
 #: How long a goodbye may wait for the database to take what was received, seconds.
 SETTLE_GRACE = 2.0
 

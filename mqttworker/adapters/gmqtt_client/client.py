@@ -1,10 +1,4 @@
-"""The only file that touches gmqtt and its private parts (0.8.0, pinned).
-
-gmqtt builds and reads the packets and keeps the packet identifiers. Everything that
-decides about the life of a connection is here instead: when to give up, when the
-broker is dead, what ends a session. A fresh client serves every try, and nothing of
-gmqtt's own reconnecting is left.
-"""
+"""One client of a broker: packets out, answers in, acknowledgements."""
 
 from __future__ import annotations
 
@@ -12,27 +6,25 @@ import asyncio
 import logging
 import secrets
 import struct
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import gmqtt
-from gmqtt.mqtt.connection import MQTTConnection
-from gmqtt.mqtt.protocol import MQTTProtocol
 
-from database.publications import Properties
 from database.words import Protocol
+from mqttworker.adapters.gmqtt_client import phrases
+from mqttworker.adapters.gmqtt_client.connection import KeptConnection
+from mqttworker.adapters.gmqtt_client.reader import PacketReader
 from mqttworker.adapters.lane import Ack
 from mqttworker.adapters.outbox import Outbox
-from mqttworker.adapters.packet_stream import PacketStream
 from mqttworker.core import allowance, answers, packets
-from mqttworker.core.cause import Cause, cause
+from mqttworker.core.cause import Cause
 from mqttworker.core.conformance import Conversation
 from mqttworker.core.messages import InboundMessage
 from mqttworker.core.receipts import Receipts
 from mqttworker.core.spec import ConnectionSpec, SubscriptionSpec
 from mqttworker.core.wire import bodies
-from mqttworker.ports.transport import OutboundMessage, status_message
+from mqttworker.ports.transport import OutboundMessage
 
 _WIRE_VERSIONS = {Protocol.V5: 5, Protocol.V311: 4}
 
@@ -44,138 +36,7 @@ _ANSWER = struct.Struct("!BBH")
 _PUBREL = packets.PUBREL | 0x02
 _PACKET_IDENTIFIER_NOT_FOUND = 0x92
 
-#: Messages with QoS above 0 that a broker may send before we acknowledge one (5, section
-#: 3.1.2.11.3): enough for a fast broker and a commit of 100 ms. Asked for, and
-#: not insisted on: mosquitto 2.0.11 sends half as much again. The intake bounds what waits.
-RECEIVE_MAXIMUM = 8_192
-
-#: A PINGREQ is due after this share of the Keep Alive without traffic.
-PING_AFTER = 0.75
-#: The broker is dead after so many Keep Alives, and this much more, without a byte.
-DEAD_AFTER, DEAD_SLACK = 1.5, 1.0  # Keep Alives, seconds
-
-# gmqtt reports every lost connection with a traceback, and payloads at DEBUG; the
-# service logs one line a transition instead.
 _logger = logging.getLogger("gmqtt")
-_logger.setLevel(logging.CRITICAL + 1)
-
-
-class PacketReader(PacketStream, MQTTProtocol):  # type: ignore[misc]
-    """Reads in place of gmqtt, and tells the conversation what gmqtt writes.
-
-    gmqtt's own stream reader and read task buffer without bound, copy quadratically, and
-    go deaf for ever when a callback raises.
-    """
-
-    def __init__(
-        self,
-        client: BrokerClient,
-        max_packet_bytes: int,
-        on_error: Callable[[Exception], None],
-        on_packet: Callable[[int, bytes], None],
-        on_messages: Callable[[list[InboundMessage]], None],
-        on_closed: Callable[[Exception | None], None],
-    ) -> None:
-        super().__init__(
-            client.conversation, max_packet_bytes, on_error, on_packet, on_messages, on_closed
-        )
-        # gmqtt's own constructor would make the stream reader; its senders need only these.
-        self._connection_state = client._connection_state
-        self.id_generator = client._package_handler.id_generator
-        self._connection: Any = None
-        self._closed = asyncio.get_running_loop().create_future()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self._closed.done():
-            self._closed.set_result(None)
-        super().connection_lost(exc)
-
-    def send_publish(self, message: gmqtt.Message) -> tuple[int | None, bytes]:
-        mid, package = super().send_publish(message)
-        if mid is not None:
-            self._conversation.published(mid, message.qos)
-        return mid, package
-
-    def send_subscribe_packet(self, subscriptions: Sequence[Any], **properties: Any) -> int:
-        mid: int = super().send_subscribe_packet(subscriptions, **properties)
-        self._conversation.subscribed(mid, len(subscriptions))
-        return mid
-
-    def send_unsubscribe_packet(self, topics: Sequence[bytes], **properties: Any) -> int:
-        mid: int = super().send_unsubscribe_packet(topics, **properties)
-        self._conversation.unsubscribed(mid, len(topics))
-        return mid
-
-    def send_command_with_mid(self, cmd: int, mid: int, dup: bool, reason_code: int = 0) -> None:
-        super().send_command_with_mid(cmd, mid, dup, reason_code)
-        self._conversation.acknowledged(cmd, mid, reason_code)
-
-
-class KeptConnection(MQTTConnection):  # type: ignore[misc]
-    """Pings in time and notices a dead broker after 1.5 Keep Alives and a second.
-
-    gmqtt alone waits up to 2.5 Keep Alives, counts only whole packets, and then closes
-    in a way that never ends while unsent bytes remain.
-    """
-
-    on_dead: Callable[[Cause], None]
-
-    def hold(self) -> None:
-        """Neither ping nor judge: until its CONNACK a broker owes nothing else."""
-        self._keep_connection_callback.cancel()
-
-    def keep(self) -> None:
-        """Begin to ping and to judge, with the Keep Alive that the CONNACK may have set."""
-        self._keep_connection_callback.cancel()
-        self._keep_connection()
-
-    def _keep_connection(self) -> None:
-        if self.is_closing() or not self._keepalive:
-            return
-        now = time.monotonic()
-        if self._protocol.is_paused:
-            # Who does not listen cannot complain of silence.
-            self._protocol.heard_at = now
-        silent = now - self._protocol.heard_at
-        dead_after = DEAD_AFTER * self._keepalive + DEAD_SLACK
-        if silent >= dead_after:
-            self.on_dead(cause("keepalive_timeout", seconds=round(silent, 1)))
-            return
-        blocked_for = self._blocked_for(now)
-        if blocked_for >= dead_after:
-            self.on_dead(cause("write_blocked", seconds=round(blocked_for, 1)))
-            return
-        ping_after = PING_AFTER * self._keepalive
-        # Only what we send keeps us alive at the broker, and only an answer shows that
-        # it lives: so whichever has been quiet for longer asks for a ping.
-        quiet = now - min(self._last_data_out, self._protocol.heard_at)
-        if quiet >= ping_after:
-            self._send_ping_request()
-            quiet = 0.0
-        wait = min(ping_after - quiet, dead_after - silent, dead_after - blocked_for)
-        loop = asyncio.get_running_loop()
-        self._keep_connection_callback = loop.call_later(max(wait, 0.01), self._keep_connection)
-
-    def _blocked_for(self, now: float) -> float:
-        since = self._protocol.blocked_since
-        return 0.0 if since is None else now - since
-
-    def blocked(self) -> Cause | None:
-        """Return why nothing more can be written now, None if it can."""
-        if self._protocol.blocked_since is None:
-            return None
-        return cause("write_blocked", seconds=round(self._blocked_for(time.monotonic()), 1))
-
-    def write(self, data: bytes) -> None:
-        """Write `data`, which is whole packets."""
-        self._transport.write(data)
-        self._last_data_out = time.monotonic()
-
-    def end(self) -> None:
-        """Stop the timer, which would hold on to this object, and drop the socket."""
-        if self._keep_connection_callback:
-            self._keep_connection_callback.cancel()
-        self._transport.abort()
 
 
 class BrokerClient(gmqtt.Client):  # type: ignore[misc]
@@ -203,8 +64,8 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
             clean_session=spec.clean_session,
             optimistic_acknowledgement=False,
             logger=_logger,
-            will_message=_will(spec),
-            **_connect_properties(spec, version, max_packet_bytes),
+            will_message=phrases.will(spec),
+            **phrases.connect_properties(spec, version, max_packet_bytes),
         )
         self._connection_state.protocol_version = version
         if not spec.clean_session:
@@ -365,7 +226,7 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
 
     def _publish(self, message: OutboundMessage) -> int:
         """Write a PUBLISH; return its Packet Identifier, 0 with QoS 0."""
-        mid, _ = self._connection.publish(_as_gmqtt(message))
+        mid, _ = self._connection.publish(phrases.publication(message))
         return mid or 0
 
     def _store_message_in_queue(self, mid: int, raw_package: bytes) -> None:
@@ -377,49 +238,6 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
 
 def _nothing(*_args: object, **_kwargs: object) -> None:
     """Do nothing for a session that is over."""
-
-
-def _will(spec: ConnectionSpec) -> gmqtt.Message | None:
-    if not spec.status_topic:
-        return None
-    return _as_gmqtt(status_message(spec, spec.offline_payload))
-
-
-def _as_gmqtt(message: OutboundMessage) -> gmqtt.Message:
-    return gmqtt.Message(
-        message.topic,
-        message.payload,
-        qos=message.qos,
-        retain=message.retain,
-        **_publish_properties(message.properties),
-    )
-
-
-def _publish_properties(given: Properties) -> dict[str, Any]:
-    """Return those that are given, by gmqtt's names."""
-    named = {
-        "payload_format_id": given.payload_format_indicator,
-        "message_expiry_interval": given.message_expiry_interval,
-        "content_type": given.content_type,
-        "response_topic": given.response_topic,
-        "correlation_data": given.correlation_data,
-        "user_property": given.user_properties or None,
-    }
-    return {name: value for name, value in named.items() if value is not None}
-
-
-def _connect_properties(
-    spec: ConnectionSpec, version: int, max_packet_bytes: int
-) -> dict[str, Any]:
-    if version < 5:
-        return {}
-    properties: dict[str, Any] = {
-        "maximum_packet_size": max_packet_bytes,
-        "receive_maximum": RECEIVE_MAXIMUM,
-    }
-    if not spec.clean_session and spec.session_expiry_s:
-        properties["session_expiry_interval"] = spec.session_expiry_s
-    return properties
 
 
 def _identifier(body: bytes) -> int:
