@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from time import monotonic
 
-from sqlalchemy import ColumnElement, Delete, Engine, Table, and_, delete, or_, select
+from sqlalchemy import ColumnElement, Delete, Engine, Table, and_, delete, func, or_, select
 
 from database.clock import database_moment
 from database.keeping import Limits
@@ -20,10 +20,10 @@ from database.models import (
 )
 from database.session import immediate
 from mqttworker.ports.store.facts import check_lease
-from mqttworker.ports.store.retention_slices import Slices
+from mqttworker.ports.store.retention_slices import Slices, size
 
-#: Messages kept that the database did not take.
-KEEP_DEAD_LETTERS = 10_000
+#: Messages kept that the database did not take, and bytes of their topics and payloads.
+KEEP_DEAD_LETTERS, KEEP_DEAD_BYTES = 10_000, 100_000_000
 #: How long counters are kept, by the seconds that each counts.
 KEEP_TRAFFIC = {60: timedelta(hours=2), 900: timedelta(days=8)}
 #: Times of counters removed in one transaction: each has a row a connection.
@@ -66,6 +66,11 @@ class Leftovers:
         surplus = newest.offset(KEEP_DEAD_LETTERS).limit(1).scalar_subquery()
         yield from self._dead_slices.delete(_dead.c.id <= surplus)
         yield from self._dead_slices.delete(_is_too_old(limits))
+        yield from self._dead_slices.delete(enough=self._dead_bytes() - KEEP_DEAD_BYTES)
+
+    def _dead_bytes(self) -> int:
+        with self._engine.connect() as transaction:
+            return int(transaction.scalar(select(func.sum(size(self._engine, _dead.c)))) or 0)
 
     def _remove_traffic(self, seconds: int, keep: timedelta) -> Iterator[float]:
         own = _traffic.c

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, insert, select, update
 
 from database.clock import database_now
 from database.models import (
@@ -139,6 +139,19 @@ def test_what_belongs_to_messages_goes_with_time(
     assert {tuple(row) for row in traffic} == {(60, 1), (900, 2), (900, 7)}
     assert marks == {BOOT, "recent"}
     assert subscriptions == [1]
+
+
+def test_dead_letters_take_no_more_than_is_allowed(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _leave_leftovers(engine, rows.record(engine))
+    rows.sql(engine, "DELETE FROM dead_letter WHERE problem NOT IN ('surplus', 'new')")
+    monkeypatch.setattr(retention_leftovers, "KEEP_DEAD_BYTES", 10)
+    with engine.begin() as transaction:
+        transaction.execute(update(DeadLetter).values(payload=b"123456"))
+    kept.clean(kept.retention(engine))
+    with engine.connect() as transaction:
+        assert transaction.scalars(select(DeadLetter.problem)).all() == ["new"]
 
 
 def _leave_leftovers(engine: Engine, number: int) -> None:
