@@ -14,12 +14,14 @@ ROWS = [
     *(f"B{number}" for number in range(1, 19)),
     *("P3", "P5", "P6", "P7", "P10"),
     *("C1", "C2", "C3"),
+    *(f"D{number}" for number in range(1, 7)),
+    *(f"M{number}" for number in range(1, 5)),
 ]
 NAMED = sorted(set(re.findall(r"`([\w/]+\.py)::(\w+)`", PAGE)))
 
 
 def test_every_row_is_there_once() -> None:
-    found = re.findall(r"^\| ([BCP]\d+) \|", PAGE, re.MULTILINE)
+    found = re.findall(r"^\| ([BCDMP]\d+) \|", PAGE, re.MULTILINE)
     assert len(found) == len(set(found))
     assert set(ROWS) <= set(found)
 
