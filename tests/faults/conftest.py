@@ -74,10 +74,15 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory, can_mount: None) -> Ite
 
 
 @pytest.fixture(scope="session")
-def small_stage(tmp_path_factory: pytest.TempPathFactory, small_disk: SmallDisk) -> Iterator[Stage]:
+def small_stage(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
     """A worker with little room for messages, its SQLite file on a small disk."""
-    databases = SQLiteDatabases(small_disk.path)
-    directory = tmp_path_factory.mktemp("small-stage")
+    directory = place = tmp_path_factory.mktemp("small-stage")
+    if not disk.why_not():
+        # Most faults need no disk of their own.
+        place = request.getfixturevalue("small_disk").path
+    databases = SQLiteDatabases(place)
     settings = {**PROMPT, **LITTLE_ROOM}
     with a_stage(directory, databases, settings=settings, broker=PATIENT_BROKER) as made:
         yield made
