@@ -41,6 +41,8 @@ def engine_options(url: str, *, pool_size: int, statement_timeout_s: float) -> d
         "statement_timeout": timeout,
         "idle_in_transaction_session_timeout": timeout,
         "timezone": "UTC",
+        # To compile a plan takes longer than any statement of ours.
+        "jit": "off",
     }
     options["connect_args"] = {
         "connect_timeout": POSTGRESQL_CONNECT_TIMEOUT,
