@@ -32,11 +32,14 @@ STATEMENT_TIMEOUT = 10.0
 def configure(app: Flask, settings: WebSettings) -> None:
     """Bind `app` to the database of `settings`; nothing connects yet."""
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(
+    options = engine_options(
         settings.url.render_as_string(hide_password=False),
         pool_size=POOL_SIZE,
         statement_timeout_s=STATEMENT_TIMEOUT,
     )
+    # The connection that was used last has its statements prepared: planning one over the
+    # partitions of a month takes PostgreSQL longer than running it.
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {**options, "pool_use_lifo": True}
     db.init_app(app)
     config_version.follow(db.session.session_factory)  # type: ignore[arg-type]
     with app.app_context():
