@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Sequence
 
+from mqttworker.adapters import farewell
 from mqttworker.adapters.awaited import Awaited, SessionEndedError
 from mqttworker.adapters.failures import Phase, data_cause, error_cause, lost_cause, timeout_cause
 from mqttworker.adapters.gmqtt_client import BrokerClient, PacketReader
@@ -33,9 +33,6 @@ from mqttworker.ports.transport import (
     ignore,
     status_message,
 )
-
-#: How long a goodbye may wait for the database to take what was received, seconds.
-SETTLE_GRACE = 2.0
 
 
 class BrokerSession:
@@ -175,20 +172,12 @@ class BrokerSession:
         """Subscribe to everything and check what was granted."""
         assert self._client is not None
         self._subscribing.ask(self._client, self._spec.subscriptions)
-        self._forget_old_filters(self._client)
+        wanted = {*self._watch, *(item.topic_filter for item in self._spec.subscriptions)}
+        self._receiving.keep_only(self._client, wanted)
         while self._subscribing.is_unanswered:
             await self._awaited.wait()
         refused = self._subscribing.refused
         return Opened(self._protocol, tuple(refused), min(refused.values(), default=None))
-
-    def _forget_old_filters(self, client: BrokerClient) -> None:
-        """Take out of a session that the broker kept what the record no longer asks for."""
-        receipts = self._receiving.receipts
-        wanted = {*self._watch, *(item.topic_filter for item in self._spec.subscriptions)}
-        unwanted = receipts.topic_filters - wanted
-        if self._terms.session_present and unwanted:
-            client.unsubscribe_from(sorted(unwanted))
-        receipts.topic_filters = frozenset(wanted)
 
     def _enter(self, phase: Phase) -> None:
         if phase is not self._phase and self._phase is not Phase.OVER:
@@ -301,33 +290,12 @@ class BrokerSession:
         assert self._client is not None
         # A socket that is not read has no PUBACK for us either.
         self._client.resume_reading()
-        await self._settle()
         try:
-            async with asyncio.timeout(grace):
-                await self._say_goodbye(self._client)
-        except (TimeoutError, SessionEndedError, OSError):
-            # Without our DISCONNECT the broker publishes the will, which says the same.
-            pass
+            await farewell.settle(self._receiving.receipts, self._awaited)
+            await farewell.say_goodbye(self._client, self._spec, self._awaited, grace)
         finally:
             if self._phase is not Phase.OVER:
                 self._finish(Closed())
-
-    async def _settle(self) -> None:
-        """Wait until all that was taken is acknowledged: its session may end with us."""
-        with contextlib.suppress(TimeoutError, SessionEndedError):
-            async with asyncio.timeout(SETTLE_GRACE):
-                while not self._receiving.receipts.are_settled:
-                    await self._awaited.wait()
-
-    async def _say_goodbye(self, client: BrokerClient) -> None:
-        """Publish `offline`, wait for its PUBACK, DISCONNECT, wait for the socket."""
-        if self._spec.status_topic:
-            ack = client.send(status_message(self._spec, self._spec.offline_payload))
-            if ack is not None:
-                ack.add_done_callback(lambda _ack: self._awaited.came())
-                await self._awaited.wait()
-        client.say_goodbye()
-        await client.closed()
 
     def _finish(self, event: Closed | Failed | Lost) -> None:
         """Drop the socket and report `event`, the last one."""

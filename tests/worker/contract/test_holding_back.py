@@ -7,7 +7,7 @@ import time
 import gevent
 import pytest
 
-from mqttworker.adapters.session import SETTLE_GRACE
+from mqttworker.adapters.farewell import SETTLE_GRACE
 from mqttworker.core.spec import SubscriptionSpec
 from tests.support import packets
 from tests.support.packets import V5, PacketType
