@@ -24,6 +24,16 @@ class Owner(Protocol):
     def post(self, event: Event) -> None:
         """Let the connection handle `event` soon."""
 
+    def is_own(self, message: InboundMessage) -> bool:
+        """Take what is only between us and the broker; return whether it was that."""
+
+
+class Queue(Protocol):
+    """Where messages wait to be stored: the intake."""
+
+    def take(self, inflow: Inflow, messages: Sequence[InboundMessage]) -> None:
+        """Let `messages` wait for their turn."""
+
 
 class Inflow:
     """Knows what of a connection waits to be stored, and holds its broker back."""
@@ -31,6 +41,7 @@ class Inflow:
     __slots__ = (
         "_identity",
         "_owner",
+        "_queue",
         "connection_id",
         "load",
         "post",
@@ -38,7 +49,7 @@ class Inflow:
         "tally",
     )
 
-    def __init__(self, connection_id: int, tally: Tally, owner: Owner) -> None:
+    def __init__(self, connection_id: int, tally: Tally, owner: Owner, queue: Queue) -> None:
         self.connection_id = connection_id
         self.tally = tally
         #: Tells the connection of its own state.
@@ -47,6 +58,7 @@ class Inflow:
         self.load = Load()
         self.receipts = Receipts()
         self._owner = owner
+        self._queue = queue
         self._identity: tuple[object, ...] = ()
 
     def is_for(self, spec: ConnectionSpec) -> None:
@@ -54,6 +66,19 @@ class Inflow:
         identity = (*spec.broker, spec.client_id)
         if identity != self._identity:
             self._identity, self.receipts = identity, Receipts()
+
+    def receive(self, messages: Sequence[InboundMessage]) -> Sequence[InboundMessage]:
+        """Let all be stored but what is only between us and the broker, which is returned.
+
+        Called on the loop: only takes note.
+        """
+        own = [message for message in messages if self._owner.is_own(message)]
+        if own:
+            done = {id(message) for message in own}
+            messages = [message for message in messages if id(message) not in done]
+        if messages:
+            self._queue.take(self, messages)
+        return own
 
     def pause(self) -> None:
         """Let the broker keep what it has."""

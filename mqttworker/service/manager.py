@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import gevent
@@ -64,7 +64,7 @@ class MQTTConnectionManager:
         self._sessions = Sessions(context.transport, self._hear)
         self._start_why = cause("enabled")
         self._tally = Tally(record, context.clock, context.moved)
-        self._inflow = Inflow(record.connection_id, self._tally, self)
+        self._inflow = Inflow(record.connection_id, self._tally, self, context.intake)
         self._chronicle = Chronicle(context.clock)
         self._upkeep = Upkeep(record.name, context.me, context.clock, self.post)
 
@@ -267,7 +267,7 @@ class MQTTConnectionManager:
         assert spec is not None, "a flawed record is never opened"
         self._inflow.is_for(spec)
         self._sessions.open(
-            spec, protocol, self._receive, self._upkeep.watch(spec), self._inflow.receipts
+            spec, protocol, self._inflow.receive, self._upkeep.watch(spec), self._inflow.receipts
         )
 
     # --- called by the session, in the loop: only take note, never block
@@ -277,15 +277,9 @@ class MQTTConnectionManager:
         if isinstance(event, events.Lost) and spec is not None:
             self._context.fleet.hear_of_loss(spec)
 
-    def _receive(self, messages: Sequence[InboundMessage]) -> Sequence[InboundMessage]:
-        """Let all be stored but what is only between us and the broker."""
-        own = [message for message in messages if self._upkeep.take(message)]
-        if own:
-            kept = {id(message) for message in own}
-            messages = [message for message in messages if id(message) not in kept]
-        if messages:
-            self._context.intake.take(self._inflow, messages)
-        return own
+    def is_own(self, message: InboundMessage) -> bool:
+        """Take what is only between us and the broker; return whether it was that."""
+        return self._upkeep.take(message)
 
     # --- what is written down
 

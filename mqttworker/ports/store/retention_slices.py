@@ -46,7 +46,7 @@ class Pace(NamedTuple):
 
 
 #: SQLite lets nobody else write meanwhile; on PostgreSQL only the lease is held.
-PACES = {"sqlite": Pace(20, 500, 0.01), "postgresql": Pace(100, 5_000, 0.1)}
+PACES = {"sqlite": Pace(20, 1_000, 0.02), "postgresql": Pace(100, 5_000, 0.1)}
 
 
 class Row(NamedTuple):

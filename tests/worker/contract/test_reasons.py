@@ -92,6 +92,11 @@ _TESTS = (
         "messages_not_stored messages_stored_again",
     ),
     (
+        "tests/worker/service/test_traffic.py",
+        "test_an_expected_message_that_does_not_come_degrades_until_it_comes",
+        "subscription_quiet subscription_heard",
+    ),
+    (
         "tests/worker/contract/test_outbox.py",
         "test_what_waits_is_bounded_in_messages_and_the_caller_is_told",
         "outbound_queue_full",
