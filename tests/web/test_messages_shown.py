@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from tests.web import rows
 from tests.web.conftest import Visitor
 from tests.web.messages import MESSAGES, dead_letter, ids, link, message
+from tests.web.test_hostile_input import WORDS, hostile
 from tests.worker.service.worker import ONE_DATABASE
 from webapp.messages import shown
 
@@ -161,6 +162,20 @@ def test_messages_that_were_set_aside_tell_why(operator: Visitor, worker: Engine
     assert 'rel="next"' not in second
     one = operator.get(MESSAGES + "set-aside/?connection=1").text
     assert ("Problem 59." in one, "Problem 58." in one) == (True, False)
+
+
+KEYS = ("connection", "name", "topic", "text", "span", "since", "until", "qos", "retained")
+
+
+@ONE_DATABASE
+@hostile
+@given(asked=st.dictionaries(st.sampled_from([*KEYS, "before", "after", "scan"]), WORDS))
+def test_no_question_makes_a_500(operator: Visitor, engine: Engine, asked: dict[str, str]) -> None:
+    message(engine, "a/b")
+    for path in ("", "live", "set-aside/", "export"):
+        answer = operator.get(MESSAGES + path, query_string=asked)
+        assert answer.status_code in (200, 302, 400), path
+        assert answer.data is not None
 
 
 JSON = st.recursive(
