@@ -1,24 +1,19 @@
-"""Rows D4 and D5: SQLite on a disk that is full or takes no writes, and files that are no good."""
+"""Row D4: the disk of the database is full."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 
 from bench.postgresql import SERVER_USER
-from database.session import make_engine
 from database.words import ConnectionState as State
-from database.words import WorkerState
-from tests.faults.conftest import Note, worker_environment
+from tests.faults.conftest import Note
 from tests.faults.messages import (
     MessageOracle,
     acknowledged,
@@ -30,10 +25,8 @@ from tests.faults.messages import (
 )
 from tests.faults.stage import Stage
 from tests.support import packets
-from tests.support.databases import Databases, sqlite_url, upgrade
 from tests.support.disk import SmallDisk
 from tests.support.scripted_broker import ScriptedBroker
-from tests.worker.service.worker import WorkerProcess, add, status
 
 #: Seconds without a byte of room.
 FULL_FOR = 3.0
@@ -133,99 +126,3 @@ def _moved_to(stage: Stage, disk: SmallDisk) -> Iterator[None]:
         move("pg_default")
         with engine.connect() as connection:
             connection.execute(text("DROP TABLESPACE small"))
-
-
-def test_d5_messages_wait_for_a_table_that_is_missing(oracle: MessageOracle) -> None:
-    with ScriptedBroker() as broker:
-        subject = oracle.add(broker.port, "data/#")
-        subject.wait(State.CONNECTED)
-        session = broker.sessions[0]
-        _rename(oracle.stage, "message", "lost")
-        try:
-            session.send(b"".join(numbered(MESSAGES, 1)))
-            subject.wait(State.DEGRADED, "messages_not_stored")
-            assert "no such table" in subject.told()["reason"]
-            assert acknowledged(session) == []
-        finally:
-            _rename(oracle.stage, "lost", "message")
-        wait_for_acknowledged(broker, session, MESSAGES)
-        assert numbers(subject) == list(MESSAGES)
-        subject.wait(State.CONNECTED, "messages_stored_again")
-
-
-def _rename(stage: Stage, name: str, new: str) -> None:
-    with stage.engine.begin() as transaction:
-        transaction.execute(text(f"ALTER TABLE {name} RENAME TO {new}"))
-
-
-# --- files that are no good when the worker starts
-
-
-def _worker(running: ExitStack, file: Path, home: Path) -> WorkerProcess:
-    """Start a worker on a database file."""
-    home.mkdir()
-    url = sqlite_url(file)
-    engine = make_engine(url)
-    running.callback(engine.dispose)
-    made = WorkerProcess(home, worker_environment(home, url), engine)
-    return running.enter_context(made)
-
-
-@pytest.mark.usefixtures("can_mount")
-def test_d5_a_file_that_is_no_good_is_waited_for_in_words_and_left_as_it_is(
-    tmp_path: Path, sqlite_databases: Databases
-) -> None:
-    with ExitStack() as running, sqlite_databases.migrated() as url:
-        disk = running.enter_context(SmallDisk(tmp_path / "disk", 1 << 22))
-        protected, foreign, old = disk.path / "a.db", tmp_path / "b.db", tmp_path / "c.db"
-        shutil.copyfile(make_url(url).database or "", protected)
-        disk.protect()
-        foreign.write_bytes(os.urandom(8_192))
-        before = foreign.read_bytes()
-        upgrade(sqlite_url(old), "0003")
-        said = {
-            protected: "unable to open database file",
-            foreign: "file is not a database",
-            old: "at 0003",
-        }
-        workers = {file: _worker(running, file, tmp_path / f"home-{file.stem}") for file in said}
-        for file, words in said.items():
-            workers[file].child.wait_for_output(words, 20.0)
-        disk.open_up()
-        upgrade(sqlite_url(old))
-        for file in (protected, old):
-            workers[file].wait_until_worker(WorkerState.RUNNING)
-        assert foreign.read_bytes() == before
-        assert workers[foreign].child.running
-
-
-def test_d5_nothing_is_acknowledged_that_a_spoilt_page_does_not_take(
-    tmp_path: Path, sqlite_databases: Databases
-) -> None:
-    with ExitStack() as running, sqlite_databases.migrated() as url, ScriptedBroker() as broker:
-        file = Path(make_url(url).database or "")
-        _spoil(file, "ix_message_topic_id")
-        worker = _worker(running, file, tmp_path / "home")
-        engine = make_engine(url)
-        running.callback(engine.dispose)
-        add(engine, "spoilt", broker.port, "data/#")
-        worker.wait_for_states({"spoilt": State.CONNECTED})
-        session, spoilt = broker.sessions[0], file.stat().st_size
-        session.send(b"".join(numbered(MESSAGES, 1)))
-        worker.wait_for_states({"spoilt": State.DEGRADED})
-        assert "malformed" in status(engine, "spoilt").detail["problem"]
-        assert session.acknowledged == []
-        assert session.closed_at is None
-        assert file.stat().st_size >= spoilt
-
-
-def _spoil(file: Path, name: str) -> None:
-    """Overwrite the first page of a table or an index."""
-    with closing(sqlite3.connect(file)) as connection:
-        query = "SELECT rootpage FROM sqlite_master WHERE name = ?"
-        (page,) = connection.execute(query, (name,)).fetchone()
-        (size,) = connection.execute("PRAGMA page_size").fetchone()
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    with file.open("r+b") as opened:
-        opened.seek((page - 1) * size)
-        opened.write(os.urandom(size))
