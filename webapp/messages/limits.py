@@ -11,8 +11,8 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
-#: Steps of SQLite's machine between two looks at the clock: some 50 microseconds.
-_STEPS = 2_000
+#: Steps of SQLite's machine between two looks at the clock: some 20 rows, of a megabyte at worst.
+_STEPS = 250
 #: What PostgreSQL says of a statement that ran out of time.
 _QUERY_CANCELED = "57014"
 
