@@ -85,3 +85,15 @@ def test_a_stalled_line_holds_the_end_back_too(proxy: FaultProxy, line: Ends) ->
     proxy.resume()
     client.settimeout(5.0)
     assert client.recv(1) == b""
+
+
+def test_a_line_ends_after_the_last_of_what_it_waits_for(proxy: FaultProxy, line: Ends) -> None:
+    client, server = line
+    proxy.ends_after = (b"first", b"last")
+    client.sendall(b"last")
+    assert server.recv(10) == b"last"
+    client.sendall(b"first, then the last")
+    assert server.recv(100) == b"first, then the last"
+    assert server.recv(1) == b""
+    assert client.recv(1) == b""
+    assert not proxy.ends_after
