@@ -36,7 +36,7 @@ OLDEST_BEAT = 5.0  # seconds
 #: Growth that is no leak, beside a twentieth: caches, threads, and dead sessions that wait
 #: for the collector, 18 KB each.
 SPARE_KB, SPARE_FILES = 65_536 if LONG else 8_192, 8
-#: How often one sentence may be logged that belongs to no change of state.
+#: How often one sentence may be logged, by one task, that belongs to no change of state.
 MOST_REPEATS = 5
 #: Look-ups that hang end only when the resolver gives up, seconds.
 SETTLE_TIMEOUT = 40.0 if LONG else 10.0
@@ -137,8 +137,12 @@ class Oracle:
         for subject in self.subjects:
             if lines[subject.id] > len(subject.events()):
                 self._wrong.append(f"{subject.name}: {lines[subject.id]} lines, {subject.events()}")
-        others = Counter(line["event"] for line in _lines(told) if "connection_id" not in line)
-        self._wrong += [f"{n} times: {what}" for what, n in others.items() if n > MOST_REPEATS]
+        others = Counter(
+            (line["event"], line.get("task"))
+            for line in _lines(told)
+            if "connection_id" not in line
+        )
+        self._wrong += [f"{n} times: {what}" for (what, _), n in others.items() if n > MOST_REPEATS]
 
     def _check_leaks(self) -> None:
         pid = self.stage.pid
