@@ -76,6 +76,11 @@ class Range:
     until: datetime | None = None
 
     @property
+    def size(self) -> int:
+        """How many ids may lie in it."""
+        return max(0, self.high - self.low)
+
+    @property
     def is_empty(self) -> bool:
         """Whether no id lies in it."""
         return self.low >= self.high

@@ -46,7 +46,13 @@ def in_parts(transaction: Transaction, ids: Sequence[int]) -> Iterator[list[Row]
     )
     part: list[int] = []
     size = 0
-    for row in _by_id(transaction, select(_message.id, _size(_message)), _message.id, ids):
+    sizes = select(_message.id, _size(_message), columns.time(_message.received_at))
+    found = _by_id(transaction, sizes, _message.id, ids)
+    times = [row["received_at"] for row in found if row["received_at"]]
+    if times and transaction.dialect.name != "sqlite":
+        # What is known of the times leaves out the other partitions.
+        whole = whole.where(_message.received_at.between(min(times), max(times)))
+    for row in found:
         if part and size + (row["size"] or 0) > PART_BYTES:
             yield _by_id(transaction, whole, _message.id, part)
             part, size = [], 0

@@ -54,7 +54,7 @@ class Scan:
         first = FIRST if self.is_heavy else FIRST_LIGHT
         left, width = self.among, first
         while not left.is_empty and len(self.found) < self.limit:
-            begun = time.monotonic()
+            begun, size = time.monotonic(), left.size
             if begun >= deadline and left != self.among:
                 return self._edge(left)
             try:
@@ -62,6 +62,8 @@ class Scan:
             except TooLongError:
                 return self._edge(left)
             elapsed = max(time.monotonic() - begun, 1e-6)
+            # A window that was full before its end was too wide.
+            width = min(width, 2 * (size - left.size))
             width = min(WIDEST, max(first, int(width * min(GROWTH, _PACE / elapsed))))
         return None if left.is_empty else self._edge(left)
 

@@ -28,6 +28,8 @@ from webapp.messages.wanted import Wanted, conditions, on_topics
 BUDGET, FOR_TOPICS = 0.1, 0.04
 #: Rows that an index is asked to count at most, to see which leaves least.
 COUNTED = 30_000
+#: Ids that are merged from several topics or connections at most.
+MERGED = 200
 #: Topics whose messages are counted at most.
 FEW_TOPICS = 100
 
@@ -83,7 +85,7 @@ def _among(
     """Return up to `limit` ids in the range of `wanted`."""
     if wanted.connections == [] or wanted.topics == []:
         return Found(())
-    if wanted.is_plain:
+    if wanted.is_plain and not _is_better_scanned(transaction, wanted, limit):
         found = _by_index(transaction, wanted, limit + 1, newest=place.newest)
         return _page(found, None, limit, newest=place.newest)
     soon = min(deadline, time.monotonic() + FOR_TOPICS)
@@ -157,6 +159,13 @@ def _connections(transaction: Transaction, wanted: Filter) -> list[int] | None:
 
 
 # --- by an index
+
+
+def _is_better_scanned(transaction: Transaction, wanted: Wanted, limit: int) -> bool:
+    """Whether PostgreSQL would read much of many topics or connections to merge the newest."""
+    keys = wanted.topics if wanted.topics is not None else wanted.connections
+    is_long = limit > MERGED and keys is not None and len(keys) > 1
+    return is_long and transaction.dialect.name != "sqlite"
 
 
 def _by_index(transaction: Transaction, wanted: Wanted, limit: int, *, newest: bool) -> list[int]:
