@@ -64,12 +64,23 @@ ROWS = [
 
 
 def problems(samples: Sequence[Sample]) -> list[str]:
-    """Say which targets the worker missed, and what anybody lost."""
-    found = [f"{_place(sample)}: {words}" for sample in samples for words in _lost(sample)]
+    """Say which targets the worker missed."""
+    workers = [sample for sample in samples if sample.taker == "worker"]
+    return [f"{_place(each)}: {words}" for each in workers for words in _missed(each, samples)]
+
+
+def lost(samples: Sequence[Sample]) -> list[str]:
+    """Say what anybody lost."""
+    return [f"{_place(sample)}: {words}" for sample in samples for words in _lost(sample)]
+
+
+def medians(samples: Sequence[Sample]) -> list[Sample]:
+    """Return of all runs of the same the one whose rate is the median, the lower of two."""
+    runs: dict[str, list[Sample]] = {}
     for sample in samples:
-        if sample.taker == "worker":
-            found += [f"{_place(sample)}: {words}" for words in _missed(sample, samples)]
-    return found
+        runs.setdefault(_place(sample), []).append(sample)
+    ordered = (sorted(same, key=lambda sample: sample.rate) for same in runs.values())
+    return [same[(len(same) - 1) // 2] for same in ordered]
 
 
 def _place(sample: Sample) -> str:
@@ -116,7 +127,7 @@ def as_text(samples: Sequence[Sample], ceiling: float, notes: Sequence[str]) -> 
     """Return one table for each number of connections and of messages in flight."""
     parts = [
         f"{samples[0].messages:,} messages of 100 bytes, QoS 1, in each measurement; "
-        f"{os.cpu_count()} CPUs for everything, Python {platform.python_version()}\n"
+        f"medians of all runs; {os.cpu_count()} CPUs for everything, Python {platform.python_version()}\n"
         f"the publisher alone: {ceiling:,.0f} messages/s into the same mosquitto"
     ]
     for count, in_flight in dict.fromkeys((s.connections, s.in_flight) for s in samples):

@@ -39,8 +39,14 @@ def test_what_meets_its_targets_has_no_problem() -> None:
 )
 def test_each_target_of_the_intake_is_looked_at(worker: dict[str, object], words: str) -> None:
     worse = dataclasses.replace(WORKER, **worker)  # type: ignore[arg-type]
-    (problem,) = ingest_report.problems([worse, PAHO, SUB])
-    assert words in problem
+    found = ingest_report.lost([worse]) + ingest_report.problems([worse, PAHO, SUB])
+    assert [words in problem for problem in found] == [True]
+
+
+def test_a_rate_is_the_median_of_its_runs() -> None:
+    runs = [dataclasses.replace(WORKER, rate=rate) for rate in (30, 10, 20)]
+    assert ingest_report.medians([*runs, SUB]) == [runs[2], SUB]
+    assert ingest_report.medians(runs[:2]) == [runs[1]]
 
 
 def test_a_slow_intake_is_told_in_messages_and_beside_others() -> None:
@@ -65,7 +71,7 @@ def test_mosquittos_own_limit_is_a_figure_and_no_target() -> None:
 
 
 def test_somebody_elses_loss_is_told_too() -> None:
-    (problem,) = ingest_report.problems([WORKER, dataclasses.replace(PAHO, missing=1), SUB])
+    (problem,) = ingest_report.lost([WORKER, dataclasses.replace(PAHO, missing=1), SUB])
     assert problem.startswith("paho, sqlite")
 
 
