@@ -127,7 +127,8 @@ def as_text(samples: Sequence[Sample], ceiling: float, notes: Sequence[str]) -> 
     """Return one table for each number of connections and of messages in flight."""
     parts = [
         f"{samples[0].messages:,} messages of 100 bytes, QoS 1, in each measurement; "
-        f"medians of all runs; {os.cpu_count()} CPUs for everything, Python {platform.python_version()}\n"
+        f"medians of all runs; {os.cpu_count()} CPUs for everything, "
+        f"Python {platform.python_version()}\n"
         f"the publisher alone: {ceiling:,.0f} messages/s into the same mosquitto"
     ]
     for count, in_flight in dict.fromkeys((s.connections, s.in_flight) for s in samples):
