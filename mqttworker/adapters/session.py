@@ -91,8 +91,8 @@ class BrokerSession:
 
     def resume_reading(self) -> None:
         """Take messages again; see the port."""
-        if self._client is not None:
-            self._client.resume_reading()
+        # In the loop: what TLS has decrypted already is handed on there, and nothing else wakes it.
+        self._around.hub_loop.call(self._resume_reading)
 
     def close(self, grace: float) -> None:
         """Publish `offline`, wait for its PUBACK, DISCONNECT; see the port."""
@@ -271,6 +271,10 @@ class BrokerSession:
             self._finish(Lost(why))
         else:
             self._awaited.end(why)
+
+    def _resume_reading(self) -> None:
+        if self._client is not None:
+            self._client.resume_reading()
 
     def _acknowledge(self, messages: Sequence[InboundMessage]) -> None:
         self._receiving.acknowledge(self._client, messages)

@@ -110,7 +110,10 @@ class Session(Protocol):
         """
 
     def pause_reading(self) -> None:
-        """Take nothing more from the broker until `resume_reading`; both may come twice."""
+        """Take nothing more from the broker until `resume_reading`.
+
+        Both may come twice, and at any time: where there is no socket they mean nothing.
+        """
 
     def resume_reading(self) -> None:
         """Take messages again."""

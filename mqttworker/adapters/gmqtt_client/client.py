@@ -184,12 +184,14 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
             self._connection.write(bytes(written))
 
     def pause_reading(self) -> None:
-        """Read nothing more from the socket until `resume_reading`."""
-        self._connection._protocol.pause_reading()
+        """Read nothing more from the socket, if there is one, until `resume_reading`."""
+        if self._connection is not None:
+            self._connection._protocol.pause_reading()
 
     def resume_reading(self) -> None:
         """Read on."""
-        self._connection._protocol.resume_reading()
+        if self._connection is not None:
+            self._connection._protocol.resume_reading()
 
     def give_up_flawed(self) -> None:
         """See `PacketStream.give_up_flawed`."""

@@ -8,13 +8,16 @@ import gevent
 import pytest
 
 from mqttworker.adapters.farewell import SETTLE_GRACE
-from mqttworker.core.spec import SubscriptionSpec
-from tests.support import packets
+from mqttworker.adapters.hub_loop import HubLoop
+from mqttworker.core.spec import SubscriptionSpec, TLSSettings
+from tests.support import packets, scripts
+from tests.support.certificates import Certificates
 from tests.support.packets import V5, PacketType
 from tests.support.scripted_broker import ScriptedBroker
 from tests.support.scripted_session import Session
 from tests.worker.contract.conftest import OpenTry
-from tests.worker.contract.sessions import Try, in_thread, spec_for
+from tests.worker.contract.scenes import Props
+from tests.worker.contract.sessions import Try, in_thread, settle, spec_for
 
 VERSIONS = pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 ANYTHING = (SubscriptionSpec("#", 2),)
@@ -89,6 +92,37 @@ def test_a_broker_that_is_held_back_keeps_what_it_sends_and_is_not_called_dead(
     assert session.pings >= before + 2
     holding.session.resume_reading()
     holding.wait(lambda: holding.messages)
+
+
+def test_over_tls_a_broker_that_is_held_back_goes_on_at_once(
+    scripted_broker: ScriptedBroker, open_try: OpenTry, certificates: Certificates
+) -> None:
+    props = Props(scripted_broker, open_try, certificates)
+    with ScriptedBroker(tls=props.server()) as broker:
+        # A long Keep Alive, so that no ping wakes the loop either.
+        spec = spec_for(broker.port, subscriptions=ANYTHING, keepalive_s=60, tls=props.trusting)
+        attempt = open_try(spec)
+        attempt.wait(lambda: attempt.greetings)
+        attempt.session.pause_reading()
+        broker.sessions[0].publish("a", b"1", qos=1)
+        gevent.sleep(MOMENT)
+        assert attempt.messages == []
+        attempt.session.resume_reading()
+        attempt.wait(lambda: attempt.messages, 1.0)
+
+
+def test_what_is_not_connected_yet_can_be_told_to_go_on(
+    scripted_broker: ScriptedBroker, open_try: OpenTry, hub_loop: HubLoop
+) -> None:
+    # As for a session that replaces one that was held back.
+    scripted_broker.script = scripts.SILENT
+    attempt = open_try(spec_for(scripted_broker.port, tls=TLSSettings(), connect_timeout_s=1))
+    while "tls" not in attempt.phases:
+        gevent.sleep(0.01)
+    attempt.session.pause_reading()
+    attempt.session.resume_reading()
+    settle(hub_loop)
+    assert attempt.failure().code == "tls_timeout"
 
 
 @VERSIONS
