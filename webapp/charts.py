@@ -33,8 +33,8 @@ class Chart:
     words: str
     number: int
     start: datetime
-    #: The highest rate, which is as high as the chart.
-    top: float
+    #: What the highest bar stands for, in words.
+    top: str
     bars: Sequence[Bar]
 
     @property
@@ -42,15 +42,15 @@ class Chart:
         """The chart in words."""
         if not self.bars:
             return f"{self.words}: no messages"
-        return f"{self.words}: messages, at most {texts.rate(self.top)}"
+        return f"{self.words}: messages, at most {self.top}"
 
 
 def chart(series: Series) -> Chart:
     """Return the chart of a series; buckets without messages have no bar."""
-    rates = series.rates
-    top = max(max(each.messages_in + each.messages_dropped, each.messages_out) for each in rates)
-    bars = [_bar(series, place, each, top) for place, each in enumerate(rates) if each]
-    return Chart(series.span.words, series.span.number, series.start(0), top, bars)
+    span, whole = series.span, series.whole
+    top = max(max(each.messages_in + each.messages_dropped, each.messages_out) for each in whole)
+    bars = [_bar(series, place, each, top) for place, each in enumerate(whole) if each]
+    return Chart(span.words, span.number, series.start(0), texts.rate(top, span.seconds), bars)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,38 +68,37 @@ class Sparkline:
 def sparkline(series: Series) -> Sparkline | None:
     """Return the line of what came, None if nothing did."""
     seconds = series.span.seconds
-    buckets = (*series.buckets[1:-1], series.window(1))
-    rates = [(each.messages_in + each.messages_dropped) / seconds for each in buckets]
-    top = max(rates)
+    came = [each.messages_in + each.messages_dropped for each in series.whole]
+    top = max(came)
     if not top:
         return None
     # Less than half a message is what rounding left of the minute before.
-    now = texts.rate(rates[-1]) if rates[-1] * seconds >= 0.5 else "none"
-    points = [f"{place} {10 - 9 * rate / top:.1f}" for place, rate in enumerate(rates)]
-    summary = f"{series.span.words}: messages, at most {texts.rate(top)}, now {now}"
+    now = texts.rate(came[-1], seconds) if came[-1] >= 0.5 else "none"
+    points = [f"{place} {10 - 9 * number / top:.1f}" for place, number in enumerate(came)]
+    summary = f"{series.span.words}: messages, at most {texts.rate(top, seconds)}, now {now}"
     dropped = round(series.window(series.span.number).messages_dropped)
-    return Sparkline("M" + "L".join(points), len(rates) - 1, now, dropped, summary)
+    return Sparkline("M" + "L".join(points), len(came) - 1, now, dropped, summary)
 
 
-def _bar(series: Series, place: int, rate: Counts, top: float) -> Bar:
+def _bar(series: Series, place: int, counts: Counts, top: float) -> Bar:
     return Bar(
         place,
-        came=_height(rate.messages_in, top),
-        dropped=_height(rate.messages_dropped, top),
-        out=_height(rate.messages_out, top),
-        title=_title(series.start(place), rate),
+        came=_height(counts.messages_in, top),
+        dropped=_height(counts.messages_dropped, top),
+        out=_height(counts.messages_out, top),
+        title=_title(series.start(place), counts),
     )
 
 
-def _height(rate: float, top: float) -> float:
+def _height(number: float, top: float) -> float:
     # What is there is seen, however little it is.
-    return max(LEAST, HEIGHT * rate / top) if rate and top else 0.0
+    return max(LEAST, HEIGHT * number / top) if number and top else 0.0
 
 
-def _title(start: datetime, rate: Counts) -> str:
+def _title(start: datetime, counts: Counts) -> str:
     parts = [
-        f"{texts.rate(rate.messages_in)} in ({texts.size(rate.bytes_in)}/s)",
-        f"{texts.rate(rate.messages_out)} out" if rate.messages_out else "",
-        f"{texts.rate(rate.messages_dropped)} dropped" if rate.messages_dropped else "",
+        f"{counts.messages_in:,.0f} in ({texts.size(counts.bytes_in)})",
+        f"{counts.messages_out:,.0f} out" if counts.messages_out else "",
+        f"{counts.messages_dropped:,.0f} dropped" if counts.messages_dropped else "",
     ]
     return f"{start:%d %b %H:%M} UTC: {', '.join(filter(None, parts))}"

@@ -112,12 +112,15 @@ def size(number: float) -> str:
     return f"{_short(number)} {unit}"
 
 
-def rate(number: float) -> str:
-    """Return how often something happens, from `number` a second: `12.3/s`, `4/min`, `2/h`."""
-    for unit, seconds in (("s", 1), ("min", 60)):
-        if number * seconds >= 0.995:
-            return f"{_short(number * seconds)}/{unit}"
-    return f"{_short(number * 3600)}/h"
+def rate(number: float, seconds: int) -> str:
+    """Return how often `number` within `seconds` is: `12.3/s`, `4/min`, `7 in 15 min`.
+
+    What is rarer than once a second is told as it was counted: a rate an hour would say more.
+    """
+    if number >= seconds:
+        return f"{_short(number / seconds)}/s"
+    whole = max(1, round(number))
+    return f"{whole:,}/min" if seconds == 60 else f"{whole:,} in {duration(seconds)}"
 
 
 def _short(number: float) -> str:

@@ -35,6 +35,8 @@ class Counts(NamedTuple):
 
 
 _NONE = Counts()
+#: Counts that a database can hold as whole numbers.
+_MOST = 2.0**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,12 @@ class Series:
         )
 
     @property
-    def rates(self) -> list[Counts]:
-        """What passed a second, by bucket; the present one is taken as a window."""
-        whole = [*self.buckets[1:-1], self.window(1)]
-        return [Counts(*(value / self.span.seconds for value in each)) for each in whole]
+    def whole(self) -> list[Counts]:
+        """What passed in each bucket; the present one is taken as a window."""
+        return [*self.buckets[1:-1], self.window(1)]
 
     def start(self, place: int) -> datetime:
-        """Return when the bucket of `rates` at `place` began."""
+        """Return when the bucket of `whole` at `place` began."""
         width = timedelta(seconds=self.span.seconds)
         return self.span.first(self.now) + (place + 1) * width
 
@@ -144,4 +145,5 @@ def _statement(ids: Iterable[int], span: Span, now: datetime, fields: Sequence[s
 
 def _number(value: Any) -> float:
     """Return a count; plain SQL may have written anything there."""
-    return value if isinstance(value, int | float) and value > 0 else 0
+    is_count = isinstance(value, int | float) and 0 < value < _MOST
+    return value if is_count else 0

@@ -24,16 +24,18 @@ def test_a_size_is_told_in_its_largest_unit(number: float, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "words"),
+    ("number", "seconds", "words"),
     [
-        (0, "0/h"),
-        (1 / 3600, "1/h"),
-        (1 / 60, "1/min"),
-        (0.5, "30/min"),
-        (1, "1/s"),
-        (12.34, "12.3/s"),
-        (1234.5, "1,234/s"),
+        (0.4, 60, "1/min"),
+        (30.2, 60, "30/min"),
+        (60, 60, "1/s"),
+        (7, 900, "7 in 15 min"),
+        (899, 900, "899 in 15 min"),
+        (11_106, 900, "12.3/s"),
+        (1_111_050, 900, "1,234/s"),
     ],
 )
-def test_a_rate_is_told_where_it_is_a_number_of_one(number: float, words: str) -> None:
-    assert texts.rate(number) == words
+def test_what_is_rarer_than_once_a_second_is_told_as_it_was_counted(
+    number: float, seconds: int, words: str
+) -> None:
+    assert texts.rate(number, seconds) == words

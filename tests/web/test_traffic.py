@@ -80,10 +80,10 @@ def test_every_bar_stays_in_the_chart_and_can_be_seen(buckets: list[Counts]) -> 
             assert height == 0 or charts.LEAST <= height <= charts.HEIGHT
 
 
-def test_a_bar_tells_its_time_and_its_rates() -> None:
+def test_a_bar_tells_its_time_and_what_passed() -> None:
     (bar,) = charts.chart(series(120, 0, 0)).bars
     assert (bar.x, bar.came) == (57, charts.HEIGHT)
-    assert bar.title == "23 Nov 11:58 UTC: 2/s in (2 B/s)"
+    assert bar.title == "23 Nov 11:58 UTC: 120 in (120 B)"
 
 
 def test_a_line_has_a_point_a_minute() -> None:
@@ -125,7 +125,7 @@ def test_the_page_of_a_connection_shows_what_it_carried(operator: Visitor, worke
     assert figures(shown) == ["1,500 (12 kB)", "2 (0 B)"] * 3
     assert "9,999" not in shown
     assert 'aria-label="Last hour: messages, at most 25/s"' in shown
-    assert "25/s in (200 B/s), 2/min out" in shown
+    assert "1,500 in (12 kB), 2 out" in shown
     assert "Dropped" not in shown
 
 
@@ -137,6 +137,7 @@ def test_what_is_old_is_in_the_day_only(operator: Visitor, worker: Engine) -> No
     shown = carried(operator, number)
     assert figures(shown)[::2] == ["0", "0", "7 (0 B)"]
     assert "Last hour: no messages" in shown
+    assert "Last 24 h: messages, at most 7 in 15 min" in shown
 
 
 def test_dropped_and_set_aside_messages_are_told_with_what_to_do(
@@ -190,7 +191,9 @@ def test_counts_that_are_none_break_no_page(operator: Visitor, worker: Engine) -
     rows.traffic(worker, number, messages_in=5)
     rows.sql(worker, "update connection_traffic set messages_in = 'many', bytes_in = -5")
     rows.sql(worker, "insert into connection_traffic values (1, 60, 'then', 1, 1, 1, 1, 1, 1)")
-    assert figures(carried(operator, number))[0] == "0"
+    rows.traffic(worker, number, 1, messages_in=1)
+    rows.sql(worker, "update connection_traffic set messages_out = 9e999 where messages_in = 1")
+    assert figures(carried(operator, number))[0] == "1 (0 B)"
     assert operator.get("/admin/connections/").status_code == 200
 
 
