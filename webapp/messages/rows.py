@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, LargeBinary, Select, cast, func, select
@@ -37,29 +37,33 @@ def read(transaction: Transaction, ids: Sequence[int]) -> list[Row]:
     return _by_id(transaction, query, _message.id, ids)
 
 
-def in_parts(transaction: Transaction, ids: Sequence[int]) -> Iterator[list[Row]]:
-    """Yield the whole rows with these ids, in their order, a few megabytes at a time."""
-    whole = _statement(_message).add_columns(
+def in_parts(transaction: Transaction, ids: Sequence[int]) -> list[list[Row]]:
+    """Return what `whole` needs to know of the rows with these ids, a few megabytes a part."""
+    sizes = select(_message.id, _size(_message), columns.time(_message.received_at))
+    parts: list[list[Row]] = []
+    left = 0
+    for row in _by_id(transaction, sizes, _message.id, ids):
+        size = row["size"] or 0
+        if not parts or size > left:
+            parts.append([])
+            left = PART_BYTES
+        parts[-1].append(row)
+        left -= size
+    return parts
+
+
+def whole(transaction: Transaction, part: Sequence[Row]) -> list[Row]:
+    """Return the whole rows of a part; what is gone meanwhile is left out."""
+    query = _statement(_message).add_columns(
         cast(_message.payload, LargeBinary).label("payload"),
         columns.words(_message.topic),
         columns.json_object(_message.properties),
     )
-    part: list[int] = []
-    size = 0
-    sizes = select(_message.id, _size(_message), columns.time(_message.received_at))
-    found = _by_id(transaction, sizes, _message.id, ids)
-    times = [row["received_at"] for row in found if row["received_at"]]
+    times = [row["received_at"] for row in part if row["received_at"]]
     if times and transaction.dialect.name != "sqlite":
         # What is known of the times leaves out the other partitions.
-        whole = whole.where(_message.received_at.between(min(times), max(times)))
-    for row in found:
-        if part and size + (row["size"] or 0) > PART_BYTES:
-            yield _by_id(transaction, whole, _message.id, part)
-            part, size = [], 0
-        part.append(row["id"])
-        size += row["size"] or 0
-    if part:
-        yield _by_id(transaction, whole, _message.id, part)
+        query = query.where(_message.received_at.between(min(times), max(times)))
+    return _by_id(transaction, query, _message.id, [row["id"] for row in part])
 
 
 def one(transaction: Transaction, number: int) -> Row | None:

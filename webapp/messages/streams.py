@@ -18,12 +18,19 @@ SLICE, BUDGET = 1_000, 1.0
 
 
 def slices(engine: Engine, wanted: Filter, most: int) -> Iterator[Sequence[Row]]:
-    """Yield what is wanted, whole, newest first, up to `most` messages."""
+    """Yield what is wanted, whole, newest first, up to `most` messages.
+
+    Between two parts no transaction is open: a browser may take its time.
+    """
     left, place = most, Place()
     while left:
         with store.reading(engine) as transaction:
             found = search(transaction, wanted, place, min(left, SLICE), BUDGET)
-            yield from rows.in_parts(transaction, found.ids)
+            parts = rows.in_parts(transaction, found.ids)
+        for part in parts:
+            with store.reading(engine) as transaction:
+                read = rows.whole(transaction, part)
+            yield read
         left -= len(found.ids)
         if found.rest is None:
             return
