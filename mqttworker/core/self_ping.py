@@ -52,6 +52,11 @@ def missed(ping: SelfPing, now: float) -> SelfPing:
     return replace(ping, sent_at=None, misses=ping.misses + 1, due_at=now)
 
 
+def postponed(ping: SelfPing, now: float) -> SelfPing:
+    """Return what follows when the message on its way could not have been heard."""
+    return replace(ping, sent_at=None, due_at=now + ping.patience)
+
+
 def returned(ping: SelfPing, number: int, now: float) -> tuple[SelfPing, float | None]:
     """Return what follows when message `number` is back, and its seconds, None if too late."""
     if ping.sent_at is None or number != ping.number:

@@ -82,13 +82,13 @@ class Inflow:
 
     def pause(self) -> None:
         """Let the broker keep what it has."""
-        self.tally.is_held_back = True
+        self.tally.hold_back()
         if (session := self._owner.session) is not None:
             session.pause_reading()
 
     def resume(self) -> None:
         """Let the broker send again."""
-        self.tally.is_held_back = False
+        self.tally.let_go_on()
         if (session := self._owner.session) is not None:
             session.resume_reading()
 

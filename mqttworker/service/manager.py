@@ -209,7 +209,7 @@ class MQTTConnectionManager:
         """Return Due, or Postponed while the lease or the limiter does not allow a try."""
         now = self._context.clock.now()
         if self._life.is_up:
-            return self._upkeep.tick(now)
+            return self._upkeep.tick(now, self._tally.deaf_at)
         if self._life.state in WAITING_STATES:
             until = self._context.earliest_try(self.record.spec, now)
             if until > now:

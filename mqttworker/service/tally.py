@@ -44,7 +44,9 @@ class Tally:
         "_clock",
         "_ears",
         "_filters",
+        "_is_held_back",
         "_last_at",
+        "_let_go_on_at",
         "_listening_since",
         "_moved",
         "_new",
@@ -54,7 +56,6 @@ class Tally:
         "_set_aside",
         "_sum",
         "connection_id",
-        "is_held_back",
     )
 
     def __init__(self, record: Record, clock: Clock, moved: set[Any]) -> None:
@@ -72,8 +73,8 @@ class Tally:
         self._quiet: quiet.AllQuiet = ()
         self._session_at: float | None = None
         self._listening_since = NEVER
-        #: Whether we read nothing from the broker, so that silence means nothing.
-        self.is_held_back = False
+        self._is_held_back = False
+        self._let_go_on_at = NEVER
         self.follow(record)
 
     # --- called on the loop: only take note
@@ -100,6 +101,14 @@ class Tally:
         self._new.messages_out += 1
         self._new.bytes_out += size
         self._moved.add(self)
+
+    def hold_back(self) -> None:
+        """Take note that we read nothing from the broker, so that silence means nothing."""
+        self._is_held_back = True
+
+    def let_go_on(self) -> None:
+        """Take note that we read again."""
+        self._is_held_back, self._let_go_on_at = False, self._clock.now()
 
     def _hear(self, messages: Sequence[InboundMessage]) -> None:
         self._last_at = now = self._clock.now()
@@ -138,12 +147,17 @@ class Tally:
             self._now_quiet(())
         if session_at is None:
             return None
-        if self.is_held_back:
+        if self._is_held_back:
             self._listening_since = now
             return None
         before, after = self._quiet, self._overdue(now)
         self._now_quiet(after)
         return quiet.news(before, after)
+
+    @property
+    def deaf_at(self) -> float:
+        """When we last read nothing from the broker; monotonic seconds."""
+        return self._clock.now() if self._is_held_back else self._let_go_on_at
 
     def note_round_trip(self, milliseconds: float | None) -> None:
         """Take note of how long the last message to ourselves took, None if there is none."""

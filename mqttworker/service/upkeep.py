@@ -138,12 +138,15 @@ class Upkeep:
         moments = [moment for moment in (ping, self._correct_at) if moment is not None]
         return min(moments, default=None)
 
-    def tick(self, now: float) -> events.Event:
-        """Do what is due; return what it means for the life, Due if nothing."""
+    def tick(self, now: float, deaf_at: float) -> events.Event:
+        """Do what is due; return what it means for the life, Due if nothing.
+
+        `deaf_at` is when we last read nothing from the broker, because we could not take more.
+        """
         if self._correct_at is not None and now >= self._correct_at:
             self._correct(now)
         if self._ping is not None and now >= self._ping.due_at:
-            return self._drive_ping(self._ping, now)
+            return self._drive_ping(self._ping, now, deaf_at)
         return events.Due()
 
     # --- called on the loop: only take note
@@ -215,10 +218,13 @@ class Upkeep:
             self._told_at = now
             log.info("the status topic was wrong, corrected", connection=self._name)
 
-    def _drive_ping(self, ping: self_ping.SelfPing, now: float) -> events.Event:
+    def _drive_ping(self, ping: self_ping.SelfPing, now: float, deaf_at: float) -> events.Event:
         if ping.sent_at is None:
             self._ping = self_ping.sent(ping, now)
             self._send_ping(self._ping.number)
+            return events.Due()
+        if deaf_at >= ping.sent_at:
+            self._ping = self_ping.postponed(ping, now)
             return events.Due()
         self._ping = self_ping.missed(ping, now)
         if self._ping.is_broken:

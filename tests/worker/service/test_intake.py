@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -130,6 +132,35 @@ def test_messages_wait_while_they_cannot_be_stored_and_everybody_is_told(
     worker.child.wait_for(lambda: _beat(engine).messages_waiting == 0, 10, "none that waits")
     assert _beat(engine).intake_problem is None
     assert status(engine, "plant").connected_since == since
+
+
+@ONE_DATABASE
+def test_a_broker_that_is_held_back_is_not_held_to_our_messages_to_ourselves(
+    tmp_path: Path,
+    process_environment: dict[str, str],
+    engine: Engine,
+    mosquitto: Mosquitto,
+    publisher: Observer,
+) -> None:
+    number = add(engine, "plant", mosquitto.port, "data/#", self_ping_s=1, protocol="5")
+    little = process_environment | {"HAWSER_MESSAGE_QUEUE_MESSAGES": "100"}
+    with engine.begin() as transaction:
+        transaction.execute(text("ALTER TABLE message RENAME TO elsewhere"))
+    with WorkerProcess(tmp_path, little, engine) as worker:
+        worker.wait_for_states(CONNECTED)
+        for item in range(400):
+            publisher.publish_soon("data/a", str(item).encode())
+        worker.wait_for_states(DEGRADED)
+        # Twice as long as after which two messages to ourselves are missed.
+        sleep(4.0)
+        assert 50 < _beat(engine).messages_waiting < 400
+        with engine.begin() as transaction:
+            transaction.execute(text("ALTER TABLE elsewhere RENAME TO message"))
+        worker.child.wait_for(lambda: len(stored(engine)) == 400, 20, "all rows")
+        worker.wait_for_states(CONNECTED)
+        worker.child.wait_for(lambda: _beat(engine).messages_waiting == 0, 10, "none that waits")
+    told = {reason for _, reason in events(engine, number)}
+    assert not told & {"self_ping_missed", "self_ping_failed"}
 
 
 def _beat(engine: Engine) -> Any:

@@ -86,9 +86,9 @@ def test_what_was_said_of_a_session_ends_with_it(watch: Watch) -> None:
 
 
 def test_while_we_hold_the_broker_back_silence_means_nothing(watch: Watch) -> None:
-    watch.tally.is_held_back = True
+    watch.tally.hold_back()
     assert watch.listen(START + 100) is None
-    watch.tally.is_held_back = False
+    watch.tally.let_go_on()
     assert watch.listen(START + 159) is None
     assert watch.listen(START + 160) == "subscription_quiet"
 
