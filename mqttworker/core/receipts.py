@@ -2,8 +2,10 @@
 
 A message sent again is recognised only where that is certain (MQTT 5 and 3.1.1, sections
 4.3 and 4.4): while it is not acknowledged, or, on the same network connection, when it is
-the last one under its Packet Identifier and the same in every byte. In doubt it is taken:
-a broker may deliver twice, but we must not lose.
+the last one under its Packet Identifier and the same in every byte. With QoS 1 its topic and
+payload must be the same in any case: a broker that went back to an old copy of its sessions
+gives identifiers away again. In doubt it is taken: a broker may deliver twice, but we must
+not lose.
 """
 
 from __future__ import annotations
@@ -17,7 +19,15 @@ RECENT = 1_000
 class Receipts:
     """One MQTT session, over as many network connections as it lives."""
 
-    __slots__ = ("_elsewhere", "_pending", "_recent", "_unreleased", "_unsent", "topic_filters")
+    __slots__ = (
+        "_displaced",
+        "_elsewhere",
+        "_pending",
+        "_recent",
+        "_unreleased",
+        "_unsent",
+        "topic_filters",
+    )
 
     def __init__(self) -> None:
         #: What the session is subscribed to at the broker, as far as we know.
@@ -26,8 +36,11 @@ class Receipts:
         self._pending: dict[int, InboundMessage] = {}
         #: Of these, what came on an earlier network connection and not yet again on this one.
         self._elsewhere: set[int] = set()
-        #: QoS 1, committed while no PUBACK could be written.
-        self._unsent: set[int] = set()
+        #: Taken on this connection, before another came under the same Packet Identifier:
+        #: mosquitto 2.0.11 uses one again while more than 65,535 are in flight. By `id`.
+        self._displaced: dict[int, InboundMessage] = {}
+        #: QoS 1, committed while no PUBACK could be written: a digest by Packet Identifier.
+        self._unsent: dict[int, int] = {}
         #: QoS 2, committed, and not released by the broker.
         self._unreleased: set[int] = set()
         #: QoS 1, acknowledged on this network connection: a digest by Packet Identifier.
@@ -36,11 +49,12 @@ class Receipts:
     @property
     def are_settled(self) -> bool:
         """Whether nothing waits for its commit."""
-        return not self._pending
+        return not self._pending and not self._displaced
 
     def connected(self, *, session_present: bool) -> None:
         """Begin a network connection; without the old session its messages mean nothing."""
         self._recent.clear()
+        self._displaced.clear()
         if not session_present:
             self._pending.clear()
             self._unsent.clear()
@@ -50,11 +64,12 @@ class Receipts:
     def is_new(self, message: InboundMessage) -> bool:
         """Take note of a message with QoS 1 or 2; return whether it has to be stored."""
         known = self._knows_2(message) if message.qos == 2 else self._knows_1(message)
-        self._elsewhere.discard(message.identifier)
         if not known:
-            self._unsent.discard(message.identifier)
+            self._displace(message.identifier)
+            self._unsent.pop(message.identifier, None)
             self._recent.pop(message.identifier, None)
             self._pending[message.identifier] = message
+        self._elsewhere.discard(message.identifier)
         return not known
 
     def is_committed(self, identifier: int) -> bool:
@@ -68,6 +83,8 @@ class Receipts:
         before it has come again on this connection: the broker could take that answer,
         or the one to the repeat, for the answer to its next message.
         """
+        if self._displaced.pop(id(message), None) is not None:
+            return is_open
         if self._pending.get(message.identifier) is not message:
             return False
         del self._pending[message.identifier]
@@ -78,7 +95,7 @@ class Receipts:
         elif is_open:
             self._remember(message)
         else:
-            self._unsent.add(message.identifier)
+            self._unsent[message.identifier] = _gist(message)
         return is_open
 
     def may_release(self, identifier: int) -> bool:
@@ -89,15 +106,23 @@ class Receipts:
         """Take note that the broker's QoS 2 message is complete, or was refused by us."""
         self._unreleased.discard(identifier)
 
+    def _displace(self, identifier: int) -> None:
+        """Remember who waits under `identifier`: the broker wants an answer to each of them."""
+        waiting = self._pending.get(identifier)
+        if waiting is not None and waiting.qos == 1 and identifier not in self._elsewhere:
+            self._displaced[id(waiting)] = waiting
+
     def _knows_1(self, message: InboundMessage) -> bool:
         if not message.dup:
             return False
-        identifier = message.identifier
-        if identifier in self._unsent:
-            self._unsent.discard(identifier)
+        identifier, gist = message.identifier, _gist(message)
+        if self._unsent.get(identifier) == gist:
+            del self._unsent[identifier]
             self._remember(message)
             return True
-        return identifier in self._pending or self._recent.get(identifier) == _digest(message)
+        if (pending := self._pending.get(identifier)) is not None:
+            return _gist(pending) == gist
+        return self._recent.get(identifier) == _digest(message)
 
     def _knows_2(self, message: InboundMessage) -> bool:
         return message.identifier in self._unreleased or message.identifier in self._pending
@@ -107,6 +132,11 @@ class Receipts:
         self._recent[message.identifier] = _digest(message)
         if len(self._recent) > RECENT:
             del self._recent[next(iter(self._recent))]
+
+
+def _gist(message: InboundMessage) -> int:
+    """Return a digest without properties: a Message Expiry Interval counts down."""
+    return hash((message.topic, message.payload))
 
 
 def _digest(message: InboundMessage) -> int:

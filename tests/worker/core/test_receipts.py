@@ -61,6 +61,51 @@ def test_another_message_under_the_same_identifier_is_new() -> None:
     assert receipts.is_new(_message(1, 7, b"second", dup=True))
 
 
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_another_message_under_an_identifier_that_is_not_acknowledged_is_new(
+    is_stored: bool,
+) -> None:
+    receipts = _connected()
+    first, second = _message(1, 7, b"first"), _message(1, 7, b"second", dup=True)
+    assert receipts.is_new(first)
+    if is_stored:
+        receipts.committed(first, is_open=False)
+    # Its first delivery was lost with a connection of which we read nothing.
+    receipts.connected(session_present=True)
+    assert receipts.is_new(second)
+    assert not receipts.committed(first, is_open=True)
+    assert receipts.committed(second, is_open=True)
+
+
+def test_a_message_that_comes_again_may_have_less_time_left() -> None:
+    receipts = _connected()
+    message = _message(1, 7)._replace(properties=b"\x02\0\0\0\x3c")
+    assert receipts.is_new(message)
+    receipts.connected(session_present=True)
+    assert not receipts.is_new(message._replace(properties=b"\x02\0\0\0\x32", dup=True))
+
+
+def test_two_messages_under_one_identifier_are_both_stored_and_both_acknowledged() -> None:
+    receipts = _connected()
+    first, second = _message(1, 7, b"first"), _message(1, 7, b"second", dup=True)
+    assert receipts.is_new(first)
+    assert receipts.is_new(second)
+    assert receipts.committed(first, is_open=True)
+    assert not receipts.are_settled
+    assert receipts.committed(second, is_open=True)
+    assert receipts.are_settled
+
+
+def test_of_two_under_one_identifier_none_is_acknowledged_on_the_next_connection() -> None:
+    receipts = _connected()
+    first, second = _message(1, 7, b"first"), _message(1, 7, b"second")
+    assert receipts.is_new(first)
+    assert receipts.is_new(second)
+    receipts.connected(session_present=True)
+    assert not receipts.committed(first, is_open=True)
+    assert not receipts.committed(second, is_open=True)
+
+
 def test_an_identifier_is_free_once_its_message_is_acknowledged() -> None:
     receipts = _connected()
     _stored(receipts, _message(1, 7))
