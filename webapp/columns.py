@@ -20,6 +20,9 @@ from database import encryption
 #: Stands for a secret that cannot be decrypted; no operator can have typed it.
 UNREADABLE = "\x00undecryptable\x00"
 
+#: Counts are whole numbers below this.
+_MOST = 2**63
+
 
 class LenientTime(TypeDecorator[datetime]):
     """A moment in UTC; None for what is none."""
@@ -83,6 +86,12 @@ def moment(value: Any) -> datetime | None:
     if not isinstance(value, datetime):
         return None
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def count(value: Any) -> int:
+    """Return what a driver gave for a count, or 0."""
+    is_count = isinstance(value, int | float) and 0 < value < _MOST
+    return int(value) if is_count else 0
 
 
 def raw(column: Any) -> ColumnElement[Any]:

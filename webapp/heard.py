@@ -47,14 +47,13 @@ def read(transaction: Transaction, connection_id: int) -> list[Heard]:
 
 
 def _heard(row: Any) -> Heard:
-    every = row.expected_every_s
-    every = every if isinstance(every, int) and every > 0 else 0
+    every = columns.count(row.expected_every_s)
     return Heard(
         row.topic_filter,
         row.qos,
         bool(row.is_enabled),
         every,
-        row.messages_in if isinstance(row.messages_in, int) else 0,
+        columns.count(row.messages_in),
         row.last_message_at,
         row.quiet_since if every and row.is_enabled else None,
     )

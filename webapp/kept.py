@@ -127,4 +127,5 @@ def _item(key: int, names: dict[int, str], own: dict[int, Own], row: Any) -> Ite
     item = Item(key, names.get(key), own.get(key, Own()))
     if row is None:
         return item
-    return Item(item.id, item.name, item.own, row.messages, row.bytes, row.oldest_at)
+    messages, octets = columns.count(row.messages), columns.count(row.bytes)
+    return Item(item.id, item.name, item.own, messages, octets, row.oldest_at)

@@ -23,7 +23,7 @@ from database import reasons, rules
 from database.clock import database_moment
 from database.models import ConnectionEvent
 from database.words import UP_STATES, ConnectionState, WorkerState
-from webapp import overview_query, workers
+from webapp import columns, overview_query, workers
 from webapp.settings import WebSettings
 from webapp.workers import Worker
 
@@ -176,10 +176,10 @@ def _item(row: Row[Any], worker: Worker | None, hostname: str) -> Item:
         protocol_negotiated=row.protocol_negotiated if known else None,
         keepalive_s=row.keepalive_s if known else None,
         round_trip_ms=row.round_trip_ms if known else None,
-        messages_in=row.messages_in or 0,
-        messages_dropped=row.messages_dropped or 0,
-        bytes_dropped=row.bytes_dropped or 0,
-        messages_set_aside=row.messages_set_aside or 0,
+        messages_in=columns.count(row.messages_in),
+        messages_dropped=columns.count(row.messages_dropped),
+        bytes_dropped=columns.count(row.bytes_dropped),
+        messages_set_aside=columns.count(row.messages_set_aside),
         last_message_at=row.last_message_at,
         revision=row.revision,
     )

@@ -35,8 +35,6 @@ class Counts(NamedTuple):
 
 
 _NONE = Counts()
-#: Counts that a database can hold as whole numbers.
-_MOST = 2.0**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,7 @@ def read(
     for number, starts_at, *counts in transaction.execute(_statement(found, span, now, fields)):
         place = place_of[starts_at]
         if place is not None:
-            found[number][place] = Counts(*map(_number, counts))
+            found[number][place] = Counts(*map(columns.count, counts))
     return {number: Series(span, now, buckets) for number, buckets in found.items()}
 
 
@@ -141,9 +139,3 @@ def _statement(ids: Iterable[int], span: Span, now: datetime, fields: Sequence[s
         columns.raw(_row.starts_at),
         *(columns.raw(getattr(_row, name)) for name in fields),
     ).where(mine, _row.seconds == span.seconds, _row.starts_at >= span.first(now))
-
-
-def _number(value: Any) -> float:
-    """Return a count; plain SQL may have written anything there."""
-    is_count = isinstance(value, int | float) and 0 < value < _MOST
-    return value if is_count else 0

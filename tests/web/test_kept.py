@@ -92,3 +92,15 @@ def test_limits_that_plain_sql_left_are_told_as_the_worker_reads_them(
     totals(engine, number, 1, 10, oldest_at=None)
     rows.sql(engine, "UPDATE connection SET keep_messages_days = 'x', keep_messages_mb = -1")
     assert "for 30 days, as the installation" in lines(viewer)[0]
+
+
+@ONE_DATABASE
+def test_counts_that_are_none_break_no_page(operator: Visitor, worker: Engine) -> None:
+    number = rows.record(worker)
+    rows.status(worker, number)
+    totals(worker, number, 1, 10)
+    rows.sql(worker, "UPDATE message_totals SET messages = 'many', bytes = 9e999")
+    rows.sql(worker, "UPDATE connection_status SET messages_dropped = 'x', bytes_dropped = 'y'")
+    assert "Messages kept 0 " in said(operator, "/admin/connections/details/", id=number)
+    assert "No messages are stored yet." in said(operator)
+    assert "at most" not in said(operator, "/admin/")
