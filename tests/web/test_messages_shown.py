@@ -44,7 +44,11 @@ def test_a_message_is_shown_as_json_text_and_hex(operator: Visitor, worker: Engi
         retain=True,
         dup=True,
         qos=2,
-        properties={"content_type": "application/json", "user_property": [["k", SCRIPT]]},
+        properties={
+            "content_type": "application/json",
+            "correlation_data": "AAH/",
+            "user_property": [["k", SCRIPT]],
+        },
     )
     page = details(operator, number)
     pretty = Markup(section(page, "json")).unescape()
@@ -54,6 +58,7 @@ def test_a_message_is_shown_as_json_text_and_hex(operator: Visitor, worker: Engi
     for words in ("QoS 2", "retained", "DUP", "Content Type", "application/json", "User Property"):
         assert words in page
     assert "k = &lt;script&gt;" in page
+    assert "<dt>Correlation Data (hex)</dt><dd>00 01 ff</dd>" in page
     assert "plant-1" in page
 
 
@@ -138,7 +143,10 @@ def test_rows_of_plain_sql_with_odd_values_never_break_a_page(
     rows.sql(worker, columns + "(1, 5, 'a/b', 42, -1, 0)")
     rows.sql(worker, columns + "(1, '2026-11-23 09:00:00', 7, 'text', 1, 'yes')")
     rows.sql(worker, "update message set properties = '[1]' where id = 1")
-    rows.sql(worker, 'update message set properties = \'{"x": {"y": null}}\' where id = 2')
+    rows.sql(
+        worker,
+        'update message set properties = \'{"x": {"y": null}, "correlation_data": [1]}\' where id = 2',
+    )
     asked = ("", "?topic=a/%23", "?topic=%2B", "?text=text", "?span=24h", "?qos=1&retained=yes")
     for path in (*asked, "?since=2026-11-01", "1/", "2/", "3/", "1/payload", "live?after=0"):
         assert operator.get(MESSAGES + path).status_code == 200, path

@@ -6,6 +6,7 @@ is shown by its escape, as in Python.
 
 from __future__ import annotations
 
+import base64
 import codecs
 import json
 import re
@@ -121,11 +122,22 @@ def hex_dump(data: bytes) -> str:
 def properties(found: Mapping[str, Any] | None) -> list[tuple[str, Markup]]:
     """Return MQTT 5 properties as (name in the specification, value)."""
     pairs = [
-        (_property_name(name), visible(_property(value)[:PROPERTY_CHARACTERS]))
+        _hexed(value)
+        if name == "correlation_data"
+        else (_property_name(name), visible(_property(value)[:PROPERTY_CHARACTERS]))
         for name, values in (found or {}).items()
         for value in (values if isinstance(values, list) else [values])
     ]
     return pairs[:PROPERTIES]
+
+
+def _hexed(value: Any) -> tuple[str, Markup]:
+    """Return Correlation Data, which is stored as base64, as hex."""
+    try:
+        data = base64.b64decode(str(value), validate=True)
+    except ValueError:
+        return "Correlation Data", visible(_property(value)[:PROPERTY_CHARACTERS])
+    return "Correlation Data (hex)", Markup(data[: PROPERTY_CHARACTERS // 3].hex(" "))  # noqa: S704 - digits only
 
 
 def _property_name(name: str) -> str:
