@@ -13,6 +13,9 @@ from mqttworker.service.intake import Intake
 WATCH_INTERVAL = 0.5
 #: A message that has waited for longer shows that the database does not keep up, seconds.
 PATIENCE = 3.0
+#: It keeps up again when none has waited for longer than this, seconds: one that is just too
+#: slow must not get a change of state a second from every connection on top.
+RELIEF = 1.0
 
 NOT_STORED = "messages_not_stored"
 
@@ -56,6 +59,7 @@ class IntakeWatch:
         if self._intake.failure is not None:
             return self._intake.failure
         oldest_at = self._intake.oldest_at
-        if oldest_at is None or self._clock.now() - oldest_at < PATIENCE:
+        longest = PATIENCE if self._trouble is None else RELIEF
+        if oldest_at is None or self._clock.now() - oldest_at < longest:
             return None
         return "the database is too slow"
