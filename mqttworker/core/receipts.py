@@ -13,7 +13,9 @@ from __future__ import annotations
 from mqttworker.core.messages import InboundMessage
 
 #: Acknowledged messages of which a digest is kept: those whose PUBACK may still be on its way.
-RECENT = 1_000
+#: Old brokers of 3.1.1, which alone send again on the same connection, have 20 in flight or so;
+#: and each connection pays 150 bytes for each.
+RECENT = 100
 
 
 class Receipts:
