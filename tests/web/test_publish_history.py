@@ -32,7 +32,7 @@ def test_the_history_tells_who_sent_what_where_and_what_became_of_it(
     rows.result(worker, refused, CommandState.FAILED, result=result)
     page = operator.get(PAGE).text
     assert page.index("a/refused") < page.index("a/done")
-    for words in ("ann@hawser.example", "plant-1", "1, retained", "5 bytes", "not sent"):
+    for words in ("ann@hawser.example", "plant-1", "1, retained", "5 B", "not sent"):
         assert words in page
     assert "No matching subscribers (0x10)" in page
     assert "Not sent: the broker does not support this QoS" in page
@@ -116,6 +116,20 @@ def test_what_a_message_holds_is_never_taken_for_a_page(operator: Visitor, worke
     for path in (PAGE, f"{PAGE}{sent}", f"{PAGE}?again={sent}", f"{PAGE}?connection={number}"):
         assert HOSTILE not in operator.get(path).text
     assert HOSTILE not in operator.get(f"/admin/commands/{sent}").get_json()["html"]
+
+
+def test_what_turns_the_direction_of_text_is_shown(operator: Visitor, worker: Engine) -> None:
+    turned = "to the left \u202eb"
+    properties = Properties(content_type=turned)
+    payload = turned.encode()
+    sent = publish(
+        worker, rows.record(worker), topic=turned, payload=payload, properties=properties
+    )
+    rows.result(worker, sent, CommandState.FAILED, result={"code": "x", "said": turned})
+    for path, times in ((PAGE, 1), (f"{PAGE}{sent}", 4)):
+        page = operator.get(path).text
+        assert "\u202e" not in page
+        assert page.count("\\u202e</span>b") == times
 
 
 def test_the_history_is_read_a_page_at_a_time_and_of_one_connection(

@@ -22,6 +22,7 @@ from webapp import (
     texts,
 )
 from webapp.commands import NobodyToAskError
+from webapp.messages import shown
 from webapp.pages.commands import REFRESH_S, rendered, wants_json
 from webapp.publishing import PublishForm
 from webapp.publishing_history import Entry
@@ -144,11 +145,8 @@ def _preview(entry: Entry) -> tuple[str, int]:
     """Return the beginning of a payload as it can be shown, and how many bytes follow."""
     payload = entry.wanted.payload if entry.wanted else b""
     head = payload[:PREVIEW_BYTES]
-    try:
-        text = head.decode("utf-8", "strict" if len(payload) <= PREVIEW_BYTES else "ignore")
-    except UnicodeDecodeError:
-        text = head.hex(" ")
-    return text, len(payload) - len(head)
+    text = shown.long_text(head, is_whole=len(payload) <= PREVIEW_BYTES)
+    return head.hex(" ") if text is None else text, len(payload) - len(head)
 
 
 def _properties(entry: Entry) -> list[tuple[str, object]]:
