@@ -71,6 +71,7 @@ class MessageView(BaseView):  # type: ignore[misc]
             connection_name=name,
             spans=SPANS,
             export_rows=EXPORT_ROWS,
+            page_size=PAGE_SIZE,
         )
 
     @expose("/live")
