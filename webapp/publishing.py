@@ -28,8 +28,6 @@ from webapp.connection_form import QOS, ChoiceField
 
 #: A form that was sent earlier than this cannot be sent again by mistake, seconds.
 FORM_LASTS = 86_400.0
-#: Longest number that is read as one.
-MAX_DIGITS = 10
 #: Rows for User Properties that the form begins with.
 BLANK_ROWS = 2
 
