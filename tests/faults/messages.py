@@ -18,7 +18,8 @@ from bench import payloads
 from bench.publisher import batches
 from bench.session import RawSession
 from database.models import DeadLetter, Message, WorkerHeartbeat
-from tests.faults.oracle import Oracle
+from mqttworker.service.service import DATABASE_CONNECTIONS
+from tests.faults.oracle import SPARE_FILES, Oracle
 from tests.faults.stage import TOLD_WITHIN, Stage, Subject
 from tests.support import packets
 from tests.support.packets import PacketType
@@ -37,6 +38,9 @@ class MessageOracle(Oracle):
     Nothing of the worker can be told then, so only its life and the sessions count, and
     health has to be right again within five seconds.
     """
+
+    #: While statements wait, the pool opens what it may: three files each on SQLite.
+    spare_files = SPARE_FILES + 3 * DATABASE_CONNECTIONS
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)
