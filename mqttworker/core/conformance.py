@@ -34,21 +34,14 @@ _RELEASED = PUBCOMP
 class Conversation:
     """What is open between us and the broker on one network connection.
 
-    `version` is the one on the wire (5, or 4 for 3.1.1); `receive_maximum` is what our
-    CONNECT said, or the default (5, section 3.1.2.11.3); `receipts` are those of the session.
+    `version` is the one on the wire (5, or 4 for 3.1.1); `receipts` are those of the session.
     """
 
     def __init__(
-        self,
-        version: int,
-        *,
-        clean_start: bool,
-        receive_maximum: int = packets.MAX_PACKET_ID,
-        receipts: Receipts | None = None,
+        self, version: int, *, clean_start: bool, receipts: Receipts | None = None
     ) -> None:
         self._version = version
         self._clean_start = clean_start
-        self._receive_maximum = receive_maximum
         self.receipts = receipts or Receipts()
         #: Whether the broker had kept our session, once `is_accepted`.
         self.session_present = False
@@ -59,8 +52,6 @@ class Conversation:
         #: How many Topic Filters each SUBSCRIBE and UNSUBSCRIBE named that is unanswered.
         self._subscribing: dict[int, int] = {}
         self._unsubscribing: dict[int, int] = {}
-        #: The broker's QoS 1 and 2 messages of this connection whose exchange is not complete.
-        self._open: set[int] = set()
 
     @property
     def may_say_why(self) -> bool:
@@ -83,10 +74,7 @@ class Conversation:
 
     def acknowledged(self, first: int, identifier: int, code: int) -> None:
         """Take note of a PUBACK, PUBREC or PUBCOMP of ours."""
-        if first == PUBREC and code < bodies.REFUSAL:
-            return
-        self._open.discard(identifier)
-        if first != PUBACK:
+        if first == PUBCOMP or (first == PUBREC and code >= bodies.REFUSAL):
             self.receipts.released(identifier)
 
     # --- what the broker sends
@@ -95,17 +83,7 @@ class Conversation:
         """Judge a PUBLISH and return what it holds. Raises ViolationError."""
         if not self.is_accepted:
             self._refuse_before_connack(PUBLISH)
-        message = bodies.read_publish(first, body, self._version)
-        if message.qos:
-            self.opened(message.identifier)
-        return message
-
-    def opened(self, identifier: int) -> None:
-        """Count a message that waits for our acknowledgement. Raises ViolationError."""
-        self._open.add(identifier)
-        if len(self._open) > self._receive_maximum:
-            msg = f"more than {self._receive_maximum} messages before we acknowledged one"
-            raise ViolationError(msg, packets.RECEIVE_MAXIMUM_EXCEEDED)
+        return bodies.read_publish(first, body, self._version)
 
     def receive(self, first: int, body: bytes) -> None:
         """Judge a packet that is no PUBLISH. Raises ViolationError."""

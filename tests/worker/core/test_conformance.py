@@ -11,10 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from mqttworker.core.conformance import Conversation
-from mqttworker.core.packets import (
-    RECEIVE_MAXIMUM_EXCEEDED,
-    ViolationError,
-)
+from mqttworker.core.packets import ViolationError
 from tests.support import packets
 from tests.support.packets import V5, V311, PacketType, remaining_length, text
 from tests.support.violations_5 import ALLOWED, VALUES
@@ -24,9 +21,9 @@ SUBACK, UNSUBACK, PINGRESP, DISCONNECT = 0x90, 0xB0, 0xD0, 0xE0
 BOTH = pytest.mark.parametrize("version", [V311, V5])
 
 
-def _accepted(version: int, **options: object) -> Conversation:
+def _accepted(version: int) -> Conversation:
     """Return a conversation whose CONNACK has come."""
-    made = Conversation(version, clean_start=True, **options)  # type: ignore[arg-type]
+    made = Conversation(version, clean_start=True)
     _receive(made, packets.connack(version))
     return made
 
@@ -197,25 +194,6 @@ def test_two_answers_to_one_subscribe_do_not_pass_for_two_subscribes() -> None:
 
 
 # --- what the broker sent and what we answered -------------------------------------------------
-
-
-@BOTH
-def test_more_messages_than_our_receive_maximum_are_too_many(version: int) -> None:
-    made = _accepted(version, receive_maximum=3)
-    for identifier, qos in ((1, 1), (2, 2), (3, 1)):
-        _receive(made, _message(version, qos, identifier))
-    assert _refused(made, _message(version, 1, 4)).code == RECEIVE_MAXIMUM_EXCEEDED
-
-
-@BOTH
-def test_what_we_acknowledged_makes_room(version: int) -> None:
-    made = _accepted(version, receive_maximum=1)
-    for identifier in range(1, 50):
-        _receive(made, _message(version, 1, identifier))
-        made.acknowledged(PUBACK, identifier, 0)
-    _receive(made, _message(version, 2, 60))
-    made.acknowledged(PUBREC, 60, 0)
-    _refused(made, _message(version, 1, 61))
 
 
 @BOTH
