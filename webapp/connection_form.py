@@ -42,7 +42,8 @@ class ChoiceField(Field):
 
     def __init__(self, label: str, choices: list[tuple[Any, str]], **options: Any) -> None:
         super().__init__(label, **options)
-        self.choices = choices
+        # Every form of the process has the same: whoever needs more makes a new one.
+        self.choices = tuple(choices)
         self.kind = type(choices[0][0])
 
     def process_data(self, value: Any) -> None:

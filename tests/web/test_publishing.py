@@ -168,3 +168,9 @@ def test_a_request_without_its_token_is_refused(operator: Visitor, worker: Engin
     assert operator.client.post(SEND, data=form(rows.record(worker))).status_code == 400
     assert operator.get(SEND).status_code in (404, 405)
     assert asked(worker) == []
+
+
+def test_each_page_offers_each_connection_once(operator: Visitor, worker: Engine) -> None:
+    rows.record(worker)
+    for _ in range(2):
+        assert operator.get(PAGE).text.count(">plant-1</option>") == 1

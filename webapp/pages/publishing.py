@@ -126,7 +126,7 @@ class PublishView(BaseView):  # type: ignore[misc]
         before = records.identifier(request.args.get("before"))
         wanted = records.identifier(request.args.get("connection"))
         with store.reading() as transaction:
-            form.connection.choices += _choices(transaction)
+            form.connection.choices = (*form.connection.choices, *_choices(transaction))
             history = publishing_history.page(transaction, wanted, before, PAGE_SIZE)
         return self.render(
             "publish/index.html",
