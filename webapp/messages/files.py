@@ -9,7 +9,6 @@ import base64
 import csv
 import io
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -32,8 +31,6 @@ COLUMNS = (
     "payload",
     "properties",
 )
-#: What a spreadsheet takes for a number and never for a formula.
-_NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?", re.ASCII)
 
 
 def csv_lines(slices: Iterable[Sequence[Row]]) -> Iterator[str]:
@@ -89,7 +86,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     text = json.dumps(value, default=str) if isinstance(value, Mapping) else str(value)
-    return text if _NUMBER.fullmatch(text) else safe(text)
+    return safe(text)
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> str:
