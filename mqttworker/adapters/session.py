@@ -59,6 +59,7 @@ class BrokerSession:
         self._receiving = Receiving(receipts or Receipts(), receive)
         self._phase = Phase.DNS
         self._terms = Terms()
+        self._is_held_back = False
         self._client: BrokerClient | None = None
         self._task: asyncio.Task[None] | None = None
         self._awaited = Awaited()
@@ -86,8 +87,8 @@ class BrokerSession:
 
     def pause_reading(self) -> None:
         """Take nothing more from the broker; see the port."""
-        if self._client is not None:
-            self._client.pause_reading()
+        self._is_held_back = True
+        self._hold_back()
 
     def resume_reading(self) -> None:
         """Take messages again; see the port."""
@@ -188,6 +189,7 @@ class BrokerSession:
         if self._phase is Phase.OVER or self._client is None:
             return
         self._phase = Phase.UP
+        self._hold_back()
         self._around.turns.patiently(self._greet)
         self._report(opened)
         if self._awaited.ended is not None:
@@ -272,7 +274,13 @@ class BrokerSession:
         else:
             self._awaited.end(why)
 
+    def _hold_back(self) -> None:
+        # Not before the SUBACK has come: it would be left unread behind what came with it.
+        if self._is_held_back and self._phase is Phase.UP and self._client is not None:
+            self._client.pause_reading()
+
     def _resume_reading(self) -> None:
+        self._is_held_back = False
         if self._client is not None:
             self._client.resume_reading()
 

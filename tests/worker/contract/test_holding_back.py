@@ -15,6 +15,7 @@ from tests.support.certificates import Certificates
 from tests.support.packets import V5, PacketType
 from tests.support.scripted_broker import ScriptedBroker
 from tests.support.scripted_session import Session
+from tests.support.scripts import Script
 from tests.worker.contract.conftest import OpenTry
 from tests.worker.contract.scenes import Props
 from tests.worker.contract.sessions import Try, in_thread, settle, spec_for
@@ -180,3 +181,23 @@ def test_an_illegal_topic_is_handed_on_as_one_and_ends_the_session_once_it_is_sa
     assert holding.loss().code in {"malformed_packet", "protocol_error", "topic_name_invalid"}
     in_thread(scripted_broker.wait, lambda: session.closed_at)
     assert session.acknowledged == [(PUBACK, 1), (PUBACK, 2), (PUBACK, 3)]
+
+
+@VERSIONS
+def test_a_session_is_held_back_only_once_its_suback_has_come(
+    scripted_broker: ScriptedBroker, open_try: OpenTry, protocol: str
+) -> None:
+    version = V5 if protocol == "5" else 4
+    queued = packets.publish(version, "a", b"queued", qos=1, packet_id=5)
+    scripted_broker.script = Script(after_connack=queued)
+    spec = spec_for(scripted_broker.port, subscriptions=ANYTHING)
+    attempt = open_try(spec, protocol)
+    attempt.takes_at_once = False
+    attempt.on_message = lambda _message: attempt.session.pause_reading()
+    attempt.opened()
+    session = scripted_broker.sessions[0]
+    session.publish("a", b"later", qos=1, packet_id=6)
+    gevent.sleep(MOMENT)
+    assert [message.payload for message in attempt.messages] == [b"queued"]
+    attempt.session.resume_reading()
+    attempt.wait(lambda: len(attempt.messages) == 2)
