@@ -35,6 +35,9 @@ bind = _settings.bind
 worker_class = "gthread"
 workers = 1
 threads = 8
+#: As much as gunicorn takes: an address holds a text to look for, a character of which may
+#: take twelve bytes there.
+limit_request_line = 8190
 #: Seconds in which a request must show progress.
 timeout = 60
 #: Seconds to finish open requests at a stop.

@@ -108,7 +108,7 @@ def test_from_and_until_are_times_in_utc(operator: Visitor, plants: Engine) -> N
     [
         ("topic", "a/#/b", "must stand alone as the last level"),
         ("topic", "a\x00b", "Remove the NUL"),
-        ("text", "x" * 1001, "at most 1,000 characters"),
+        ("text", "€" * 334, "at most 1,000 bytes of UTF-8"),
         ("since", "yesterday", "Enter a time such as"),
         ("until", "0001-01-01T00:00+14:00", "Enter a time such as"),
     ],

@@ -11,7 +11,7 @@ from database.rules import check_topic_filter
 from webapp import records
 from webapp.timeline import SPANS
 
-#: Characters of a text to look for.
+#: Bytes of a text to look for: three times as many in an address.
 MAX_TEXT = 1_000
 #: Moments that databases and arithmetic take without trouble.
 _YEARS = range(1970, 9_000)
@@ -58,10 +58,10 @@ class Filter:
 
     def problems(self) -> dict[str, str]:
         """Return a sentence for each field that cannot be used."""
-        long = f"Look for at most {MAX_TEXT:,} characters."
+        long = f"Look for at most {MAX_TEXT:,} bytes of UTF-8."
         found = {
             "topic": check_topic_filter(self.topic) if self.topic else None,
-            "text": long if len(self.text) > MAX_TEXT else None,
+            "text": long if len(self.text.encode("utf-8", "replace")) > MAX_TEXT else None,
             "since": WRONG_TIME if self.since and moment(self.since) is None else None,
             "until": WRONG_TIME if self.until and moment(self.until) is None else None,
         }
