@@ -52,20 +52,21 @@ class Facts:
     def write(self, statuses: Sequence[Status], transitions: Sequence[Transition]) -> None:
         """Write states and the events that led to them. Raises LeaseLostError."""
         with self._writer.begin() as transaction:
-            check_lease(transaction, self._boot_id)
             if statuses:
                 # In one order, whoever writes: two transactions must not wait for each other.
                 ordered = sorted(statuses, key=lambda status: status.connection_id)
                 upsert(transaction, _status, [self._status_row(status) for status in ordered])
             if transitions:
                 transaction.execute(insert(_event), [_event_row(item) for item in transitions])
+            # Last: whoever waits for a slow table must not keep the lease from being renewed.
+            check_lease(transaction, self._boot_id)
 
     def forget_deleted(self) -> None:
         """Remove the states of connections that no longer exist. Raises LeaseLostError."""
         with self._writer.begin() as transaction:
-            check_lease(transaction, self._boot_id)
             exists = select(_connection.c.id)
             transaction.execute(delete(_status).where(_status.c.connection_id.not_in(exists)))
+            check_lease(transaction, self._boot_id)
 
     def note_lost_sessions(self) -> int:
         """Say of every session that another worker left behind that nobody looks after it.

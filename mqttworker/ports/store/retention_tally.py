@@ -153,7 +153,6 @@ class Tally:
     def write(self) -> None:
         """Put down what is kept. Raises SQLAlchemyError, LeaseLostError."""
         with immediate(self._engine).begin() as transaction:
-            check_lease(transaction, self._boot_id)
             at = transaction.execute(database_now().select()).scalar_one()
             rows = [
                 {
@@ -168,6 +167,8 @@ class Tally:
             if rows:
                 upsert(transaction, _totals, rows)
             transaction.execute(delete(_totals).where(_totals.c.counted_at != at))
+            # Last: whoever waits for a slow table must not keep the lease from being renewed.
+            check_lease(transaction, self._boot_id)
 
 
 def _add(counts: dict[int, Count], connection_id: int, messages: int, octets: int) -> None:

@@ -36,7 +36,6 @@ class TrafficStore:
         effect shows in a row that only this worker changes.
         """
         with self._writer.begin() as transaction:
-            check_lease(transaction, self._boot_id)
             now = _witness(transaction, page)
             if page.before is not None and now != page.before:
                 return
@@ -44,6 +43,8 @@ class TrafficStore:
             _write_sums(transaction, page.accounts)
             _write_stretches(transaction, page.accounts)
             _write_heard(transaction, page.accounts)
+            # Last: whoever waits for a slow table must not keep the lease from being renewed.
+            check_lease(transaction, self._boot_id)
 
 
 def _witness(transaction: Transaction, page: Page) -> tuple[int, ...] | None:
