@@ -44,9 +44,9 @@ class Receiving:
         if any(message.flaw for message in due):
             client.give_up_flawed()
 
-    def keep_only(self, client: BrokerClient, topic_filters: set[str]) -> None:
+    def unsubscribe_others(self, client: BrokerClient, wanted: set[str]) -> None:
         """Take out of a session that the broker kept what is not asked for any more."""
-        unwanted = self.receipts.topic_filters - topic_filters
-        if client.conversation.session_present and unwanted:
+        kept = self.receipts.topic_filters if client.conversation.session_present else frozenset()
+        if unwanted := kept - wanted:
             client.unsubscribe_from(sorted(unwanted))
-        self.receipts.topic_filters = frozenset(topic_filters)
+        self.receipts.topic_filters = kept | wanted

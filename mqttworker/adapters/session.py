@@ -172,11 +172,13 @@ class BrokerSession:
     async def _subscribe(self) -> Opened:
         """Subscribe to everything and check what was granted."""
         assert self._client is not None
-        self._subscribing.ask(self._client, self._spec.subscriptions)
         wanted = {*self._watch, *(item.topic_filter for item in self._spec.subscriptions)}
-        self._receiving.keep_only(self._client, wanted)
+        self._receiving.unsubscribe_others(self._client, wanted)
+        self._subscribing.ask(self._client, self._spec.subscriptions)
         while self._subscribing.is_unanswered:
             await self._awaited.wait()
+        # The broker takes packets in order: with our SUBSCRIBE it has our UNSUBSCRIBE too.
+        self._receiving.receipts.topic_filters = frozenset(wanted)
         refused = self._subscribing.refused
         return Opened(self._protocol, tuple(refused), min(refused.values(), default=None))
 
