@@ -10,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from database import logs
 from database.settings import load
-from webapp import accounts, admin, errors, filters, guard, headers, health, store
+from webapp import accounts, admin, errors, filters, guard, headers, health, language, store
 from webapp.settings import WebSettings
 
 ROOT = Path(__file__).parent.parent
@@ -38,6 +38,7 @@ def create_app(settings: WebSettings | None = None) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,
     )
     store.configure(app, settings)
+    language.configure(app)
     CSRFProtect(app)
     accounts.configure(app, settings)
     guard.configure(app)

@@ -19,7 +19,7 @@ from database.models.messages import (
     MessageTotals,
     SubscriptionStatus,
 )
-from database.models.people import role, role_user, user
+from database.models.people import audit_entry, role, role_user, user, user_session
 from database.models.wishes import Command, ConfigVersion, Connection, Subscription
 
 __all__ = [
@@ -39,7 +39,9 @@ __all__ = [
     "SubscriptionStatus",
     "WorkerHeartbeat",
     "WorkerLease",
+    "audit_entry",
     "role",
     "role_user",
     "user",
+    "user_session",
 ]
