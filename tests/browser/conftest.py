@@ -5,9 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -15,34 +13,20 @@ from sqlalchemy import Engine
 
 from database.session import make_engine
 from tests.conftest import ENCRYPTION_KEY
+from tests.support.pages import ARGUMENTS, CHROMIUM, Watch
 from tests.support.process import HOST, Child, accepts, free_port
 from tests.web import rows
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = Path("/usr/bin/chromium")
 EMAIL, PASSWORD = "ann@hawser.example", "correct horse battery"
 
 
-@dataclass
-class Site:
-    """A running web server and what a browser complained about on its pages."""
+class Site(Watch):
+    """A running web server, its database, and what a browser complained about on its pages."""
 
-    url: str
-    engine: Engine
-    complaints: list[str] = field(default_factory=list)
-
-    def watch(self, page: Page) -> None:
-        page.on("console", self._note_console)
-        page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
-        page.on("request", lambda request: self._note_request(request.url))
-
-    def _note_console(self, message: object) -> None:
-        if getattr(message, "type", "") in ("error", "warning"):
-            self.complaints.append(f"console: {getattr(message, 'text', '')}")
-
-    def _note_request(self, url: str) -> None:
-        if urlsplit(url).netloc != urlsplit(self.url).netloc and not url.startswith("data:"):
-            self.complaints.append(f"foreign request: {url}")
+    def __init__(self, url: str, engine: Engine) -> None:
+        super().__init__(url)
+        self.engine = engine
 
 
 # Not for the whole session: an event loop of Playwright's would run in every later test's thread.
@@ -51,9 +35,7 @@ def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.skip("chromium is not installed (Debian: chromium)")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
-        )
+        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         # Three polls of a page, on a machine that is busy with other tests.
         expect.set_options(timeout=15_000)
         yield started
@@ -110,7 +92,7 @@ def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
     def open_(path: str = "/admin/", *, signed_in: bool = True, **options: object) -> Page:
         contexts.append(browser.new_context(base_url=site.url, **options))  # type: ignore[arg-type]
         page = contexts[-1].new_page()
-        site.watch(page)
+        site.follow(page)
         page.goto(path)
         if signed_in:
             sign_in(page)

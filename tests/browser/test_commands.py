@@ -12,9 +12,9 @@ from playwright.sync_api import Dialog, Page, expect
 from database.words import ConnectionState as S
 from database.words import WorkerState
 from tests.browser.conftest import Site, environment_of
-from tests.browser.test_pages import serious
 from tests.conftest import HOSTNAME
 from tests.support.mosquitto import Mosquitto
+from tests.support.pages import serious
 from tests.web import rows
 from tests.worker.service.worker import WorkerProcess, events
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Site
-from tests.browser.test_pages import serious
+from tests.support.pages import serious, too_wide
 from tests.web import rows
 from tests.web.messages import dead_letter, many, message
 
@@ -79,8 +79,5 @@ def test_its_pages_have_no_serious_barrier_and_fit_the_window(
     problems = []
     for path in paths:
         page.goto(f"/admin/messages/{path}")
-        problems += serious(page)
-        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        if overflow > 0:
-            problems.append(f"{path}: {overflow} px too wide")
+        problems += serious(page) + too_wide(page)
     assert problems == []

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 from sqlalchemy import insert, update
 
@@ -14,6 +12,7 @@ from database.clock import database_now
 from database.models import ConnectionStatus, MessageTotals
 from database.words import ALL_CONNECTIONS, CommandState, ConnectionState
 from tests.browser.conftest import Site
+from tests.support.pages import serious, too_wide
 from tests.web import rows
 
 Open = Callable[..., Page]
@@ -61,17 +60,6 @@ def carry(site: Site, number: int) -> None:
     )
 
 
-def serious(page: Page) -> list[str]:
-    """Return what axe finds serious or critical."""
-    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
-    return [
-        f"{page.url}: {violation['id']}: {node['html'][:160]}"
-        for violation in found
-        if violation["impact"] in ("serious", "critical")
-        for node in violation["nodes"]
-    ]
-
-
 def paths(number: int) -> list[str]:
     return [
         "/admin/",
@@ -100,10 +88,7 @@ def test_pages_have_no_serious_barrier_and_fit_the_window(
     problems = []
     for path in paths(number):
         page.goto(path)
-        problems += serious(page)
-        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        if overflow > 0:
-            problems.append(f"{path}: {overflow} px too wide")
+        problems += serious(page) + too_wide(page)
     assert problems == []
 
 

@@ -11,10 +11,10 @@ from playwright.sync_api import Page, expect
 from database.words import ConnectionState as S
 from database.words import WorkerState
 from tests.browser.conftest import Site, environment_of
-from tests.browser.test_pages import serious
 from tests.conftest import HOSTNAME
 from tests.support.mosquitto import Mosquitto
 from tests.support.observer import Observer
+from tests.support.pages import serious, too_wide
 from tests.web import rows
 from tests.web.forms import one
 from tests.worker.service.worker import WorkerProcess, add
@@ -117,7 +117,5 @@ def test_the_pages_fit_the_window_in_light_and_dark(
         page = open_page(color_scheme=scheme, viewport={"width": width, "height": 900})
         for path in ("", f"?connection={number}", str(sent)):
             page.goto(f"/admin/publish/{path}")
-            problems += serious(page)
-            if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
-                problems.append(f"{path} is too wide")
+            problems += serious(page) + too_wide(page)
     assert problems == []
