@@ -10,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from database import logs
 from database.settings import load
-from webapp import accounts, admin, errors, filters, guard, headers, health, language, store
+from webapp import accounts, admin, errors, filters, guard, headers, health, language, store, unused
 from webapp.settings import WebSettings
 
 ROOT = Path(__file__).parent.parent
@@ -29,9 +29,11 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     app.extensions["hawser-settings"] = settings
     app.config.update(
         SECRET_KEY=settings.secret_key.get_secret_value(),
+        SESSION_COOKIE_NAME=headers.cookie_name("hawser-session", settings.secure_cookies),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.secure_cookies,
+        SESSION_COOKIE_PATH="/",
         MAX_CONTENT_LENGTH=MAX_CONTENT_BYTES,
         MAX_FORM_MEMORY_SIZE=MAX_CONTENT_BYTES,
         # A token lives as long as its session: a form left open overnight still saves.
@@ -47,6 +49,7 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     filters.configure(app)
     health.configure(app)
     admin.configure(app)
+    unused.configure(app)
     _trust_proxies(app, settings.trusted_proxies)
     return app
 

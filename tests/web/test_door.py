@@ -143,7 +143,7 @@ def test_the_session_cookie_is_for_this_site_and_not_for_scripts(make_app: Any, 
 def test_every_answer_carries_the_security_headers(operator: Visitor, path: str) -> None:
     with operator.get(path) as answer:
         policy = answer.headers["Content-Security-Policy"]
-        assert "default-src 'self'" in policy
+        assert "default-src 'none'" in policy
         assert "unsafe" not in policy
         assert "frame-ancestors 'none'" in policy
         assert answer.headers["X-Content-Type-Options"] == "nosniff"

@@ -167,12 +167,12 @@ def test_a_press_that_comes_several_times_at_once_publishes_once(
 ) -> None:
     data = {**form(rows.record(worker)), "csrf_token": operator.token()}
     app = operator.client.application
-    cookie = operator.client.get_cookie("session")
+    cookie = operator.client.get_cookie("hawser-session")
     assert cookie is not None
 
     def press(_: int) -> int:
         client = app.test_client()
-        client.set_cookie("session", cookie.value)
+        client.set_cookie("hawser-session", cookie.value)
         return client.post(SEND, data=data, headers=JSON).status_code
 
     with ThreadPoolExecutor(4) as pool:
