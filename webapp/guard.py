@@ -17,7 +17,9 @@ PUBLIC_ENDPOINTS = frozenset(
     {"security.login", "static", "admin.static", "health.livez", "health.readyz", "health.health"}
 )
 #: What changes only the caller's own account.
-OWN_ACCOUNT_ENDPOINTS = frozenset({"security.login", "security.logout", "security.change_password"})
+OWN_ACCOUNT_ENDPOINTS = frozenset(
+    {"security.login", "security.logout", "security.change_password", "language"}
+)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 

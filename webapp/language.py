@@ -7,16 +7,25 @@ Texts of the web go through `gettext`; sentences of `database` carry their patte
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from flask import Flask, has_request_context, request
-from flask_babel import Babel, gettext
+from babel import Locale
+from babel.core import get_global
+from flask import Flask, has_request_context, redirect, request
+from flask_babel import Babel, force_locale, get_locale, gettext
 
 from database.sentences import Sentence
 
 TRANSLATIONS = Path(__file__).parent / "translations"
 #: The language that every text is written in.
 ENGLISH = "en"
+#: Remembers what somebody chose; without it the browser's settings count.
+COOKIE = "language"
+_COOKIE_SECONDS = 365 * 86_400
 
 
 def configure(app: Flask) -> None:
@@ -25,26 +34,79 @@ def configure(app: Flask) -> None:
         app,
         default_locale=ENGLISH,
         default_translation_directories=str(TRANSLATIONS),
-        locale_selector=_chosen,
+        locale_selector=lambda: locale_of(chosen()),
     )
     app.jinja_env.filters["in_words"] = in_words
-    app.jinja_env.globals["language"] = _chosen
+    app.jinja_env.globals.update(language=chosen, languages=choices)
+    app.add_url_rule("/admin/language", "language", _choose, methods=["POST"])
 
 
 def in_words(sentence: str) -> str:
     """Return a sentence of `database` in the language of the page; other text as it is."""
     if isinstance(sentence, Sentence):
         return sentence.translated(gettext)
-    return sentence
+    return str(sentence)
 
 
-def _chosen() -> str:
-    """Return the language of this request: one with a catalogue that the browser asks for."""
+def chosen() -> str:
+    """Return the language of this request: the one chosen, else one that the browser asks for."""
     if not has_request_context() or request.path.startswith("/api/"):
         return ENGLISH
-    return request.accept_languages.best_match([ENGLISH, *available()]) or ENGLISH
+    offered = [ENGLISH, *available()]
+    wanted = request.cookies.get(COOKIE)
+    return wanted if wanted in offered else request.accept_languages.best_match(offered) or ENGLISH
 
 
-def available() -> list[str]:
+@contextmanager
+def english() -> Iterator[None]:
+    """Let what is made within be English, whoever asks: what is kept for all, or for machines."""
+    with force_locale(ENGLISH):
+        yield
+
+
+def is_english() -> bool:
+    """Whether texts are shown as they are written."""
+    locale = get_locale()
+    return locale is None or locale.language == ENGLISH
+
+
+@cache
+def available() -> tuple[str, ...]:
     """Return the languages beside English that can be chosen."""
-    return sorted(path.parent.parent.name for path in TRANSLATIONS.glob("*/LC_MESSAGES/*.mo"))
+    found = TRANSLATIONS.glob("*/LC_MESSAGES/messages.mo")
+    return tuple(sorted(path.parent.parent.name for path in found))
+
+
+def choices() -> list[tuple[str, str]]:
+    """Return (code, name in the language itself) of all that can be chosen."""
+    codes = [ENGLISH, *available()]
+    return [(code, str(Locale.parse(code).get_language_name(code)).capitalize()) for code in codes]
+
+
+@cache
+def locale_of(language: str) -> str:
+    """Return a language with its main country: libraries keep some catalogues under both."""
+    if language == ENGLISH or "_" in language:
+        return language
+    likely = str(get_global("likely_subtags").get(language, language))
+    return f"{language}_{likely.rpartition('_')[2]}" if "_" in likely else language
+
+
+def _choose() -> Any:
+    """Remember the language that a form names, and go back to where it stood."""
+    back = request.form.get("back", "")
+    is_ours = back.startswith("/") and not back.startswith("//") and back.isprintable()
+    answer = redirect(back if is_ours and "\\" not in back else "/")
+    wanted = request.form.get("language", "")
+    if wanted in (ENGLISH, *available()):
+        answer.set_cookie(
+            COOKIE,
+            wanted,
+            max_age=_COOKIE_SECONDS,
+            httponly=True,
+            samesite="Lax",
+            secure=request.is_secure,
+        )
+    else:
+        answer.delete_cookie(COOKIE)
+    return answer
