@@ -15,6 +15,7 @@ import gunicorn.http.wsgi
 from database import logs
 from database.settings import load
 from ops import parent
+from webapp import refusals
 from webapp.settings import WebSettings
 
 _settings = load(WebSettings)
@@ -54,3 +55,4 @@ forwarded_allow_ips = "127.0.0.1"
 
 # The Server header: which software and version answers is nobody's business.
 gunicorn.http.wsgi.SERVER = "hawser"
+refusals.answer_in_our_words()

@@ -17,6 +17,8 @@ from webapp import store, texts
 log = structlog.get_logger(__name__)
 #: Seconds after which a client may ask again while the database is away.
 RETRY_AFTER = 5
+#: What pages answer on purpose, some with a sentence of their own.
+OUR_OWN = frozenset({403, 404, 409, 429})
 
 
 def configure(app: Flask) -> None:
@@ -40,11 +42,18 @@ def _form_expired(_error: CSRFError) -> Any:
 def _http_error(error: HTTPException) -> Any:
     if error.code is None or error.code < 400:
         return error
-    response = _answer(error.code, texts.HTTP_ERRORS.get(error.code, error.description or ""))
+    response = _answer(error.code, _sentence(error))
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response[0].headers[name] = value
     return response
+
+
+def _sentence(error: HTTPException) -> str:
+    """Return our own sentence; the libraries' repeat what they were sent."""
+    if error.code in OUR_OWN and error.description != type(error).description:
+        return str(error.description)
+    return texts.HTTP_ERRORS.get(error.code or 400) or texts.HTTP_ERRORS[400]
 
 
 def _database_error(error: SQLAlchemyError) -> Any:
@@ -61,8 +70,8 @@ def _unexpected(error: Exception) -> Any:
 
 
 def _answer(status: int, message: str) -> tuple[Any, int]:
-    if request.path.startswith("/api/"):
-        return jsonify(status=status, error=message), status
+    if request.path.startswith("/api/") or request.headers.get("Accept") == "application/json":
+        return jsonify(status=status, error=message, sentence=message), status
     # Not render_template: its context processors ask the database who is signed in.
     page = current_app.jinja_env.get_template("error.html").render(
         status=status, message=message, title=texts.ERROR_TITLES.get(status, "Error")

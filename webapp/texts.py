@@ -53,13 +53,20 @@ HTTP_ERRORS = {
     404: "There is no such page.",
     413: "This is more than Hawser takes at once (4 MiB).",
     405: "This address does not take that kind of request.",
+    414: "The address of this request is too long.",
+    429: "Too many requests: wait a moment and try again.",
+    431: "The request carries more headers than Hawser reads.",
 }
 ERROR_TITLES = {
     400: "Nothing was changed",
     401: "Sign in",
     403: "Not allowed",
     404: "Not found",
+    405: "Not possible",
     413: "Too much",
+    414: "Too long",
+    429: "Too often",
+    431: "Too much",
     500: "Something went wrong",
     503: "Not ready",
 }
