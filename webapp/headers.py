@@ -68,3 +68,4 @@ def _stay_here(response: Response) -> None:
         # Two slashes in front would be a host again.
         path = "/" + parts.path.lstrip("/")
         response.headers["Location"] = parts._replace(scheme="", netloc="", path=path).geturl()
+        response.set_data(b"")
