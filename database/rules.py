@@ -6,17 +6,19 @@ them all and names the field of each finding.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from database import pem
+from database import destinations, pem
+from database.sentences import say
 from database.words import Protocol
 
 #: Longest UTF-8 string that MQTT can carry (5, section 1.5.4), bytes.
 MAX_STRING_BYTES = 65_535
 MAX_NAME_CHARACTERS = 200
+#: Longest name that the DNS carries, with its dots.
+MAX_HOST_CHARACTERS = 253
 MAX_KEEPALIVE = 65_535  # seconds, two bytes on the wire
 MAX_CONNECT_TIMEOUT = 120  # seconds
 MAX_SELF_PING = 3600  # seconds
@@ -76,39 +78,44 @@ def identity(record: Mapping[str, Any], hostname: str) -> tuple[str, int, str]:
 def check_line(value: object) -> str | None:
     """A short text that is shown in lists and logs."""
     if not isinstance(value, str) or not value.strip():
-        return "Enter a value; it must not be empty."
+        return say("Enter a value; it must not be empty.")
     if len(value) > MAX_NAME_CHARACTERS:
-        return f"Use at most {MAX_NAME_CHARACTERS} characters; this has {len(value)}."
+        return say(
+            "Use at most {limit} characters; this has {length}.",
+            limit=MAX_NAME_CHARACTERS,
+            length=len(value),
+        )
     if _CONTROL.search(value):
-        return "Remove the control characters (line breaks, tabs, NUL)."
+        return say("Remove the control characters (line breaks, tabs, NUL).")
     return None
 
 
 def check_host(value: object) -> str | None:
-    """A host name or an IP address."""
+    """A host name or an IP address, of those that records may point at."""
     if not isinstance(value, str) or not value.strip():
-        return "Enter the broker's host name or IP address."
+        return say("Enter the broker's host name or IP address.")
     if "://" in value:
-        return "Enter only the host name, without mqtt:// or another scheme."
-    if _is_ip_address(value):
+        return say("Enter only the host name, without mqtt:// or another scheme.")
+    if (problem := destinations.current().host_problem(value)) is not None:
+        return problem
+    if destinations.is_address(value):
         return None
     if len(value) > 253 or not all(map(_HOST_LABEL.fullmatch, value.rstrip(".").split("."))):
-        return "Enter a host name such as broker.example or an IP address, without a port."
+        return say("Enter a host name such as broker.example or an IP address, without a port.")
     return None
 
 
-def _is_ip_address(value: str) -> bool:
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    return True
+def check_port(value: object) -> str | None:
+    """A TCP port, of those that records may point at."""
+    if (problem := check_integer(value, 1, 65_535)) is not None:
+        return problem
+    return destinations.current().port_problem(int(str(value)))
 
 
 def check_integer(value: object, low: int, high: int) -> str | None:
     """A whole number within bounds."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        return f"Enter a whole number from {low} to {high}."
+        return say("Enter a whole number from {low} to {high}.", low=low, high=high)
     return None
 
 
@@ -116,19 +123,24 @@ def check_flag(value: object) -> str | None:
     """True or false."""
     if isinstance(value, bool) or value in (0, 1):
         return None
-    return "Use true or false."
+    return say("Use true or false.")
 
 
 def check_string(value: object) -> str | None:
     """Text that MQTT carries with a two-byte length, such as a user name; may be empty."""
     if not isinstance(value, str):
-        return "Enter text."
+        return say("Enter text.")
     if "\x00" in value or _has_surrogate(value):
-        return "Remove the NUL or other characters that MQTT cannot carry."
+        return say("Remove the NUL or other characters that MQTT cannot carry.")
     size = len(value.encode("utf-8"))
     if size > MAX_STRING_BYTES:
-        return f"Use at most {MAX_STRING_BYTES:,} bytes; this has {size:,}."
+        return too_long(MAX_STRING_BYTES, size)
     return None
+
+
+def too_long(limit: int, size: int) -> str:
+    """Say that there are more bytes than are allowed."""
+    return say("Use at most {limit:,} bytes; this has {size:,}.", limit=limit, size=size)
 
 
 def _has_surrogate(value: str) -> bool:
@@ -138,40 +150,40 @@ def _has_surrogate(value: str) -> bool:
 def check_client_id(value: object) -> str | None:
     """A Client Identifier with its template filled in (5, section 3.1.3.1)."""
     if not isinstance(value, str) or not value.strip():
-        return "Enter a client id; brokers tell their clients apart by it."
+        return say("Enter a client id; brokers tell their clients apart by it.")
     if _CONTROL.search(value):
-        return "Remove the control characters (line breaks, tabs, NUL) from the client id."
+        return say("Remove the control characters (line breaks, tabs, NUL) from the client id.")
     return check_string(value)
 
 
 def check_topic_name(value: object) -> str | None:
     """A Topic Name to publish to (5, section 4.7)."""
     if not isinstance(value, str) or not value:
-        return "Enter a topic."
+        return say("Enter a topic.")
     if "+" in value or "#" in value:
-        return "A topic to publish to must not hold the wildcards + and #."
+        return say("A topic to publish to must not hold the wildcards + and #.")
     if value.startswith("$"):
-        return "Topics that start with $ belong to the broker; choose another."
+        return say("Topics that start with $ belong to the broker; choose another.")
     return check_string(value)
 
 
 def check_topic_filter(value: object) -> str | None:
     """A Topic Filter to subscribe to, shared ones included (5, sections 4.7 and 4.8.2)."""
     if not isinstance(value, str) or not value:
-        return "Enter a Topic Filter, for example sensors/#."
+        return say("Enter a Topic Filter, for example sensors/#.")
     if (problem := check_string(value)) is not None:
         return problem
     levels = value.split("/")
     if levels[0] == "$share":
         if len(levels) < 3 or not levels[1] or "+" in levels[1] or "#" in levels[1]:
-            return "Write a shared subscription as $share/GROUP/FILTER, no wildcard in GROUP."
+            return say("Write a shared subscription as $share/GROUP/FILTER, no wildcard in GROUP.")
         levels = levels[2:]
         if levels == [""]:
-            return "Add the Topic Filter after $share/GROUP/."
+            return say("Add the Topic Filter after $share/GROUP/.")
     if any("#" in level for level in levels[:-1]) or ("#" in levels[-1] and levels[-1] != "#"):
-        return "The wildcard # must stand alone as the last level, as in sensors/#."
+        return say("The wildcard # must stand alone as the last level, as in sensors/#.")
     if any("+" in level and level != "+" for level in levels):
-        return "The wildcard + must stand alone in its level, as in sensors/+/state."
+        return say("The wildcard + must stand alone in its level, as in sensors/+/state.")
     return None
 
 
@@ -193,7 +205,7 @@ def problems(
         "name": check_line(record.get("name")),
         "site": check_line(record.get("site")),
         "host": check_host(record.get("host")),
-        "port": check_integer(record.get("port"), 1, 65_535),
+        "port": check_port(record.get("port")),
         "is_enabled": check_flag(record.get("is_enabled")),
         "protocol": _check_protocol(record.get("protocol")),
         "clean_session": check_flag(record.get("clean_session")),
@@ -226,21 +238,22 @@ def problems(
 def _check_protocol(value: object) -> str | None:
     if isinstance(value, str) and value in set(Protocol):
         return None
-    return f"Use one of {', '.join(Protocol)}."
+    return say("Use one of {choices}.", choices=", ".join(Protocol))
 
 
 def _check_template(record: Mapping[str, Any], field: str, hostname: str, check: Any) -> str | None:
     value = record.get(field)
     if not isinstance(value, str):
-        return str(check(value))
+        refused: str | None = check(value)
+        return refused
     if len(value) > MAX_STRING_BYTES:
         size = len(value.encode("utf-8", "surrogatepass"))
-        return f"Use at most {MAX_STRING_BYTES:,} bytes; this has {size:,}."
+        return too_long(MAX_STRING_BYTES, size)
     try:
         filled = render(value, names_of(record, hostname))
     except TemplateError:
         allowed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-        return f"In braces only {allowed} can be used."
+        return say("In braces only {allowed} can be used.", allowed=allowed)
     result: str | None = check(filled)
     return result
 
@@ -252,7 +265,7 @@ def _check_login(record: Mapping[str, Any]) -> dict[str, str | None]:
         "password": None if password is None else check_string(password),
     }
     if password and not username:
-        found["username"] = "A password needs a user name beside it."
+        found["username"] = say("A password needs a user name beside it.")
     return found
 
 
@@ -263,7 +276,7 @@ def _check_subscriptions(subscriptions: Sequence[Mapping[str, Any]]) -> dict[str
         topic_filter = item.get("topic_filter")
         problem = check_topic_filter(topic_filter)
         if problem is None and topic_filter in seen:
-            problem = "This Topic Filter is already in the list; keep one of the two."
+            problem = say("This Topic Filter is already in the list; keep one of the two.")
         elif problem is None:
             seen.add(topic_filter)
         found[f"subscriptions[{index}].topic_filter"] = problem

@@ -16,7 +16,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from database import encryption
+from database import destinations, encryption
 from database.session import normalised_url
 
 PREFIX = "HAWSER_"
@@ -48,6 +48,10 @@ class Settings(BaseSettings):
     heartbeat_interval: float = Field(default=2.0, gt=0, le=60)
     #: Age in seconds from which a heartbeat is stale and every state unknown.
     heartbeat_stale_after: float = Field(default=6.0, gt=0, le=600)
+    #: Networks in which brokers may be, such as 10.0.0.0/8,fd12::/16; empty: the default rule.
+    broker_networks: str = ""
+    #: Ports that brokers may have, such as 1883,8883,10000-20000; empty: the default rule.
+    broker_ports: str = ""
     #: Messages are kept for at most so many days, where a record does not say otherwise.
     message_keep_days: int = Field(default=30, ge=1, le=36_500)
     #: All messages together may take so many megabytes of topics and payloads.
@@ -60,6 +64,18 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute_home(cls, home: Path) -> Path:
         return home.expanduser().absolute()
+
+    @field_validator("broker_networks")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        destinations.networks_of(text)
+        return text
+
+    @field_validator("broker_ports")
+    @classmethod
+    def _ports(cls, text: str) -> str:
+        destinations.ports_of(text)
+        return text
 
     @model_validator(mode="after")
     def _complete(self) -> Settings:
@@ -75,7 +91,16 @@ class Settings(BaseSettings):
                 "or one late beat would turn every state to unknown"
             )
             raise ValueError(msg)
+        destinations.configure(self.destinations)
         return self
+
+    @property
+    def destinations(self) -> destinations.Rule:
+        """What HAWSER_BROKER_NETWORKS and HAWSER_BROKER_PORTS allow."""
+        return destinations.Rule(
+            destinations.networks_of(self.broker_networks),
+            destinations.ports_of(self.broker_ports),
+        )
 
     @property
     def encryption_key_list(self) -> list[str]:
