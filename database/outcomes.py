@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from database import reasons
+from database.sentences import fill
 
 
 class Outcome(NamedTuple):
@@ -187,7 +188,7 @@ def explain(code: str, detail: Mapping[str, Any] | None = None) -> str:
     outcome = OUTCOMES.get(code)
     if outcome is None:
         return reasons.explain(code, detail)
-    return outcome.sentence.format_map(_Known(detail or {}))
+    return fill(outcome.sentence, _Known(detail or {}))
 
 
 def next_step(code: str, detail: Mapping[str, Any] | None = None) -> str:
@@ -195,7 +196,7 @@ def next_step(code: str, detail: Mapping[str, Any] | None = None) -> str:
     outcome = OUTCOMES.get(code)
     if outcome is None:
         return reasons.next_step(code)
-    return outcome.next_step.format_map(_Known(detail or {}))
+    return fill(outcome.next_step, _Known(detail or {}))
 
 
 class _Known(dict[str, Any]):

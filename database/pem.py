@@ -10,7 +10,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-_BROKEN_CERTIFICATE = (
+from database.sentences import say
+
+_BROKEN_CERTIFICATE = say(
     "This is not a certificate in PEM form; paste it with its BEGIN CERTIFICATE and "
     "END CERTIFICATE lines."
 )
@@ -24,11 +26,11 @@ def problems(ca: str | None, certificate: str | None, key: str | None) -> dict[s
         "tls_client_key_pem": _check_key(key) if key else None,
     }
     if certificate and not key:
-        found["tls_client_key_pem"] = "A client certificate needs its private key."
+        found["tls_client_key_pem"] = say("A client certificate needs its private key.")
     if key and not certificate:
-        found["tls_client_cert_pem"] = "A private key needs its client certificate."
+        found["tls_client_cert_pem"] = say("A private key needs its client certificate.")
     if certificate and key and not any(found.values()) and not _match(certificate, key):
-        found["tls_client_key_pem"] = "This key does not belong to the client certificate."
+        found["tls_client_key_pem"] = say("This key does not belong to the client certificate.")
     return found
 
 
@@ -44,9 +46,11 @@ def _check_key(text: object) -> str | None:
     try:
         _load_key(str(text))
     except TypeError:
-        return "This key is locked with a pass phrase; store it without one (it is kept encrypted)."
+        return say(
+            "This key is locked with a pass phrase; store it without one (it is kept encrypted)."
+        )
     except Exception:  # noqa: BLE001 - cryptography raises several kinds for broken keys
-        return (
+        return say(
             "This is not a private key in PEM form; paste it with its BEGIN and END PRIVATE KEY "
             "lines."
         )

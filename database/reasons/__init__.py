@@ -1,7 +1,8 @@
 """Why a connection is in its state: one vocabulary for log, API and pages.
 
 A transition stores a code and a `detail` mapping. The sentence is built where it is
-read, so stored facts stay facts. Codes are MQTT 5 reason names where the specification
+read, so stored facts stay facts; it remembers its pattern, so that it can be translated
+(`database.sentences`). Codes are MQTT 5 reason names where the specification
 has one (section 2.4), otherwise ours. Standard library only.
 """
 
@@ -15,6 +16,7 @@ from database.reasons.network import NETWORK
 from database.reasons.ourselves import OURSELVES
 from database.reasons.reason import Reason
 from database.reasons.sessions import SESSIONS
+from database.sentences import fill, say
 
 __all__ = [
     "CONNACK_311",
@@ -46,17 +48,19 @@ def explain(code: str, detail: Mapping[str, Any] | None = None) -> str:
     if reason is None:
         return code.replace("_", " ")
     known = detail or {}
-    sentence = reason.sentence_for(known).format_map(_Blanks(known))
-    return f'{sentence} It says: "{known["said"]}".' if known.get("said") else sentence
+    sentence = fill(reason.sentence_for(known), _Blanks(known))
+    if not known.get("said"):
+        return sentence
+    return say('{sentence} It says: "{said}".', sentence=sentence, said=known["said"])
 
 
 def summarise(code: str) -> str:
     """Return a few words for `code` that hold no host, id or topic."""
     reason = REASONS.get(code)
-    return reason.summary if reason else code.replace("_", " ")
+    return say(reason.summary) if reason else code.replace("_", " ")
 
 
 def next_step(code: str) -> str:
     """Return what the operator can do about `code`, or an empty string."""
     reason = REASONS.get(code)
-    return reason.next_step if reason else ""
+    return say(reason.next_step) if reason else ""
