@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from database.rules import MAX_STRING_BYTES, check_integer, check_string
+from database.rules import MAX_STRING_BYTES, check_integer, check_string, too_long
+from database.sentences import say
 
 #: Who published what, and what became of it, is kept for this long.
 KEEP_FOR = timedelta(days=30)
@@ -81,9 +82,9 @@ def problems(wanted: Publication) -> dict[str, str]:
 def check_topic(value: object) -> str | None:
     """A Topic Name to publish to; one that begins with $ is the broker's business."""
     if not isinstance(value, str) or not value:
-        return "Enter a topic."
+        return say("Enter a topic.")
     if "+" in value or "#" in value:
-        return "A topic to publish to must not hold the wildcards + and #."
+        return say("A topic to publish to must not hold the wildcards + and #.")
     return check_string(value)
 
 
@@ -91,7 +92,7 @@ def check_payload(payload: bytes) -> str | None:
     """A payload of any bytes, which may be empty."""
     if len(payload) <= MAX_PAYLOAD_BYTES:
         return None
-    return f"Use at most {MAX_PAYLOAD_BYTES:,} bytes; this has {len(payload):,}."
+    return too_long(MAX_PAYLOAD_BYTES, len(payload))
 
 
 def _check_properties(wanted: Properties, payload: bytes) -> dict[str, str | None]:
@@ -113,19 +114,23 @@ def _check_format(value: int | None, payload: bytes) -> str | None:
         try:
             payload.decode("utf-8")
         except UnicodeDecodeError:
-            return "The payload is not UTF-8 text; leave this out, or say that it is bytes."
+            return say("The payload is not UTF-8 text; leave this out, or say that it is bytes.")
     return check_integer(value, 0, 1)
 
 
 def _check_correlation(value: bytes) -> str | None:
     if len(value) <= MAX_STRING_BYTES:
         return None
-    return f"Use at most {MAX_STRING_BYTES:,} bytes; this has {len(value):,}."
+    return too_long(MAX_STRING_BYTES, len(value))
 
 
 def _check_pairs(pairs: tuple[tuple[str, str], ...]) -> str | None:
     if len(pairs) > MAX_USER_PROPERTIES:
-        return f"Use at most {MAX_USER_PROPERTIES} User Properties; these are {len(pairs)}."
+        return say(
+            "Use at most {limit} User Properties; these are {number}.",
+            limit=MAX_USER_PROPERTIES,
+            number=len(pairs),
+        )
     return next(
         (problem for pair in pairs for text in pair if (problem := check_string(text))), None
     )
