@@ -9,6 +9,7 @@ from flask_admin import Admin
 from flask_admin.theme import Bootstrap4Theme
 
 from webapp import texts
+from webapp.pages.audit import AuditView
 from webapp.pages.certificates import CertificateView
 from webapp.pages.commands import CommandView
 from webapp.pages.connections import ConnectionView
@@ -34,6 +35,7 @@ def configure(app: Flask) -> None:
     site.add_view(KeptView())
     site.add_view(PublishView())
     site.add_view(CertificateView())
+    site.add_view(AuditView())
     site.add_view(WorkerView())
     site.init_app(app)
     app.add_url_rule("/", "home", _home)

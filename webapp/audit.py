@@ -5,20 +5,36 @@ Of a secret an entry tells that it changed, never what it was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import getpass
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
-from flask import has_request_context, request
+from flask import current_app, has_app_context, has_request_context, request
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import insert
+from sqlalchemy import delete, insert, select
 
+from database.clock import database_moment, database_now
 from database.models import audit_entry
-from webapp import accounts
+from webapp import accounts, changes
+from webapp.changes import Changes
+from webapp.settings import WebSettings
 
-#: `{field: (old, new)}`.
-Changes = Mapping[str, tuple[Any, Any]]
-#: Who acts where nobody is signed in.
-COMMAND_LINE = "command line"
+#: Who acts outside of a request, and in a request without a session.
+COMMAND_LINE, NOBODY = "command line", "nobody"
+#: Entries that are removed at once, and how often that is looked after, seconds.
+PORTION, FORGET_EVERY = 500, 3600.0
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What was changed, and how."""
+
+    number: int | None
+    name: str | None
+    changes: Changes = field(default_factory=dict)
 
 
 def note(
@@ -35,18 +51,70 @@ def note(
 
     `actor` is the signed-in account, or the command line outside of a request.
     """
-    transaction.execute(
-        insert(audit_entry).values(
-            actor=actor or _actor(),
-            address=request.remote_addr if has_request_context() else None,
-            action=action,
-            subject_kind=kind,
-            subject_id=number,
-            subject_name=name,
-            changes={field: list(pair) for field, pair in (changes or {}).items()},
-        )
-    )
+    note_all(transaction, action, kind, [Subject(number, name, changes or {})], actor)
+
+
+def note_all(
+    transaction: Transaction,
+    action: str,
+    kind: str,
+    subjects: Iterable[Subject],
+    actor: str | None = None,
+) -> None:
+    """Write one entry for each of `subjects`, to all of which the same was done."""
+    common = {
+        "at": database_now(),
+        "actor": changes.text(actor or _actor()),
+        "address": request.remote_addr if has_request_context() else None,
+        "action": action,
+        "subject_kind": kind,
+    }
+    rows = [_row(subject) for subject in subjects]
+    if rows:
+        transaction.execute(insert(audit_entry).values(common), rows)
+        _forget_now_and_then(transaction)
+
+
+def _row(subject: Subject) -> dict[str, Any]:
+    name = subject.name
+    return {
+        "subject_id": subject.number,
+        "subject_name": None if name is None else changes.text(name),
+        "changes": changes.told(subject.changes),
+    }
 
 
 def _actor() -> str:
-    return accounts.email() if accounts.signed_in() else COMMAND_LINE
+    if has_request_context():
+        return accounts.email() if accounts.signed_in() else NOBODY
+    try:
+        return f"{COMMAND_LINE} ({getpass.getuser()})"
+    except (KeyError, OSError):
+        return COMMAND_LINE
+
+
+# --- how long entries are kept -----------------------------------------------------------
+
+
+class _Clock:
+    """When this process last looked for old entries; shared by its threads, never exact."""
+
+    next_at = 0.0
+
+
+def forget_old(transaction: Transaction, days: int) -> int:
+    """Remove the oldest entries beyond `days`, a portion at most; return how many. 0: none."""
+    if not days:
+        return 0
+    old = select(audit_entry.c.id).where(audit_entry.c.at < database_moment(-days * _DAY))
+    portion = old.order_by(audit_entry.c.at).limit(PORTION)
+    return transaction.execute(delete(audit_entry).where(audit_entry.c.id.in_(portion))).rowcount
+
+
+def _forget_now_and_then(transaction: Transaction) -> None:
+    """Look for old entries once an hour, and with every entry while there are many."""
+    if not has_app_context() or time.monotonic() < _Clock.next_at:
+        return
+    settings: WebSettings = current_app.extensions["hawser-settings"]
+    removed = forget_old(transaction, settings.audit_days)
+    _Clock.next_at = time.monotonic() + (0.0 if removed == PORTION else FORGET_EVERY)

@@ -1,4 +1,4 @@
-"""Events as files: CSV for spreadsheets, JSON Lines for programs. Times are UTC."""
+"""Rows as files: CSV for spreadsheets, JSON Lines for programs. Times are UTC."""
 
 from __future__ import annotations
 
@@ -6,12 +6,34 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from flask import Response
+
 from database import reasons
 
-#: The columns of both formats.
+#: Spreadsheets take a cell that begins so for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a file holds: its columns in order, and how a row becomes them."""
+
+    columns: tuple[str, ...]
+    entry: Callable[[Row], Mapping[str, Any]]
+
+
+def _event(row: Row) -> Row:
+    reason = reasons.explain(str(row["reason_code"]), row["detail"])
+    return {**row, "connection": row["name"], "reason": reason}
+
+
+#: The columns of events in both formats.
 COLUMNS = (
     "id",
     "at",
@@ -26,30 +48,41 @@ COLUMNS = (
     "raw_code",
     "detail",
 )
-#: Spreadsheets take a cell that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+EVENTS = Table(COLUMNS, _event)
+#: Who changed what, as `audit_words.exported` tells it.
+AUDIT = Table(
+    ("id", "at", "who", "address", "action", "kind", "subject_id", "subject", "changes"),
+    lambda row: row,
+)
 
-Row = Mapping[str, Any]
 
-
-def csv_lines(slices: Iterable[Sequence[Row]]) -> Iterator[str]:
+def csv_lines(slices: Iterable[Sequence[Row]], table: Table = EVENTS) -> Iterator[str]:
     """Yield a heading and the rows of each slice; no cell can be taken for a formula."""
-    yield _csv([COLUMNS])
+    yield _csv([table.columns])
     for rows in slices:
-        yield _csv([_cells(_entry(row)) for row in rows])
+        yield _csv([_cells(_entry(row, table)) for row in rows])
 
 
-def json_lines(slices: Iterable[Sequence[Row]]) -> Iterator[str]:
+def json_lines(slices: Iterable[Sequence[Row]], table: Table = EVENTS) -> Iterator[str]:
     """Yield an object a line."""
     for rows in slices:
-        yield "".join(json.dumps(_entry(row), default=str) + "\n" for row in rows)
+        yield "".join(json.dumps(_entry(row, table), default=str) + "\n" for row in rows)
 
 
 #: How each format is made, and its media type.
-FORMATS: dict[str, tuple[Callable[[Iterable[Sequence[Row]]], Iterator[str]], str]] = {
+FORMATS: dict[str, tuple[Callable[..., Iterator[str]], str]] = {
     "csv": (csv_lines, "text/csv; charset=utf-8"),
     "jsonl": (json_lines, "application/jsonl; charset=utf-8"),
 }
+
+
+def download(name: str, kind: str, table: Table, slices: Iterable[Sequence[Row]]) -> Response:
+    """Return a file of `slices` that is made while it is sent; `kind` is one of `FORMATS`."""
+    lines, media_type = FORMATS[kind]
+    answer = Response(lines(slices, table), mimetype=None, content_type=media_type)
+    file_name = f"hawser-{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{kind}"
+    answer.headers["Content-Disposition"] = f'attachment; filename="{file_name}"'
+    return answer
 
 
 def safe(cell: str) -> str:
@@ -57,13 +90,12 @@ def safe(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
-def _entry(row: Row) -> dict[str, Any]:
-    found = {name: row.get(name) for name in COLUMNS}
-    moment = row["at"]
+def _entry(row: Row, table: Table) -> dict[str, Any]:
+    given = table.entry(row)
+    found = {name: given.get(name) for name in table.columns}
+    moment = found["at"]
     if isinstance(moment, datetime):
         found["at"] = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    found["connection"] = row["name"]
-    found["reason"] = reasons.explain(str(row["reason_code"]), row["detail"])
     return found
 
 

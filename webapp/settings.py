@@ -27,6 +27,8 @@ class WebSettings(Settings):
     admin_password: SecretStr = SecretStr("")
     #: What the health endpoint tells a caller without a session.
     health_anonymous: Literal["full", "summary", "status"] = "summary"
+    #: Days for which it is kept who changed what; 0: for ever.
+    audit_days: int = Field(default=730, ge=0, le=36_500)
     #: How many proxies in front of gunicorn may set X-Forwarded-* headers.
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     #: Whether browsers send the session over HTTPS only; `auto`: in production.
