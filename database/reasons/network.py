@@ -12,6 +12,13 @@ NETWORK: dict[str, Reason] = {
         "Check the spelling of the host and this machine's DNS.",
         Origin.NETWORK,
     ),
+    "address_not_allowed": Reason(
+        "{host} leads to {addresses}, where this worker may not connect.",
+        "address not allowed",
+        "Enter another host, correct the name's DNS entry, or have the address named in "
+        "HAWSER_BROKER_NETWORKS.",
+        Origin.NETWORK,
+    ),
     "tcp_refused": Reason(
         "Nothing accepts connections on {host}:{port}.",
         "connection refused",

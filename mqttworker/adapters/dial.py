@@ -10,7 +10,8 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from mqttworker.adapters.failures import Phase
+from database import destinations
+from mqttworker.adapters.failures import ForbiddenAddressError, Phase
 from mqttworker.core.spec import ConnectionSpec
 
 #: How long TLS may say goodbye before the socket is dropped, seconds.
@@ -27,11 +28,12 @@ async def dial(
 ) -> asyncio.Transport:
     """Return a connected transport; `enter` hears of each phase as it begins.
 
-    The name is looked up at every try. Each address gets an equal share of what is
-    left of `spec.connect_timeout_s`. Raises OSError, also for TLS.
+    The name is looked up at every try, once: only addresses that were found allowed are
+    connected to, so an answer that changes meanwhile changes nothing. Each address gets an
+    equal share of what is left of `spec.connect_timeout_s`. Raises OSError, also for TLS.
     """
     enter(Phase.DNS)
-    addresses = await _resolve(spec.host, spec.port)
+    addresses = _allowed(await _resolve(spec.host, spec.port))
     deadline = asyncio.get_running_loop().time() + spec.connect_timeout_s
     for index, address in enumerate(addresses):
         last = index == len(addresses) - 1
@@ -90,6 +92,15 @@ async def _hear_out(transport: asyncio.Transport) -> None:
         if transport.is_closing() or not said.poll(0):
             return
         await asyncio.sleep(0)
+
+
+def _allowed(addresses: list[str]) -> list[str]:
+    """Return the addresses that records may point at. Raises ForbiddenAddressError."""
+    rule = destinations.current()
+    allowed = [address for address in addresses if rule.address_problem(address) is None]
+    if addresses and not allowed:
+        raise ForbiddenAddressError(addresses)
+    return allowed
 
 
 async def _resolve(host: str, port: int) -> list[str]:

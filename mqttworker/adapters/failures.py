@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 
@@ -24,6 +25,17 @@ class Phase(StrEnum):
     UP = "up"
     CLOSING = "closing"
     OVER = "over"
+
+
+class ForbiddenAddressError(OSError):
+    """A name leads only to `addresses`, all of which `database.destinations` refuses."""
+
+    #: Addresses that are named; a name may have any number.
+    SHOWN = 4
+
+    def __init__(self, addresses: Sequence[str]) -> None:
+        self.addresses = ", ".join(addresses[: self.SHOWN])
+        super().__init__(0, self.addresses)
 
 
 #: What a deadline that passes in each phase means.
@@ -73,6 +85,8 @@ def error_cause(error: BaseException, phase: Phase) -> Cause:
     """Return what `error` means when it ends a try in `phase`."""
     if isinstance(error, socket.gaierror | UnicodeError):
         return cause("dns_failed", raw_code=_errno(error), error=_words(error))
+    if isinstance(error, ForbiddenAddressError):
+        return cause("address_not_allowed", addresses=error.addresses)
     if isinstance(error, ssl.SSLCertVerificationError):
         code = _VERIFY_CODES.get(error.verify_code, "tls_unknown_ca")
         return cause(code, raw_code=error.verify_code, error=error.verify_message)

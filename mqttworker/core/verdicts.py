@@ -30,6 +30,7 @@ BUSY = frozenset(
 BEFORE_CONNECT = frozenset(
     {
         "dns_failed",
+        "address_not_allowed",
         "tcp_refused",
         "tcp_timeout",
         "tcp_failed",
@@ -43,9 +44,10 @@ BEFORE_CONNECT = frozenset(
         "plain_expected",
     }
 )
-#: What the broker says no to for good, until somebody changes something.
+#: What the broker, or our own rule, says no to for good, until somebody changes something.
 REFUSALS = frozenset(
     {
+        "address_not_allowed",
         "bad_user_name_or_password",
         "not_authorized",
         "banned",

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import gevent
 
+from database import destinations
 from database.reasons import CONNACK_311, REASON_CODES_5
 from mqttworker.core.cause import Cause
 from mqttworker.core.spec import SubscriptionSpec, TLSSettings
@@ -176,6 +177,20 @@ def _at(host: str) -> Scene:
     return lambda props: props.open_try(spec_for(1883, host=host)).failure()
 
 
+def _opened(network: str, host: str) -> Scene:
+    """Play at a host that is refused by default; the rule must name it."""
+
+    def play(props: Props) -> Cause:
+        before = destinations.current()
+        destinations.configure(destinations.Rule(destinations.networks_of(network)))
+        try:
+            return _at(host)(props)
+        finally:
+            destinations.configure(before)
+
+    return play
+
+
 def _tls(pair: str, *, ca: str = "ca") -> Scene:
     def play(props: Props) -> Cause:
         trusted = getattr(props.certificates, ca).certificate_pem
@@ -198,11 +213,13 @@ ON_THE_WIRE: dict[str, Scene] = {
 SCENES: dict[str, Scene] = {
     **ON_THE_WIRE,
     "dns_failed": _unknown_host,
+    # Linux would take it for this machine.
+    "address_not_allowed": _at("0.0.0.0"),
     "tcp_refused": lambda props: props.open_try(spec_for(free_port())).failure(),
     "tcp_timeout": _tcp_timeout,
     # TCP goes to no broadcast address, and a link-local one lacks its interface.
-    "network_unreachable": _at("255.255.255.255"),
-    "tcp_failed": _at("fe80::1"),
+    "network_unreachable": _opened("255.255.255.255", "255.255.255.255"),
+    "tcp_failed": _opened("fe80::/10", "fe80::1"),
     "too_many_open_files": _too_many_open_files,
     "tls_unknown_ca": _tls("server", ca="other_ca"),
     "tls_expired": _tls("expired_server"),
