@@ -53,7 +53,7 @@ def _sentence(error: HTTPException) -> str:
     """Return our own sentence; the libraries' repeat what they were sent."""
     if error.code in OUR_OWN and error.description != type(error).description:
         return str(error.description)
-    return texts.HTTP_ERRORS.get(error.code or 400) or texts.HTTP_ERRORS[400]
+    return str(texts.HTTP_ERRORS.get(error.code or 400) or texts.HTTP_ERRORS[400])
 
 
 def _database_error(error: SQLAlchemyError) -> Any:
@@ -71,7 +71,7 @@ def _unexpected(error: Exception) -> Any:
 
 def _answer(status: int, message: str) -> tuple[Any, int]:
     if request.path.startswith("/api/") or request.headers.get("Accept") == "application/json":
-        return jsonify(status=status, error=message, sentence=message), status
+        return jsonify(status=status, error=str(message), sentence=str(message)), status
     # Not render_template: its context processors ask the database who is signed in.
     page = current_app.jinja_env.get_template("error.html").render(
         status=status, message=message, title=texts.ERROR_TITLES.get(status, "Error")

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from babel import Locale
+from babel import Locale, numbers
 from babel.core import get_global
 from flask import Flask, has_request_context, redirect, request
 from flask_babel import Babel, force_locale, get_locale, gettext
@@ -44,8 +44,22 @@ def configure(app: Flask) -> None:
 def in_words(sentence: str) -> str:
     """Return a sentence of `database` in the language of the page; other text as it is."""
     if isinstance(sentence, Sentence):
-        return sentence.translated(gettext)
+        return sentence.translated(gettext, digits)
     return str(sentence)
+
+
+def digits(number: str) -> str:
+    """Return an English number, such as 1,234.5, as the language of the page writes it."""
+    locale = get_locale()
+    return number if locale is None else number.translate(_separators(str(locale)))
+
+
+@cache
+def _separators(locale: str) -> dict[int, str]:
+    return {
+        ord(","): numbers.get_group_symbol(locale),
+        ord("."): numbers.get_decimal_symbol(locale),
+    }
 
 
 def chosen() -> str:

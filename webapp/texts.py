@@ -1,29 +1,34 @@
-"""The words that people read, in one place. Standard library and stored words only."""
+"""The words that people read, in one place, in the language of the page."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
+
+from flask_babel import gettext, ngettext
+from flask_babel import lazy_gettext as _
 
 from database.words import ConnectionState as S
+from webapp.language import digits
 
 PRODUCT = "Hawser"
 #: Stands where there is nothing to show.
 NOTHING = "\N{EN DASH}"
 
 #: How each state is shown: (word, icon, tone). Word and icon always, never colour alone.
-STATES: dict[str, tuple[str, str, str]] = {
-    S.CONNECTED: ("connected", "✓", "good"),
-    S.DEGRADED: ("degraded", "▲", "warn"),
-    S.CONNECTING: ("connecting", "…", "warn"),
-    S.PENDING: ("pending", "◷", "warn"),
-    S.BACKOFF: ("retrying", "↻", "warn"),
-    S.STOPPING: ("stopping", "◼", "warn"),
-    S.COOLDOWN: ("cooldown", "‖", "bad"),
-    S.REFUSED: ("refused", "✕", "bad"),
-    S.CONFIG_ERROR: ("config error", "!", "bad"),
-    S.UNKNOWN: ("unknown", "?", "off"),
-    S.DISABLED: ("disabled", NOTHING, "off"),
+STATES: dict[str, tuple[Any, str, str]] = {
+    S.CONNECTED: (_("connected"), "✓", "good"),
+    S.DEGRADED: (_("degraded"), "▲", "warn"),
+    S.CONNECTING: (_("connecting"), "…", "warn"),
+    S.PENDING: (_("pending"), "◷", "warn"),
+    S.BACKOFF: (_("retrying"), "↻", "warn"),
+    S.STOPPING: (_("stopping"), "◼", "warn"),
+    S.COOLDOWN: (_("cooldown"), "‖", "bad"),
+    S.REFUSED: (_("refused"), "✕", "bad"),
+    S.CONFIG_ERROR: (_("config error"), "!", "bad"),
+    S.UNKNOWN: (_("unknown"), "?", "off"),
+    S.DISABLED: (_("disabled"), NOTHING, "off"),
 }
 #: Worst first, as the dashboard sorts.
 WORST_FIRST = (
@@ -40,55 +45,59 @@ WORST_FIRST = (
     S.DISABLED,
 )
 
-FORM_EXPIRED = (
+FORM_EXPIRED = _(
     "This page was open too long, or your session ended. Go back, reload the page and send it "
     "again; nothing was changed."
 )
-NOT_READY = "Hawser cannot reach its data at the moment; the connections are not affected."
-UNEXPECTED = "Something went wrong on our side. The log of the web process says what."
+NOT_READY = _("Hawser cannot reach its data at the moment; the connections are not affected.")
+UNEXPECTED = _("Something went wrong on our side. The log of the web process says what.")
 HTTP_ERRORS = {
-    400: "The request could not be understood.",
-    401: "Sign in first.",
-    403: "Your account may read, not change. Ask an administrator for the role operator.",
-    404: "There is no such page.",
-    413: "This is more than Hawser takes at once (4 MiB).",
-    405: "This address does not take that kind of request.",
-    414: "The address of this request is too long.",
-    429: "Too many requests: wait a moment and try again.",
-    431: "The request carries more headers than Hawser reads.",
+    400: _("The request could not be understood."),
+    401: _("Sign in first."),
+    403: _("Your account may read, not change. Ask an administrator for the role operator."),
+    404: _("There is no such page."),
+    413: _("This is more than Hawser takes at once (4 MiB)."),
+    405: _("This address does not take that kind of request."),
+    414: _("The address of this request is too long."),
+    429: _("Too many requests: wait a moment and try again."),
+    431: _("The request carries more headers than Hawser reads."),
 }
 ERROR_TITLES = {
-    400: "Nothing was changed",
-    401: "Sign in",
-    403: "Not allowed",
-    404: "Not found",
-    405: "Not possible",
-    413: "Too much",
-    414: "Too long",
-    429: "Too often",
-    431: "Too much",
-    500: "Something went wrong",
-    503: "Not ready",
+    400: _("Nothing was changed"),
+    401: _("Sign in"),
+    403: _("Not allowed"),
+    404: _("Not found"),
+    405: _("Not possible"),
+    413: _("Too much"),
+    414: _("Too long"),
+    429: _("Too often"),
+    431: _("Too much"),
+    500: _("Something went wrong"),
+    503: _("Not ready"),
 }
 
-CONFLICT = (
+CONFLICT = _(
     "Somebody else changed this record while you were editing it. Your changes are not saved. "
     "Open the record again to see the other change, then repeat yours."
 )
-RECORD_GONE = "This connection no longer exists."
-NOT_SAVED = "Not saved: please correct the marked fields."
-NOT_TESTED = "Not tested: please correct the marked fields."
-NOT_PUBLISHED = "Not sent: please correct the marked fields."
-NOTHING_TO_ASK = "The worker runs only enabled connections: enable the selected ones first."
-NAME_TAKEN = "Another connection already has this name."
-NOTHING_SELECTED = "Select at least one connection first."
+RECORD_GONE = _("This connection no longer exists.")
+NOT_SAVED = _("Not saved: please correct the marked fields.")
+NOT_TESTED = _("Not tested: please correct the marked fields.")
+NOT_PUBLISHED = _("Not sent: please correct the marked fields.")
+NOTHING_TO_ASK = _("The worker runs only enabled connections: enable the selected ones first.")
+NAME_TAKEN = _("Another connection already has this name.")
+NOTHING_SELECTED = _("Select at least one connection first.")
 
 
 def same_client_id(other: str, client_id: str) -> str:
     """Two records that would push each other out."""
-    return (
-        f"Connection “{other}” already uses client id {client_id} on this host and port; the "
-        "broker would close one for the other. Use another client id or site."
+    return str(
+        gettext(
+            "Connection “%(name)s” already uses client id %(client_id)s on this host and port; "
+            "the broker would close one for the other. Use another client id or site.",
+            name=other,
+            client_id=client_id,
+        )
     )
 
 
@@ -98,14 +107,44 @@ def sentence(text: str) -> str:
     return f"{stripped[:1].upper()}{stripped[1:]}." if stripped else ""
 
 
-def count(number: int, noun: str) -> str:
-    """`1 connection`, `2 connections`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def number(value: float) -> str:
+    """Return a whole number with separators."""
+    return digits(f"{value:,.0f}")
+
+
+def count(value: int, noun: str) -> str:
+    """`1 connection`, `2 connections`; `noun` is one of those below."""
+    shown = number(value)
+    match noun:
+        case "connection":
+            words = ngettext("%(number)s connection", "%(number)s connections", value, number=shown)
+        case "enabled connection":
+            words = ngettext(
+                "%(number)s enabled connection",
+                "%(number)s enabled connections",
+                value,
+                number=shown,
+            )
+        case "disabled one":
+            words = ngettext(
+                "%(number)s disabled one", "%(number)s disabled ones", value, number=shown
+            )
+        case "message":
+            words = ngettext("%(number)s message", "%(number)s messages", value, number=shown)
+        case "failure":
+            words = ngettext("%(number)s failure", "%(number)s failures", value, number=shown)
+        case "day":
+            words = ngettext("%(number)s day", "%(number)s days", value, number=shown)
+        case "hour":
+            words = ngettext("%(number)s hour", "%(number)s hours", value, number=shown)
+        case _:
+            raise ValueError(noun)
+    return str(words)
 
 
 def percent(value: float) -> str:
     """Return a percentage; anything short of everything is less than 100 %."""
-    return "100 %" if value >= 100 else f"{math.floor(value * 100) / 100:.2f} %"
+    return "100 %" if value >= 100 else digits(f"{math.floor(value * 100) / 100:.2f} %")
 
 
 def size(number: float) -> str:
@@ -126,44 +165,55 @@ def rate(number: float, seconds: int) -> str:
     """
     if number >= seconds:
         return f"{_short(number / seconds)}/s"
-    whole = max(1, round(number))
-    return f"{whole:,}/min" if seconds == 60 else f"{whole:,} in {duration(seconds)}"
+    whole = digits(f"{max(1, round(number)):,}")
+    if seconds == 60:
+        return f"{whole}/min"
+    return str(gettext("%(number)s in %(time)s", number=whole, time=duration(seconds)))
 
 
 def _short(number: float) -> str:
     """Return a number of about three digits."""
     if number >= 99.95:
-        return f"{number:,.0f}"
-    return f"{number:.1f}".removesuffix(".0")
+        return digits(f"{number:,.0f}")
+    return digits(f"{number:.1f}".removesuffix(".0"))
 
 
 def duration(seconds: float) -> str:
     """Return a length of time in its two largest units: `3 d 4 h`, `12 min 5 s`."""
     if seconds < 1:
-        return "less than 1 s"
+        return str(gettext("less than 1 s"))
     left = round(seconds)
     words = []
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
         number, left = divmod(left, size)
         if number:
-            words.append(f"{number} {unit}")
+            words.append(f"{number} {_unit(unit)}")
         elif words:
             break
     return " ".join(words[:2])
+
+
+def _unit(unit: str) -> str:
+    """Return the sign of a unit of time; only that of days differs between languages."""
+    return str(gettext("d")) if unit == "d" else unit
 
 
 def expiry(seconds: float) -> str:
     """Return when something expires or expired: in days, in hours when it is near."""
     size, noun = (3_600, "hour") if abs(seconds) < 2 * 86_400 else (86_400, "day")
     number = int(abs(seconds) // size)
-    length = count(number, noun) if number else "less than 1 hour"
-    return f"in {length}" if seconds > 0 else f"expired {length} ago"
+    length = count(number, noun) if number else gettext("less than 1 hour")
+    if seconds > 0:
+        return str(gettext("in %(length)s", length=length))
+    return str(gettext("expired %(length)s ago", length=length))
 
 
 def named(names: Sequence[str]) -> str:
     """Return a few of `names` and the number of the others."""
     shown = ", ".join(f"“{name}”" for name in names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5:,} more"
+    if len(names) <= 5:
+        return shown
+    return str(gettext("%(names)s and %(number)s more", names=shown, number=number(len(names) - 5)))
 
 
 def rank(state: str) -> int:
@@ -173,4 +223,4 @@ def rank(state: str) -> int:
 
 def state_word(state: str) -> str:
     """Return the word for `state`; one that this version does not know is shown as it is."""
-    return STATES.get(state, (state.replace("_", " "), "?", "off"))[0]
+    return str(STATES.get(state, (state.replace("_", " "), "?", "off"))[0])
