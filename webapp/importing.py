@@ -16,7 +16,8 @@ from sqlalchemy import insert, select
 
 from database import rules
 from database.models import Connection, Subscription
-from webapp import checks, columns, records, texts
+from webapp import audit, checks, columns, records, subscriptions, texts
+from webapp.audit import Subject
 
 
 @dataclass
@@ -136,7 +137,7 @@ def _subscriptions(plan: Plan, given: Any) -> list[records.Values]:
         if not isinstance(item, Mapping):
             plan.problems[key] = 'Write an object: {"topic_filter": ..., "qos": ...}.'
             continue
-        for unknown in item.keys() - set(records.SUBSCRIPTION_FIELDS):
+        for unknown in item.keys() - set(subscriptions.FIELDS):
             plan.problems[f"{key}.{unknown}"] = "Unknown field."
         result.append({"qos": 1, "is_enabled": True, "expected_every_s": 0, **item})
     return result
@@ -172,7 +173,7 @@ def _stored(transaction: Transaction, names: set[str]) -> dict[str, records.Valu
     for record in found.values():
         record["subscriptions"] = []
         records.read_flags(record)
-    for connection_id, item in records.all_subscriptions(transaction):
+    for connection_id, item in subscriptions.of_all(transaction):
         if connection_id in by_id:
             by_id[connection_id]["subscriptions"].append(item)
     return found
@@ -242,9 +243,18 @@ def _create(transaction: Transaction, plans: Sequence[Plan]) -> None:
     rows = transaction.execute(select(Connection.id, columns.raw(Connection.name)))
     ids = {row.name: row.id for row in rows if row.name in names}
     wanted = [
-        records.subscription(ids[plan.name], item)
+        subscriptions.as_row(ids[plan.name], item)
         for plan in plans
         for item in plan.new_subscriptions or []
     ]
     if wanted:
         transaction.execute(insert(Subscription.__table__), wanted)  # type: ignore[arg-type]
+    made = (
+        Subject(
+            ids[plan.name],
+            plan.name,
+            records.told_whole(plan.changes, plan.new_subscriptions or []),
+        )
+        for plan in plans
+    )
+    audit.note_all(transaction, f"{records.KIND}.create", records.KIND, made)

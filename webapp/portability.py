@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from database.models import Connection
 from database.session import make_engine
 from database.settings import Settings, load
-from webapp import columns, errors, importing, records, store
+from webapp import columns, errors, importing, records, store, subscriptions
 from webapp.importing import RejectedError
 
 #: Errors that are written before the rest is only counted.
@@ -104,7 +104,7 @@ def export(transaction: Transaction) -> list[records.Values]:
         del record["id"]
         record["subscriptions"] = []
         records.read_flags(record)
-    for connection_id, item in records.all_subscriptions(transaction):
+    for connection_id, item in subscriptions.of_all(transaction):
         if connection_id in result:
             result[connection_id]["subscriptions"].append(item)
     return list(result.values())

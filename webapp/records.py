@@ -1,21 +1,24 @@
 """Connection records as the web reads and writes them: Core rows, no ORM objects.
 
 Form, bulk actions and import all come through here, so that they check the same things,
-move the revision the same way and never read a secret that nobody asked for.
+move the revision the same way and never read a secret that nobody asked for. What is
+written here is in the audit log too, in the same transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import CursorResult, delete, insert, select, update
 
 from database.encryption import UndecryptableError
-from database.models import Command, Connection, Subscription
+from database.models import Command, Connection
 from database.words import CommandKind
-from webapp import columns
+from webapp import audit, changes, columns, subscriptions
+from webapp.audit import Subject
+from webapp.changes import Changes
 
 Values = dict[str, Any]
 SECRETS = ("password", "tls_client_key_pem")
@@ -30,10 +33,12 @@ FIELDS = tuple(
     column.key for column in Connection.__table__.columns if column.key not in OWN_COLUMNS
 )
 PLAIN_FIELDS = tuple(field for field in FIELDS if field not in SECRETS)
-SUBSCRIPTION_FIELDS = ("topic_filter", "qos", "is_enabled", "expected_every_s")
 MAX_ID = 2**63 - 1
 #: Ids in one statement.
 CHUNK = 500
+#: What the audit log calls them, and what it always tells of a new or a removed one.
+KIND = "connection"
+_ALWAYS_TOLD = ("site", "host", "port", "client_id")
 
 
 def defaults() -> Values:
@@ -72,39 +77,7 @@ def load(transaction: Transaction, record_id: int) -> Values | None:
     ).first()
     if row is None:
         return None
-    return {**row._mapping, "subscriptions": subscriptions(transaction, record_id)}
-
-
-def subscriptions(transaction: Transaction, record_id: int) -> list[Values]:
-    """Return the subscriptions of a record in the order they were added."""
-    rows = transaction.execute(
-        select(*(columns.raw(getattr(Subscription, key)) for key in SUBSCRIPTION_FIELDS))
-        .where(Subscription.connection_id == record_id)
-        .order_by(Subscription.id)
-    )
-    return [dict(row._mapping) for row in rows]
-
-
-def all_subscriptions(transaction: Transaction) -> list[tuple[int, Values]]:
-    """Return (connection id, subscription) of all records."""
-    rows = transaction.execute(
-        select(
-            Subscription.connection_id,
-            *(columns.raw(getattr(Subscription, key)) for key in SUBSCRIPTION_FIELDS),
-        ).order_by(Subscription.id)
-    )
-    return [
-        (
-            row.connection_id,
-            {
-                "topic_filter": row.topic_filter,
-                "qos": row.qos,
-                "is_enabled": bool(row.is_enabled),
-                "expected_every_s": row.expected_every_s,
-            },
-        )
-        for row in rows
-    ]
+    return {**row._mapping, "subscriptions": subscriptions.of(transaction, record_id)}
 
 
 def read_flags(record: Values) -> None:
@@ -136,13 +109,24 @@ def normalised(values: Mapping[str, Any]) -> Values:
     return result
 
 
-def create(transaction: Transaction, values: Mapping[str, Any], wanted: Sequence[Values]) -> int:
-    """Insert a record with its subscriptions and return its id."""
+def create(
+    transaction: Transaction,
+    values: Mapping[str, Any],
+    wanted: Sequence[Values],
+    copied_from: str | None = None,
+) -> int:
+    """Insert a record with its subscriptions and return its id; it may be another's copy."""
     result: CursorResult[Any] = transaction.execute(
         insert(Connection.__table__).values(stored(values))  # type: ignore[arg-type]
     )
     record_id = int(result.inserted_primary_key[0])  # type: ignore[index]
-    _insert_subscriptions(transaction, record_id, wanted)
+    subscriptions.add(transaction, record_id, wanted)
+    made: Changes = told_whole(values, wanted)
+    if copied_from is None:
+        _note(transaction, "create", record_id, str(values["name"]), made)
+    else:
+        made = {"copied_from": (None, copied_from), **made}
+        _note(transaction, "duplicate", record_id, str(values["name"]), made)
     return record_id
 
 
@@ -155,31 +139,58 @@ def change(
 ) -> bool:
     """Change the given fields; `wanted` replaces the subscriptions unless it is None.
 
-    With a `revision`, return False and change nothing if the record has another by now.
+    What is so already is not written. With a `revision`, return False and change nothing if
+    the record has another by now.
     """
-    statement = update(Connection).where(Connection.id == record_id)
-    if revision is not None:
-        statement = statement.where(Connection.revision == revision)
-    result = transaction.execute(
-        statement.values(**stored(values), revision=Connection.revision + 1)
-    )
-    if result.rowcount != 1:
+    before = _before(transaction, record_id, stored(values))
+    if before is None or revision not in (None, before["revision"]):
         return False
+    fields = changes.between(before, stored(values))
+    topics: Changes = {}
     if wanted is not None:
-        _change_subscriptions(transaction, record_id, wanted)
+        topics = changes.of_subscriptions(subscriptions.of(transaction, record_id), wanted)
+    if not fields and not topics:
+        return True
+    new = {field: pair[1] for field, pair in fields.items()}
+    transaction.execute(
+        update(Connection)
+        .where(Connection.id == record_id)
+        .values(**new, revision=Connection.revision + 1)
+    )
+    if topics:
+        subscriptions.replace(transaction, record_id, wanted or [])
+    _note(transaction, "update", record_id, str(before["name"]), {**fields, **topics})
     return True
+
+
+def _before(
+    transaction: Transaction, record_id: int, fields: Iterable[str]
+) -> Mapping[str, Any] | None:
+    """Return what a record holds in `fields`; nobody else changes it until the commit."""
+    table = Connection.__table__
+    wanted = (
+        columns.secret(table.c[field]) if field in SECRETS else columns.raw(table.c[field])
+        for field in {"name", "revision", *fields}
+    )
+    query = select(*wanted).where(table.c.id == record_id).with_for_update()
+    row = transaction.execute(query).first()
+    return None if row is None else dict(row._mapping)
 
 
 def enable(transaction: Transaction, ids: Iterable[int], enabled: bool) -> int:
     """Enable or disable records; return how many were not so before."""
-    return sum(
-        transaction.execute(
+    changed = [
+        Subject(row.id, str(row.name), {"is_enabled": (not enabled, enabled)})
+        for chunk in _chunks(ids)
+        for row in transaction.execute(
             update(Connection)
             .where(Connection.id.in_(chunk), Connection.is_enabled != enabled)
             .values(is_enabled=enabled, revision=Connection.revision + 1)
-        ).rowcount
-        for chunk in _chunks(ids)
-    )
+            .returning(Connection.id, columns.raw(Connection.name))
+        )
+    ]
+    audit.note_all(transaction, f"{KIND}.{'enable' if enabled else 'disable'}", KIND, changed)
+    return len(changed)
 
 
 def remove(transaction: Transaction, ids: Iterable[int]) -> int:
@@ -187,14 +198,46 @@ def remove(transaction: Transaction, ids: Iterable[int]) -> int:
 
     Who published what with them is kept.
     """
-    found = list(ids)
-    for chunk in _chunks(found):
+    removed = 0
+    for chunk in _chunks(ids):
+        audit.note_all(transaction, f"{KIND}.delete", KIND, list(_leaving(transaction, chunk)))
         published = (Command.connection_id.in_(chunk), Command.kind == CommandKind.PUBLISH)
         transaction.execute(update(Command).where(*published).values(connection_id=None))
-    return sum(
-        transaction.execute(delete(Connection).where(Connection.id.in_(chunk))).rowcount
-        for chunk in _chunks(found)
-    )
+        gone = transaction.execute(delete(Connection).where(Connection.id.in_(chunk)))
+        removed += gone.rowcount
+    return removed
+
+
+def _leaving(transaction: Transaction, ids: Sequence[int]) -> Iterator[Subject]:
+    """Yield what is told of records that are deleted."""
+    table = Connection.__table__
+    rows = transaction.execute(
+        select(
+            columns.raw(table.c.id),
+            *(columns.raw(table.c[field]) for field in PLAIN_FIELDS),
+            *(table.c[field].is_not(None).label(field) for field in SECRETS),
+        )
+        .where(table.c.id.in_(ids))
+        .with_for_update()
+    ).all()
+    wanted = subscriptions.of_many(transaction, ids)
+    for row in rows:
+        whole = told_whole(dict(row._mapping), wanted[row.id])
+        turned = {field: (new, old) for field, (old, new) in whole.items()}
+        yield Subject(row.id, str(row.name), turned)
+
+
+def told_whole(record: Mapping[str, Any], wanted: Sequence[Values]) -> Changes:
+    """Return what the audit log tells of a new record: who it is, and what is no default."""
+    given = stored(record)
+    known = {field: (None, given[field]) for field in _ALWAYS_TOLD if field in given}
+    other = changes.between(defaults(), given)
+    told = {field: (None, new) for field, (_, new) in other.items() if field != "name"}
+    return {**known, **told, **changes.of_subscriptions([], wanted)}
+
+
+def _note(transaction: Transaction, verb: str, number: int, name: str, told: Changes) -> None:
+    audit.note(transaction, f"{KIND}.{verb}", kind=KIND, number=number, name=name, changes=told)
 
 
 def names(transaction: Transaction, ids: Iterable[int]) -> dict[int, str]:
@@ -230,49 +273,4 @@ def stored(values: Mapping[str, Any]) -> Values:
         field: bool(value) if field in FLAGS else value
         for field, value in values.items()
         if field in FIELDS
-    }
-
-
-def _insert_subscriptions(
-    transaction: Transaction, record_id: int, wanted: Sequence[Values]
-) -> None:
-    if wanted:
-        transaction.execute(
-            insert(Subscription), [subscription(record_id, item) for item in wanted]
-        )
-
-
-def _change_subscriptions(
-    transaction: Transaction, record_id: int, wanted: Sequence[Values]
-) -> None:
-    """Make the subscriptions what is wanted; a Topic Filter that stays keeps its row.
-
-    What is known of a row (`subscription_status`) goes by its id: ids must neither change
-    without need nor come back for another filter, so what is new is added before the rest goes.
-    """
-    mine = select(Subscription.id, columns.raw(Subscription.topic_filter))
-    mine = mine.where(Subscription.connection_id == record_id).order_by(Subscription.id.desc())
-    rows = transaction.execute(mine).all()
-    kept = {row.topic_filter: row.id for row in rows}
-    new = [item for item in wanted if item["topic_filter"] not in kept]
-    _insert_subscriptions(transaction, record_id, new)
-    for item in wanted:
-        if (number := kept.get(item["topic_filter"])) is not None:
-            changes = subscription(record_id, item)
-            transaction.execute(
-                update(Subscription).where(Subscription.id == number).values(changes)
-            )
-    staying = {kept.get(item["topic_filter"]) for item in wanted}
-    gone = [row.id for row in rows if row.id not in staying]
-    transaction.execute(delete(Subscription).where(Subscription.id.in_(gone)))
-
-
-def subscription(record_id: int, item: Mapping[str, Any]) -> Values:
-    """Return the row of one subscription."""
-    return {
-        "connection_id": record_id,
-        "topic_filter": item["topic_filter"],
-        "qos": item["qos"],
-        "is_enabled": bool(item.get("is_enabled", True)),
-        "expected_every_s": item.get("expected_every_s", 0),
     }
