@@ -1,10 +1,14 @@
 "use strict";
-// Everything that a page does by itself: fresh states, relative times, confirmations,
-// the phone menu and the rows of the subscriptions table. No library, no inline code.
+// Fresh states and relative times. A page with data-live asks that address every few seconds
+// and puts the parts that it answers into the elements of the same ids.
 
 (() => {
+  const { t } = window.hawserWords;
   const POLL_MS = 3000;
   const POLL_SLOWEST_MS = 30000;
+  // Something is on its way: look more often, for a while.
+  const EAGER_POLL_MS = 700;
+  const EAGER_FOR_MS = 20000;
 
   // --- times: <time datetime="..."> shows how long ago, its title the local time
 
@@ -16,8 +20,8 @@
     const seconds = (moment - (Date.now() + clockOffsetMs)) / 1000;
     const [unit, size] = UNITS.find(([, s]) => Math.abs(seconds) >= s) || UNITS[3];
     const number = Math.trunc(Math.abs(seconds) / size);
-    if (!number) return "now";
-    return seconds > 0 ? `in ${number} ${unit}` : `${number} ${unit} ago`;
+    if (!number) return t("now");
+    return seconds > 0 ? t("in {number} {unit}", { number, unit }) : t("{number} {unit} ago", { number, unit });
   }
 
   function showTimes(root = document) {
@@ -26,37 +30,64 @@
       if (Number.isNaN(moment)) continue;
       const text = ago(moment);
       if (element.textContent !== text) element.textContent = text;
-      if (!element.title) element.title = new Date(moment).toLocaleString();
+      if (!element.title) element.title = new Date(moment).toLocaleString(window.hawserWords.language());
     }
   }
 
   // --- the poll
 
   const live = document.querySelector("[data-live]");
-  const fresh = document.querySelector("[data-fresh]");
+  const fresh = document.querySelector("[data-fresh]") || document.querySelector("[data-fresh-below]");
   const baseTitle = document.title.replace(/^(\? |\(\d+\) )/, "");
+  const openedAt = Date.now();
   let etag = null;
   let delay = POLL_MS;
   let timer = null;
   let pictureAt = Date.now();
   let beatAt = null;
   let failed = false;
+  // Parts that wait until the pointer is up: what is being clicked must not move or vanish.
+  let held = null;
+  let pointerIsDown = false;
 
-  function put(parts) {
-    for (const [id, html] of Object.entries(parts)) {
-      const element = document.getElementById(id);
-      if (element && element.dataset.html !== html) {
-        const open = [...element.querySelectorAll("details[id][open]")].map((details) => details.id);
-        const focused = element.contains(document.activeElement) ? document.activeElement.outerHTML : null;
-        element.dataset.html = html;
-        element.innerHTML = html;
-        for (const key of open) document.getElementById(key)?.setAttribute("open", "");
-        if (focused) refocus(element, focused);
-      }
-    }
+  for (const [name, isDown] of [["pointerdown", true], ["pointerup", false], ["pointercancel", false]]) {
+    window.addEventListener(name, () => {
+      pointerIsDown = isDown;
+      // The click comes right after the pointer is up.
+      if (!isDown && held) setTimeout(release);
+    }, true);
   }
 
-  // Who goes by keyboard stays at the same link or button, or where it was.
+  function release() {
+    if (pointerIsDown || !held) return;
+    const parts = held;
+    held = null;
+    put(parts);
+  }
+
+  function put(parts) {
+    if (pointerIsDown) {
+      held = { ...held, ...parts };
+      return;
+    }
+    for (const [id, html] of Object.entries(parts)) {
+      const element = document.getElementById(id);
+      if (element) patch(element, html);
+    }
+    showTimes();
+    document.dispatchEvent(new CustomEvent("refreshed"));
+  }
+
+  function patch(element, html) {
+    const template = document.createElement("template");
+    template.innerHTML = html;
+    // What has the focus may have moved to another row: it keeps the focus there.
+    const focused = element.contains(document.activeElement) ? document.activeElement : null;
+    const name = focused?.outerHTML;
+    window.hawserPatch(element, template.content);
+    if (focused && (!focused.isConnected || focused.outerHTML !== name)) refocus(element, name);
+  }
+
   function refocus(part, outerHTML) {
     const same = [...part.querySelectorAll("a, button, summary")].find((element) => element.outerHTML === outerHTML);
     part.tabIndex = -1;
@@ -82,13 +113,17 @@
       }
       pictureAt = Date.now();
       failed = false;
-      delay = POLL_MS;
+      delay = isEager() ? EAGER_POLL_MS : POLL_MS;
     } catch {
       failed = true;
-      delay = Math.min(delay * 2, POLL_SLOWEST_MS);
+      delay = Math.min(Math.max(delay, POLL_MS) * 2, POLL_SLOWEST_MS);
     }
     tick();
     schedule();
+  }
+
+  function isEager() {
+    return live.dataset.eager !== undefined && Date.now() - openedAt < EAGER_FOR_MS;
   }
 
   function schedule() {
@@ -103,14 +138,13 @@
         element.textContent = String(Math.max(0, Math.round((Date.now() - beatAt) / 1000)));
       }
     }
-    if (fresh) {
-      const seconds = Math.round((Date.now() - pictureAt) / 1000);
-      const stale = failed || seconds > 10;
-      fresh.classList.toggle("stale", stale);
-      fresh.textContent = stale
-        ? `Not refreshed for ${seconds} s: the server does not answer`
-        : `Updated ${seconds} s ago`;
-    }
+    if (!live || !fresh) return;
+    const seconds = Math.round((Date.now() - pictureAt) / 1000);
+    const stale = failed || seconds > 10;
+    fresh.classList.toggle("stale", stale);
+    fresh.textContent = stale
+      ? t("Not refreshed for {seconds} s: the server does not answer", { seconds })
+      : t("Updated {seconds} s ago", { seconds });
   }
 
   if (live) {
@@ -118,110 +152,9 @@
       if (document.hidden) clearTimeout(timer);
       else poll();
     });
+    if (isEager()) delay = EAGER_POLL_MS;
     schedule();
   }
   tick();
   setInterval(tick, 1000);
-
-  // --- confirmations: these buttons do nothing without this script, so nothing is
-  // ever deleted without a question
-
-  document.addEventListener("click", (event) => {
-    const button = event.target.closest("button");
-    if (!button) return;
-    if (button.dataset.confirm !== undefined) {
-      if (window.confirm(button.dataset.confirm)) button.form.submit();
-    } else if (button.dataset.confirmSelected !== undefined) {
-      askForSelected(button);
-    }
-  });
-
-  function selectedRows() {
-    return [...document.querySelectorAll('input[name="rowid"][form="bulk"]:checked')];
-  }
-
-  function askForSelected(button) {
-    const names = selectedRows().map((box) => box.getAttribute("aria-label").replace(/^Select /, ""));
-    if (!names.length) { window.alert("Select at least one connection first."); return; }
-    const shown = names.slice(0, 10).join(", ") + (names.length > 10 ? ` and ${names.length - 10} more` : "");
-    if (!window.confirm(`${button.dataset.confirmSelected}\n\n${names.length}: ${shown}`)) return;
-    const action = document.createElement("input");
-    action.type = "hidden";
-    action.name = "action";
-    action.value = button.dataset.action;
-    button.form.append(action);
-    button.form.submit();
-  }
-
-  document.querySelector("[data-bulk]")?.addEventListener("submit", (event) => {
-    if (selectedRows().length) return;
-    event.preventDefault();
-    window.alert("Select at least one connection first.");
-  });
-
-  document.querySelector("[data-tick-all]")?.addEventListener("change", (event) => {
-    for (const box of document.querySelectorAll('input[name="rowid"][form="bulk"]')) {
-      box.checked = event.target.checked;
-    }
-  });
-
-  // --- the subscriptions table
-
-  const rows = document.querySelector("[data-rows]");
-  const pattern = document.querySelector("template[data-row]");
-  let nextRow = rows ? rows.rows.length : 0;
-
-  document.querySelector("[data-add-row]")?.addEventListener("click", () => {
-    const row = pattern.content.firstElementChild.cloneNode(true);
-    for (const element of row.querySelectorAll("[name]")) {
-      element.name = element.name.replace("subscriptions-x-", `subscriptions-${nextRow}-`);
-      element.id = element.name;
-    }
-    nextRow += 1;
-    rows.append(row);
-    row.querySelector("input").focus();
-  });
-
-  rows?.addEventListener("click", (event) => {
-    if (event.target.closest("[data-remove-row]")) event.target.closest("tr").remove();
-  });
-
-  // --- what a Keep Alive means, while one types it (the rules are webapp/detection.py's)
-
-  const detection = document.querySelector("[data-detection]");
-  const keepAlive = detection && document.getElementById(detection.dataset.detection);
-
-  function showDetection() {
-    const text = keepAlive.value.trim();
-    const seconds = /^\d+$/.test(text) ? Number(text) : 0;
-    for (const answer of detection.querySelectorAll("[data-factor]")) {
-      const rule = answer.dataset;
-      let start = Number(rule.factor) * Math.max(seconds, Number(rule.least));
-      start = (rule.whole === undefined ? start : Math.floor(start)) + Number(rule.plus);
-      const words = rule.text.replace("{from}", start).replace("{to}", start + Number(rule.spread));
-      answer.textContent = seconds >= 1 && seconds <= 65535 ? words : "–";
-    }
-    const advice = detection.querySelector("[data-advice]");
-    advice.hidden = seconds <= Number(advice.dataset.advice);
-  }
-
-  keepAlive?.addEventListener("input", showDetection);
-
-  // --- after a refused save: go to the first field that is wrong
-
-  document.querySelector('[aria-invalid="true"]')?.focus();
-
-  // --- the phone menu
-
-  const menuButton = document.querySelector(".menu-button");
-  if (menuButton) {
-    const menu = document.getElementById(menuButton.getAttribute("aria-controls"));
-    menuButton.hidden = false;
-    menu.classList.add("folds");
-    menuButton.addEventListener("click", () => {
-      const open = menuButton.getAttribute("aria-expanded") !== "true";
-      menuButton.setAttribute("aria-expanded", String(open));
-      menu.classList.toggle("open", open);
-    });
-  }
 })();

@@ -16,6 +16,7 @@ from webapp.pages.connections import ConnectionView
 from webapp.pages.dashboard import DashboardView
 from webapp.pages.events import EventView
 from webapp.pages.facts import WorkerView
+from webapp.pages.help import HelpView
 from webapp.pages.kept import KeptView
 from webapp.pages.messages import MessageView
 from webapp.pages.publishing import PublishView
@@ -37,6 +38,7 @@ def configure(app: Flask) -> None:
     site.add_view(CertificateView())
     site.add_view(AuditView())
     site.add_view(WorkerView())
+    site.add_view(HelpView())
     site.init_app(app)
     app.add_url_rule("/", "home", _home)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask
+from flask import Flask, current_app
+from flask_babel import format_datetime
 from flask_security import current_user
 from markupsafe import Markup
 
 from database import reasons
 from database.version import VERSION
 from webapp import accounts, detection, health, texts
+from webapp.language import digits, in_words
 from webapp.messages import shown
 
 
@@ -31,17 +34,30 @@ def configure(app: Flask) -> None:
         dead_topic=shown.dead_topic,
         size_words=shown.size_words,
         duration=texts.duration,
+        number=texts.number,
     )
     app.jinja_env.globals.update(
         version=VERSION,
         product=texts.PRODUCT,
         texts=texts,
-        explain=reasons.explain,
+        explain=explain,
         detection=detection,
-        next_step=reasons.next_step,
+        next_step=next_step,
         may_edit=accounts.may_edit,
+        may_administer=getattr(accounts, "may_administer", accounts.may_edit),
+        has_page=lambda endpoint: endpoint in current_app.view_functions,
         account=lambda: str(current_user.email),
     )
+
+
+def explain(code: str, detail: Mapping[str, Any] | None = None) -> str:
+    """Return the sentence of a reason in the language of the page."""
+    return in_words(reasons.explain(code, detail))
+
+
+def next_step(code: str) -> str:
+    """Return what can be done about a reason in the language of the page."""
+    return in_words(reasons.next_step(code))
 
 
 def tone(state: str) -> str:
@@ -61,7 +77,7 @@ def plain_time(moment: datetime | None) -> Any:
 
 def short_time(moment: datetime) -> str:
     """Return a time as it stands under a ribbon."""
-    return f"{moment.astimezone(UTC):%d %b %H:%M} UTC"
+    return f"{format_datetime(moment, 'dd MMM HH:mm')} UTC"
 
 
 def breakable(host: Any) -> Markup:
@@ -71,4 +87,4 @@ def breakable(host: Any) -> Markup:
 
 def milliseconds(value: Any) -> str:
     """Return a short time; plain SQL may have written anything there."""
-    return f"{value:.1f} ms" if isinstance(value, int | float) else str(value)
+    return f"{digits(f'{value:.1f}')} ms" if isinstance(value, int | float) else str(value)

@@ -18,7 +18,7 @@ PUBLIC_ENDPOINTS = frozenset(
 )
 #: What changes only the caller's own account.
 OWN_ACCOUNT_ENDPOINTS = frozenset(
-    {"security.login", "security.logout", "security.change_password", "language"}
+    {"security.login", "security.logout", "security.change_password", "language", "help.look_view"}
 )
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
