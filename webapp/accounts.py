@@ -31,6 +31,7 @@ ROLES = {
     "viewer": "Reads.",
 }
 EDITORS = frozenset({"admin", "operator"})
+ADMINISTRATORS = frozenset({"admin"})
 #: How long "stay signed in" lasts.
 REMEMBER_FOR = timedelta(days=30)
 #: Random bytes of a generated password.
@@ -118,7 +119,16 @@ def signed_in() -> bool:
 
 def may_edit() -> bool:
     """Whether the account of this request may change wishes."""
-    return signed_in() and any(role.name in EDITORS for role in _current_user.roles)
+    return _has_one_of(EDITORS)
+
+
+def may_administer() -> bool:
+    """Whether the account of this request looks after people, and sees who changed what."""
+    return _has_one_of(ADMINISTRATORS)
+
+
+def _has_one_of(roles: frozenset[str]) -> bool:
+    return signed_in() and any(role.name in roles for role in _current_user.roles)
 
 
 def email() -> str:

@@ -9,6 +9,7 @@ from flask_admin import Admin
 from flask_admin.theme import Bootstrap4Theme
 
 from webapp import texts
+from webapp.pages.account import AccountView
 from webapp.pages.audit import AuditView
 from webapp.pages.certificates import CertificateView
 from webapp.pages.commands import CommandView
@@ -19,6 +20,7 @@ from webapp.pages.facts import WorkerView
 from webapp.pages.help import HelpView
 from webapp.pages.kept import KeptView
 from webapp.pages.messages import MessageView
+from webapp.pages.people import PeopleView
 from webapp.pages.publishing import PublishView
 
 
@@ -37,6 +39,8 @@ def configure(app: Flask) -> None:
     site.add_view(PublishView())
     site.add_view(CertificateView())
     site.add_view(AuditView())
+    site.add_view(PeopleView())
+    site.add_view(AccountView())
     site.add_view(WorkerView())
     site.add_view(HelpView())
     site.init_app(app)

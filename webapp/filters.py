@@ -44,7 +44,7 @@ def configure(app: Flask) -> None:
         detection=detection,
         next_step=next_step,
         may_edit=accounts.may_edit,
-        may_administer=getattr(accounts, "may_administer", accounts.may_edit),
+        may_administer=accounts.may_administer,
         has_page=lambda endpoint: endpoint in current_app.view_functions,
         account=lambda: str(current_user.email),
     )
