@@ -21,37 +21,35 @@ class Block(NamedTuple):
 
 def _link_local(address: str) -> Sentence:
     return say(
-        "{address} is a link-local address, where this product connects to nothing; enter another "
-        "address of the broker, or have the network named in HAWSER_BROKER_NETWORKS.",
+        "Address {address} is link-local; enter another address of the broker, or have the network "
+        "named in HAWSER_BROKER_NETWORKS.",
         address=address,
     )
 
 
 def _metadata(address: str) -> Sentence:
     return say(
-        "{address} is the address of a cloud's metadata service, not of a broker; enter the "
-        "broker's address, or have exactly this one named in HAWSER_BROKER_NETWORKS.",
+        "Address {address} is that of a cloud's metadata service; enter the broker's address, or "
+        "have exactly this one named in HAWSER_BROKER_NETWORKS.",
         address=address,
     )
 
 
 def _unspecified(address: str) -> Sentence:
     return say(
-        "{address} is no address of a single machine; enter the broker's own address, such as "
+        "Address {address} is not that of one machine; enter the broker's own address, such as "
         "127.0.0.1 for this machine.",
         address=address,
     )
 
 
 def _multicast(address: str) -> Sentence:
-    return say(
-        "{address} is a multicast address; enter the address of one broker.", address=address
-    )
+    return say("Address {address} is multicast; enter the address of one broker.", address=address)
 
 
 def _reserved(address: str) -> Sentence:
     return say(
-        "{address} is a reserved address; enter the broker's own address, or have the network "
+        "Address {address} is reserved; enter the broker's own address, or have the network "
         "named in HAWSER_BROKER_NETWORKS.",
         address=address,
     )
@@ -101,6 +99,6 @@ METADATA_NAMES = frozenset(
 def metadata_name(host: str) -> Sentence:
     """Say that `host` is no broker's name."""
     return say(
-        "{host} is the name of a cloud's metadata service; enter the broker's host name.",
+        "Host {host} is a cloud's metadata service; enter the broker's host name.",
         host=host,
     )

@@ -46,7 +46,7 @@ class Rule:
         """Return why nothing may be connected to the address that a resolver returned."""
         address = spelling.address_in(text)
         if address is None:
-            return say("{address} is no IP address.", address=text)
+            return say("Address {address} is no IP address.", address=text)
         return self._problem(address)
 
     def port_problem(self, port: int) -> Sentence | None:
@@ -78,8 +78,8 @@ class Rule:
         if not self.networks or any(_lies_in(each, self.networks) for each in every):
             return None
         return say(
-            "{address} is outside the networks that HAWSER_BROKER_NETWORKS allows; enter an "
-            "address within them.",
+            "Address {address} is outside the networks that HAWSER_BROKER_NETWORKS allows; enter "
+            "one within them.",
             address=str(every[0]),
         )
 

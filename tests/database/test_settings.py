@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from database import encryption
+from database import destinations, encryption, rules
 from database.settings import ENCRYPTION_KEYS_FILE, Settings, load
 from mqttworker.settings import WorkerSettings
 from webapp.settings import WebSettings
@@ -20,6 +20,8 @@ SHARED = {
     "HOSTNAME": [""],
     "LOG_LEVEL": ["nonsense-value", "debug"],
     "LOG_FORMAT": ["nonsense-value"],
+    "BROKER_NETWORKS": ["nonsense-value", "10.0.0.1/8", ",", "10.0.0.0/8,", "300.0.0.0/8"],
+    "BROKER_PORTS": ["nonsense-value", "0", "65536", "2-1", "1883,,8883", "-1", "1 883"],
 }
 WORKER = {
     "MONITOR_INTERVAL": ["0", "nonsense-value", "3601"],
@@ -159,6 +161,18 @@ def test_loading_configures_the_keys(environment: pytest.MonkeyPatch, keys: str)
     environment.setenv("HAWSER_ENCRYPTION_KEYS", f"{first}, {keys}")
     assert load(Settings).encryption_key_list == [first, keys]
     assert encryption.decrypt(token) == "secret"
+
+
+def test_loading_configures_where_records_may_point_at(
+    environment: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(lambda: destinations.configure(destinations.Rule()))
+    environment.setenv("HAWSER_BROKER_NETWORKS", "10.0.0.0/8, fd12::/16")
+    environment.setenv("HAWSER_BROKER_PORTS", "1883,10000-20000")
+    load(Settings)
+    assert rules.check_host("127.0.0.1") is not None
+    assert rules.check_port(8883) is not None
+    assert (rules.check_host("10.1.2.3"), rules.check_port(10_000)) == (None, None)
 
 
 def test_no_secret_shows_when_settings_are_printed(

@@ -1,4 +1,8 @@
-"""Row B15: host names that do not exist, cannot be asked for, or move."""
+"""Row B15: host names that do not exist, cannot be asked for, move, or lead where they must not.
+
+Linux takes 0.0.0.0, which no record may point at, for 127.0.0.1: a proxy that listens there
+would see whoever connects to either.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,12 @@ from tests.faults.oracle import Oracle
 from tests.faults.stage import TOLD_WITHIN, Stage
 from tests.support.fault_proxy import FaultProxy
 from tests.support.nameserver import NameServer
+from tests.worker.service.asking import ask, draft, failing_step, finished, step
 
 #: Names that hang at the same time, and the deadline of their records, seconds.
 HANGING, TIMEOUT = 20, 2
+#: Refused by default.
+FORBIDDEN = "0.0.0.0"
 
 
 @pytest.fixture
@@ -82,3 +89,56 @@ def test_b15_a_name_is_looked_up_at_every_try(
             assert (old.open_now, new.open_now) == (0, 1)
             note("B15", "the address changed: connected to the new one after", took)
             stage.remove([subject])
+
+
+def test_b15_a_name_that_comes_to_lead_to_a_forbidden_address_gets_no_packet(
+    oracle: Oracle, names: NameServer, stage: Stage
+) -> None:
+    names.addresses["rebinds.hawser.test"] = "127.0.0.1"
+    with FaultProxy(stage.mosquitto.port) as proxy:
+        subject = oracle.add(proxy.port, host="rebinds.hawser.test")
+        subject.wait(State.CONNECTED)
+        names.addresses["rebinds.hawser.test"] = f"{FORBIDDEN} 169.254.169.254"
+        proxy.close_all()
+        told = subject.wait(State.REFUSED, "address_not_allowed")
+        assert FORBIDDEN in told["reason"]
+        assert "169.254.169.254" in told["reason"]
+        assert proxy.accepted == 1
+        socket.create_connection((FORBIDDEN, proxy.port)).close()
+        stage.wait_for(lambda: proxy.accepted == 2, 5.0, "the proxy to see who connects there")
+        names.addresses["rebinds.hawser.test"] = f"{FORBIDDEN} 127.0.0.1"
+        subject.change(keepalive_s=7)
+        subject.wait(State.CONNECTED)
+        stage.remove([subject])
+
+
+def test_b15_what_was_checked_is_what_is_connected_to(
+    oracle: Oracle, names: NameServer, stage: Stage
+) -> None:
+    names.addresses["flips.hawser.test"] = "127.0.0.2"
+    names.then["flips.hawser.test"] = FORBIDDEN
+    with (
+        FaultProxy(stage.mosquitto.port) as forbidden,
+        FaultProxy(
+            stage.mosquitto.port,
+            listen=lambda _: socket.create_server(("127.0.0.2", forbidden.port)),
+        ) as allowed,
+    ):
+        subject = oracle.add(forbidden.port, host="flips.hawser.test")
+        subject.wait(State.CONNECTED)
+        assert names.addresses["flips.hawser.test"] == FORBIDDEN
+        assert (allowed.accepted, forbidden.accepted) == (1, 0)
+        stage.remove([subject])
+
+
+def test_b15_a_draft_is_tested_under_the_same_rule(names: NameServer, stage: Stage) -> None:
+    names.addresses["inside.hawser.test"] = FORBIDDEN
+    with FaultProxy(stage.mosquitto.port) as proxy:
+        parameters = draft(proxy.port, host="inside.hawser.test")
+        result = finished(stage.engine, ask(stage.engine, "test", None, parameters)).result
+        assert failing_step(result) == ("dns", "address_not_allowed")
+        assert step(result, "dns")["detail"]["addresses"] == FORBIDDEN
+        for host, port in ((FORBIDDEN, proxy.port), ("0x7f.1", proxy.port), ("localhost", 22)):
+            asked = ask(stage.engine, "test", None, draft(port, host=host))
+            assert finished(stage.engine, asked).result["code"] == "config_error"
+        assert proxy.accepted == 0

@@ -46,6 +46,8 @@ class FaultProxy:
         #: What a client says, one after the other, before its connection ends in place of an
         #: answer to the last; then this is empty again.
         self.ends_after: tuple[bytes, ...] = ()
+        #: Connections that were ever made to it.
+        self.accepted = 0
         self._listen = listen or (lambda port: socket.create_server((host, port), backlog=512))
         self._target = target
         self._flowing = threading.Event()
@@ -127,6 +129,7 @@ class FaultProxy:
                 client, _ = listener.accept()
             except OSError:
                 return
+            self.accepted += 1
             self._start(self._connect, client)
 
     def _connect(self, client: socket.socket) -> None:

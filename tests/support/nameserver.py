@@ -32,8 +32,10 @@ class NameServer:
         # Ports are unique on this machine, so this address is unique too.
         number = free_port()
         self.address = f"127.88.{number >> 8}.{number & 0xFF}"
-        #: IPv4 addresses by name; any other name does not exist.
+        #: IPv4 addresses by name, with spaces between them; any other name does not exist.
         self.addresses: dict[str, str] = {}
+        #: What a name leads to instead from its next answer on: a name that rebinds.
+        self.then: dict[str, str] = {}
         #: Names that get no answer at all, and names that get SERVFAIL.
         self.silent: set[str] = set()
         self.failing: set[str] = set()
@@ -79,15 +81,18 @@ class NameServer:
         self.asked[name] = self.asked.get(name, 0) + 1
         if name in self.silent:
             return None
-        address = self.addresses.get(name)
-        code = _SERVFAIL if name in self.failing else _NOERROR if address else _NXDOMAIN
-        records = b""
-        if address and kind == _A:
-            # Time to live 0: whoever asks again is told anew.
-            data = struct.pack("!HHIH", _A, _IN, 0, 4) + socket.inet_aton(address)
-            records = _SAME_NAME + data
-        counts = struct.pack("!HHHHH", _ANSWER | code, 1, 1 if records else 0, 0, 0)
-        return query[:2] + counts + query[12 : end + 4] + records
+        found = self.addresses.get(name, "").split()
+        code = _SERVFAIL if name in self.failing else _NOERROR if found else _NXDOMAIN
+        records = [_record(address) for address in found] if kind == _A else []
+        if records and name in self.then:
+            self.addresses[name] = self.then.pop(name)
+        counts = struct.pack("!HHHHH", _ANSWER | code, 1, len(records), 0, 0)
+        return query[:2] + counts + query[12 : end + 4] + b"".join(records)
+
+
+def _record(address: str) -> bytes:
+    # Time to live 0: whoever asks again is told anew.
+    return _SAME_NAME + struct.pack("!HHIH", _A, _IN, 0, 4) + socket.inet_aton(address)
 
 
 def _name(query: bytes) -> tuple[str, int]:
