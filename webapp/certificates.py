@@ -16,10 +16,9 @@ from flask import current_app
 from sqlalchemy import ColumnElement, select
 from sqlalchemy import Connection as Transaction
 
-from database import config_version
-from database.clock import database_now
+from database.clock import database_moment, database_now
 from database.models import Connection, ConnectionStatus
-from webapp import columns
+from webapp import columns, store
 from webapp.overview import Item, Picture
 
 #: Health warns when a certificate expires within this time.
@@ -28,6 +27,8 @@ WARN_WITHIN = timedelta(days=14)
 SOON_WITHIN = timedelta(days=30)
 #: How long health trusts what it read, seconds; an edit in the web is seen at once.
 TRUSTED_S = 60.0
+#: An edit is seen this long after it began at most, seconds.
+LONGEST_WRITE_S = 60.0
 
 
 class Role(StrEnum):
@@ -109,39 +110,56 @@ class Watch:
     def __init__(self) -> None:
         self._lock = Lock()
         self._version: int | None = None
-        self._read_at = 0.0
-        self._found: Sequence[Held] = ()
+        self._read_at: float | None = None
+        #: What of each record expires before long.
+        self._known: dict[int, list[Held]] = {}
 
-    def expiring(self, transaction: Transaction, picture: Picture) -> list[Held]:
+    def expiring(self, picture: Picture) -> list[Held]:
         """Return what the enabled connections of `picture` must have renewed, first the first."""
         limit = picture.now + WARN_WITHIN
-        ids = {item.id for item in picture.enabled}
-        own = [held for held in self._own(transaction, picture) if held.connection_id in ids]
-        found = [held for held in (*own, *_met(picture.enabled)) if _expires_by(held, limit)]
+        own = self._own(picture)
+        mine = [held for item in picture.enabled if item.id in own for held in own[item.id]]
+        found = [held for held in mine if _expires_by(held, limit)]
+        found += _met(picture.enabled, limit)
         return sorted(found, key=lambda held: (held.certificate.expires, held.name))
 
-    def _own(self, transaction: Transaction, picture: Picture) -> Sequence[Held]:
-        version = config_version.read(transaction)
+    def _own(self, picture: Picture) -> dict[int, list[Held]]:
         with self._lock:
-            is_old = time.monotonic() - self._read_at > TRUSTED_S
-            if version != self._version or is_old:
-                limit = picture.now + WARN_WITHIN + timedelta(seconds=2 * TRUSTED_S)
-                found = read(transaction, Connection.is_enabled.is_(True))
-                self._found = [held for held in found if _expires_by(held, limit) and _own(held)]
-                self._version, self._read_at = version, time.monotonic()
-            return self._found
+            if self._read_at is None or time.monotonic() - self._read_at > TRUSTED_S:
+                self._known = self._read(picture)
+                self._read_at = time.monotonic()
+            elif picture.version in (None, self._version):
+                return self._known
+            else:
+                self._known = self._known | self._read_changed(picture)
+            self._version = picture.version
+            return self._known
+
+    def _read_changed(self, picture: Picture) -> dict[int, list[Held]]:
+        """Return what of the records expires that were changed in the web since all were read."""
+        since = database_moment(-(TRUSTED_S + LONGEST_WRITE_S))
+        with store.reading() as transaction:
+            query = select(Connection.id).where(Connection.updated_at >= since)
+            changed = list(transaction.scalars(query))
+        found: dict[int, list[Held]] = {number: [] for number in changed}
+        return found | self._read(picture, Connection.id.in_(changed))
+
+    def _read(self, picture: Picture, *where: ColumnElement[bool]) -> dict[int, list[Held]]:
+        limit = picture.now + WARN_WITHIN + timedelta(seconds=2 * TRUSTED_S)
+        found: dict[int, list[Held]] = {}
+        with store.reading() as transaction:
+            for held in read(transaction, *where):
+                if held.role is not Role.BROKER and _expires_by(held, limit):
+                    found.setdefault(held.connection_id, []).append(held)
+        return found
 
 
-def _own(held: Held) -> bool:
-    return held.role is not Role.BROKER
-
-
-def _met(items: Iterable[Item]) -> Iterator[Held]:
-    """Yield the certificates that brokers presented."""
+def _met(items: Iterable[Item], limit: datetime) -> Iterator[Held]:
+    """Yield the certificates that brokers presented and that expire by `limit`."""
     for item in items:
-        if item.broker_cert_expires_at:
-            found = Certificate("", None, item.broker_cert_expires_at)
-            yield Held(item.id, item.name, True, Role.BROKER, found)
+        expires = item.broker_cert_expires_at
+        if expires is not None and expires <= limit:
+            yield Held(item.id, item.name, True, Role.BROKER, Certificate("", None, expires))
 
 
 def _expires_by(held: Held, limit: datetime) -> bool:

@@ -7,26 +7,24 @@ less still where HAWSER_HEALTH_ANONYMOUS says so.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from flask import Blueprint, Flask, Response, current_app, request
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoAnswerError
 
 from database import migrate
-from database.models import Connection
-from database.version import VERSION
-from webapp import accounts, certificates, errors, overview, store, texts, verdict
-from webapp.overview import Item, Picture
-from webapp.workers import Worker
+from webapp import accounts, errors, health_body, judging, newest, store, texts
+from webapp.health_body import Bodies, timestamp
+from webapp.overview import Picture
+from webapp.verdict import Verdict
 
 log = structlog.get_logger(__name__)
 blueprint = Blueprint("health", __name__)
 
-#: What only a signed-in caller may see.
-PRIVATE_WORKER_KEYS = ("hostname", "pid", "worker_id", "boot_id")
-PRIVATE_CONNECTION_KEYS = ("host", "port", "client_id", "status_topic")
 JSON = "application/json"
 HEALTH_JSON = "application/health+json"
 
@@ -56,23 +54,35 @@ def health() -> Response:
     """Answer the health contract (docs/architecture.md)."""
     settings = accounts.settings_of_app()
     name = request.args.get("connection")
-    # PostgreSQL takes no NUL; no name holds one.
-    where = () if name is None else (Connection.name == name.replace("\x00", ""),)
     try:
-        full = accounts.signed_in() or settings.health_anonymous == "full"
-        with store.reading() as transaction:
-            picture = overview.read(transaction, settings, *where)
-            expiring = certificates.watch().expiring(transaction, picture)
+        full = settings.health_anonymous == "full" or _signed_in()
+        picture = newest.of_app().picture()
+        if name is not None:
+            picture = replace(picture, items=[item for item in picture.items if item.name == name])
+        if name is not None and not picture.items:
+            return _unknown(picture.now)
+        found = judging.of(picture)
     except SQLAlchemyError as error:
         return _no_database(error)
-    if name is not None and not picture.items:
-        output = "There is no connection of that name."
-        return _answer(_body("fail", output, picture.now, settings), 404, full)
-    found = verdict.judge(picture, expiring)
-    body = _body(found.status, found.output, picture.now, settings, picture)
-    if full:
-        _tell(body, picture)
-    return _answer(body, _code(found.status), full)
+    if not full and settings.health_anonymous == "status":
+        return _json(_status_only(found.status, picture.now), _code(found.status))
+    body = bodies(full) if name is None else Bodies(settings.heartbeat_stale_after, full)
+    return _ready(body, found, picture)
+
+
+def _signed_in() -> bool:
+    """Whether an account asks; without a cookie nobody needs to look."""
+    return bool(request.cookies) and accounts.signed_in()
+
+
+def bodies(full: bool) -> Bodies:
+    """Return the ready answers of the current application to callers of one kind."""
+    name, known = f"hawser-health-{full}", current_app.extensions
+    if (found := known.get(name)) is None:
+        made = Bodies(accounts.settings_of_app().heartbeat_stale_after, full)
+        found = known.setdefault(name, made)
+    assert isinstance(found, Bodies)
+    return found
 
 
 def _code(status: str) -> int:
@@ -81,109 +91,48 @@ def _code(status: str) -> int:
     return 200
 
 
+def _unknown(now: datetime) -> Response:
+    return _bare("There is no connection of that name.", now, 404)
+
+
 def _no_database(error: SQLAlchemyError) -> Response:
-    problem = errors.database_problem(error)
+    # Whoever did not answer is not asked again.
+    no_answer = isinstance(error, NoAnswerError)
+    problem = str(error) if no_answer else errors.database_problem(error)
     log.error("health cannot read the database", problem=problem, kind=type(error).__name__)
+    return _bare(texts.sentence(problem), datetime.now(UTC), 503)
+
+
+def _bare(output: str, now: datetime, code: int) -> Response:
+    """Answer `fail`, and why, in the form of all answers."""
     settings = accounts.settings_of_app()
-    body = _body("fail", texts.sentence(problem), datetime.now(UTC), settings)
-    return _answer(body, 503, full=False)
+    if settings.health_anonymous == "status" and not accounts.signed_in():
+        return _json(_status_only("fail", now), code)
+    stale_after = settings.heartbeat_stale_after
+    return _json(health_body.without_connections("fail", output, now, stale_after), code)
 
 
-def _body(
-    status: str, output: str, now: datetime, settings: Any, picture: Picture | None = None
-) -> dict[str, Any]:
-    picture = picture or Picture(now, None, (), ())
-    return {
-        "status": status,
-        "output": output,
-        "version": VERSION,
-        "time": timestamp(now),
-        "worker": _worker(picture.worker, settings.heartbeat_stale_after),
-        "summary": {
-            "total": len(picture.items),
-            "enabled": len(picture.enabled),
-            "connected": picture.connected,
-            "by_state": picture.by_state,
-        },
-        "connections": [_connection(item) for item in picture.items],
-    }
-
-
-def _worker(worker: Worker | None, stale_after: float) -> dict[str, Any]:
-    fresh = worker is not None and worker.beat_at is not None
-    return {
-        "state": worker.state if worker else "unknown",
-        "stale": worker.stale if worker else True,
-        "heartbeat_at": timestamp(worker.beat_at) if worker else None,
-        "heartbeat_age_s": round(worker.age_s, 3) if worker and fresh else None,
-        "stale_after_s": stale_after,
-        "started_at": timestamp(worker.started_at) if worker else None,
-        "hostname": worker.hostname if worker else None,
-        "pid": worker.pid if worker else None,
-        "worker_id": worker.worker_id if worker else None,
-        "boot_id": worker.boot_id if worker else None,
-        "version": worker.version if worker else None,
-        "hub_lag_ms": worker.hub_lag_ms if worker else None,
-    }
-
-
-def _connection(item: Item) -> dict[str, Any]:
-    return {
-        "id": item.id,
-        "name": item.name,
-        "site": item.site,
-        "enabled": item.enabled,
-        "state": item.state,
-        "reason_code": item.reason_code,
-        "reason": item.summary,
-        "since": timestamp(item.since),
-        "connected_since": timestamp(item.connected_since),
-        "attempt": item.attempt,
-        "next_attempt_at": timestamp(item.next_attempt_at),
-        "applied": item.applied,
-        "host": item.host,
-        "port": item.port,
-        "client_id": item.client_id,
-        "status_topic": item.status_topic,
-    }
-
-
-def _tell(body: dict[str, Any], picture: Picture) -> None:
-    """Put the whole sentences in, for readers who may see hosts and ids."""
-    for entry, item in zip(body["connections"], picture.items, strict=True):
-        entry["reason"] = item.reason
-
-
-def _hide(body: dict[str, Any]) -> None:
-    """Take out what an anonymous caller must not see."""
-    for key in PRIVATE_WORKER_KEYS:
-        del body["worker"][key]
-    for entry in body["connections"]:
-        for key in PRIVATE_CONNECTION_KEYS:
-            del entry[key]
-
-
-def _answer(body: dict[str, Any], code: int, full: bool) -> Response:
-    if not full:
-        _hide(body)
-        if accounts.settings_of_app().health_anonymous == "status":
-            body = {"status": body["status"], "time": body["time"]}
-    return _json(body, code)
+def _status_only(status: str, now: datetime) -> dict[str, Any]:
+    return {"status": status, "time": timestamp(now)}
 
 
 def _json(body: dict[str, Any], code: int) -> Response:
+    return _response(json.dumps(body).encode() + b"\n", code)
+
+
+def _ready(body: Bodies, found: Verdict, picture: Picture) -> Response:
+    compressed = request.accept_encodings["gzip"] > 0
+    response = _response(body.of(found, picture, compressed=compressed), _code(found.status))
+    response.headers["Vary"] = "Accept-Encoding, Cookie"
+    if compressed:
+        response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+def _response(body: bytes, code: int) -> Response:
     wanted = HEALTH_JSON if HEALTH_JSON in request.headers.get("Accept", "") else JSON
-    # Plain SQL can put anything into a host or port, bytes too.
-    text = json.dumps(body, default=str)
-    response = current_app.response_class(text + "\n", code, mimetype=wanted)
+    response = current_app.response_class(body, code, mimetype=wanted)
     response.headers["Cache-Control"] = "no-store"
     if code == 503:
         response.headers["Retry-After"] = str(errors.RETRY_AFTER)
     return response
-
-
-def timestamp(moment: datetime | None) -> str | None:
-    """Return `moment` as UTC ISO 8601 with microseconds and Z."""
-    if moment is None:
-        return None
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -13,22 +13,22 @@ from typing import Any
 from flask import Response, current_app, jsonify, request
 from markupsafe import Markup
 
+from database import config_version
 from database.models import Connection
 from database.words import ALL_CONNECTIONS
 from webapp import (
     accounts,
-    certificates,
     charts,
     fleet,
     heard,
     history,
+    judging,
+    newest,
     overview,
     store,
     texts,
     traffic,
-    verdict,
 )
-from webapp.certificates import Held
 from webapp.charts import Sparkline
 from webapp.history import Ribbon
 from webapp.overview import Item, Picture
@@ -38,10 +38,17 @@ WORST = 50
 
 
 def picture(ids: Iterable[int] | None = None) -> Picture:
-    """Return the picture of all connections, or of those with `ids`."""
-    where = () if ids is None else (Connection.id.in_(list(ids)),)
+    """Return the picture of all connections, or of those with `ids`.
+
+    Whoever has just changed a record sees the change. Raises SQLAlchemyError.
+    """
+    if ids is not None:
+        chosen = Connection.id.in_(list(ids))
+        with store.reading() as transaction:
+            return overview.read(transaction, accounts.settings_of_app(), chosen)
     with store.reading() as transaction:
-        return overview.read(transaction, accounts.settings_of_app(), *where)
+        version = config_version.read(transaction)
+    return newest.of_app().picture(version)
 
 
 def worst(items: Iterable[Item]) -> list[Item]:
@@ -61,7 +68,7 @@ def dashboard_parts(found: Picture) -> dict[str, Markup]:
         outages=outages,
         others=len(others),
         picture=found,
-        judged=verdict.judge(found, expiring(found)),
+        judged=judging.of(found),
         items=items,
         ribbons=ribbons(found, items),
         limit=WORST,
@@ -127,12 +134,6 @@ def _carried(
         windows=traffic.windows(hour, day),
         charts=[charts.chart(hour), charts.chart(day)],
     )
-
-
-def expiring(found: Picture) -> list[Held]:
-    """Return the certificates of `found` that must be renewed."""
-    with store.reading() as transaction:
-        return certificates.watch().expiring(transaction, found)
 
 
 def past(found: Picture) -> list[Ribbon]:

@@ -105,6 +105,8 @@ class Picture:
     items: Sequence[Item]
     #: Ids that lost a session or were started within the grace.
     lately_up: frozenset[int] = frozenset()
+    #: The version of the wishes that is shown; None if nobody asked.
+    version: int | None = None
 
     @property
     def live(self) -> bool:
@@ -135,16 +137,33 @@ class Picture:
 def read(transaction: Transaction, settings: WebSettings, *where: ColumnElement[bool]) -> Picture:
     """Return the picture of the connections that `where` selects, all without it."""
     now, found = workers.read(transaction, settings)
+    return put_together(transaction, now, found, rows(transaction, found, settings, *where))
+
+
+def rows(
+    transaction: Transaction,
+    found: Sequence[Worker],
+    settings: WebSettings,
+    *where: ColumnElement[bool],
+) -> list[Item]:
+    """Return the connections that `where` selects as the workers `found` left them."""
     worker = workers.choose(found)
-    rows = transaction.execute(overview_query.statement().where(*where))
-    items = [_item(row, worker, settings.hostname) for row in rows]
-    picture = Picture(now, worker, found, items)
+    selected = transaction.execute(overview_query.statement().where(*where))
+    return [item_of(row, worker, settings.hostname) for row in selected]
+
+
+def put_together(
+    transaction: Transaction, now: datetime, found: Sequence[Worker], items: Sequence[Item]
+) -> Picture:
+    """Return the picture of `items` at `now`."""
+    picture = Picture(now, workers.choose(found), found, items)
     if any(_doubtful(item) for item in picture.enabled):
         picture.lately_up = _lately_up(transaction)
     return picture
 
 
-def _item(row: Row[Any], worker: Worker | None, hostname: str) -> Item:
+def item_of(row: Any, worker: Worker | None, hostname: str) -> Item:
+    """Return one row of `overview_query` as it is to be read beside the word of `worker`."""
     enabled = bool(row.is_enabled)
     state, reason_code, detail, since = _derive(row, enabled, worker)
     known = worker is not None and worker.active and row.boot_id == worker.boot_id
@@ -214,7 +233,7 @@ def _filled(row: Row[Any], field: str, hostname: str) -> str:
     """Return a template filled in, or as it is if it cannot be."""
     template = str(getattr(row, field))
     try:
-        return rules.render(template, rules.names_of(dict(row._mapping), hostname))
+        return rules.render(template, rules.names_of(row._asdict(), hostname))
     except rules.TemplateError:
         return template
 

@@ -156,6 +156,7 @@ def test_plain_sql_is_noticed_when_what_was_read_is_old(
         )
     assert judged(operator)[0] == "pass"
     monkeypatch.setattr(certificates, "TRUSTED_S", 0.0)
+    rows.sql(worker, "update worker_heartbeat set hub_lag_ms = 4")
     assert judged(operator)[0] == "warn"
 
 
