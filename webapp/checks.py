@@ -11,7 +11,9 @@ from sqlalchemy import select
 
 from database import rules
 from database.models import Connection
+from database.sentences import say
 from webapp import columns, texts
+from webapp.language import in_words
 
 #: What decides under which client id a record appears at which broker.
 IDENTITY = ("id", "name", "site", "host", "port", "client_id")
@@ -25,16 +27,16 @@ def by_itself(
     """Return `{field: sentence}` for what is wrong with a record and its subscriptions."""
     found = rules.problems(values, wanted, hostname=hostname)
     if not isinstance(values.get("notes"), str):
-        found["notes"] = "Enter text."
+        found["notes"] = say("Enter text.")
     elif "\x00" in values["notes"]:
-        found["notes"] = "Remove the NUL characters."
+        found["notes"] = say("Remove the NUL characters.")
     for field in ("name", "site"):
         if field not in found and _TURNS_TEXT.search(str(values[field])):
-            found[field] = "Remove the characters that turn the direction of text."
+            found[field] = say("Remove the characters that turn the direction of text.")
     for index, item in enumerate(wanted):
         if problem := rules.check_flag(item.get("is_enabled", True)):
             found[f"subscriptions[{index}].is_enabled"] = problem
-    return found
+    return {field: in_words(problem) for field, problem in found.items()}
 
 
 def beside_others(
@@ -49,7 +51,7 @@ def beside_others(
     """
     found: dict[str, str] = {}
     if "name" not in wrong and _name_taken(transaction, values):
-        found["name"] = texts.NAME_TAKEN
+        found["name"] = str(texts.NAME_TAKEN)
     if not wrong.keys() & set(IDENTITY):
         mine = rules.identity(values, hostname)
         if other := _same_identity(transaction, values, mine, hostname):

@@ -7,8 +7,12 @@ them. The page computes the same from the same numbers while one types.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import lazy_gettext as _
 
 from webapp import texts
+from webapp.language import digits
 
 #: Wanted at every broker that heeds the Keep Alive, and the longest that gives it, seconds.
 TARGET_S, ADVISED_S = 10, 2
@@ -19,10 +23,10 @@ _LONGEST_S = 65_535
 class Rule:
     """When somebody notices: from `factor` Keep Alives and `plus` on, `spread` later at most."""
 
-    who: str
+    who: Any
     factor: float
     #: The answer, with `{from}` and `{to}` in seconds.
-    text: str
+    text: Any
     plus: int = 0
     spread: int = 0
     #: Whether the Keep Alives are cut to whole seconds.
@@ -36,13 +40,14 @@ class Rule:
             return texts.NOTHING
         start = self.factor * max(keep_alive, self.least)
         start = (int(start) if self.whole else start) + self.plus
-        return self.text.replace("{from}", f"{start:g}").replace("{to}", f"{start + self.spread:g}")
+        words = str(self.text).replace("{from}", digits(f"{start:g}"))
+        return words.replace("{to}", digits(f"{start + self.spread:g}"))
 
 
 RULES = (
-    Rule("mosquitto", 1.5, "{from} to {to} s", plus=1, spread=6, whole=True),
-    Rule("RabbitMQ", 3, "up to {to} s"),
-    Rule("EMQX, HiveMQ, aedes and others that follow the specification", 1.5, "{to} s"),
-    Rule("AWS IoT", 1.5, "at least {from} s", least=30),
-    Rule("Hawser itself", 1.5, "within {to} s", plus=1),
+    Rule("mosquitto", 1.5, _("{from} to {to} s"), plus=1, spread=6, whole=True),
+    Rule("RabbitMQ", 3, _("up to {to} s")),
+    Rule(_("EMQX, HiveMQ, aedes and others that follow the specification"), 1.5, "{to} s"),
+    Rule("AWS IoT", 1.5, _("at least {from} s"), least=30),
+    Rule(_("Hawser itself"), 1.5, _("within {to} s"), plus=1),
 )

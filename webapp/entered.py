@@ -6,12 +6,15 @@ import base64
 import binascii
 import json
 
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+
 #: How bytes can be entered.
 PLAIN, JSON, HEX, BASE64 = "text", "json", "hex", "base64"
 KINDS = [
-    (PLAIN, "Text"),
-    (JSON, "JSON, checked before it is sent"),
-    (HEX, "Hex"),
+    (PLAIN, lazy_gettext("Text")),
+    (JSON, lazy_gettext("JSON, checked before it is sent")),
+    (HEX, lazy_gettext("Hex")),
     (BASE64, "Base64"),
 ]
 
@@ -29,7 +32,7 @@ def decoded(text: str, kind: object) -> bytes:
     if kind == JSON:
         _check_json(text)
     elif kind != PLAIN:
-        msg = "Choose how the bytes are entered."
+        msg = str(_("Choose how the bytes are entered."))
         raise NotBytesError(msg)
     return text.encode("utf-8")
 
@@ -38,7 +41,7 @@ def _from_hex(text: str) -> bytes:
     try:
         return bytes.fromhex(text)
     except ValueError:
-        msg = "Enter pairs of hex digits, as in 48 65 6c 6c 6f."
+        msg = str(_("Enter pairs of hex digits, as in 48 65 6c 6c 6f."))
         raise NotBytesError(msg) from None
 
 
@@ -46,7 +49,7 @@ def _from_base64(text: str) -> bytes:
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
-        msg = "This is not Base64: letters, digits, + and /, filled up with =."
+        msg = str(_("This is not Base64: letters, digits, + and /, filled up with =."))
         raise NotBytesError(msg) from None
 
 
@@ -54,16 +57,26 @@ def _check_json(text: str) -> None:
     try:
         json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        msg = f"This is not JSON: {error.msg} in line {error.lineno}, column {error.colno}."
-        raise NotBytesError(msg) from None
+        raise NotBytesError(_where(error)) from None
     except RecursionError:
-        msg = "This JSON is nested too deeply to be checked; send it as text."
+        msg = str(_("This JSON is nested too deeply to be checked; send it as text."))
         raise NotBytesError(msg) from None
 
 
 def _refuse_constant(name: str) -> None:
-    msg = f"This is not JSON: {name} is no number there."
+    msg = str(_("This is not JSON: %(name)s is no number there.", name=name))
     raise NotBytesError(msg)
+
+
+def _where(error: json.JSONDecodeError) -> str:
+    return str(
+        _(
+            "This is not JSON: %(problem)s in line %(line)s, column %(column)s.",
+            problem=error.msg,
+            line=error.lineno,
+            column=error.colno,
+        )
+    )
 
 
 def shown(data: bytes, kind: object) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from flask_babel import gettext as _
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import select
 
@@ -66,19 +67,26 @@ class Kept:
     def age_words(self, item: Item) -> str:
         """Return for how long messages of a connection are kept."""
         if item.name is None:
-            return "not at all: the connection was deleted"
+            return str(_("not at all: the connection was deleted"))
         if item.own.days:
-            return f"for {texts.count(item.own.days, 'day')}"
-        return f"for {texts.count(self.limits.days, 'day')}, as the installation"
+            return str(_("for %(time)s", time=texts.count(item.own.days, "day")))
+        days = texts.count(self.limits.days, "day")
+        return str(_("for %(time)s, as the installation", time=days))
 
     def size_words(self, item: Item) -> str:
         """Return how much is kept of a connection."""
         if item.name is None:
-            return "nothing"
+            return str(_("nothing"))
         every = texts.size(self.limits.bytes)
         if not item.own.bytes:
-            return f"{every} for all connections together"
-        return f"{texts.size(item.own.bytes)}, within {every} for all connections together"
+            return str(_("%(size)s for all connections together", size=every))
+        return str(
+            _(
+                "%(size)s, within %(limit)s for all connections together",
+                size=texts.size(item.own.bytes),
+                limit=every,
+            )
+        )
 
     @property
     def share(self) -> str:

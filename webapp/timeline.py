@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
+from flask_babel import lazy_gettext as _
 from sqlalchemy import ColumnElement, ScalarSelect, Select, func, null, select
 from sqlalchemy import Connection as Transaction
 
@@ -21,13 +22,14 @@ from database.clock import database_moment, database_now
 from database.models import Connection, ConnectionEvent
 from database.words import DOWN_STATES, ConnectionState
 from webapp import columns, records
+from webapp.language import in_words
 
 #: Times that one may ask for: word in the address, words on the page, seconds.
-SPANS: dict[str, tuple[str, float]] = {
-    "1h": ("the last hour", 3600.0),
-    "24h": ("the last 24 hours", 86_400.0),
-    "7d": ("the last 7 days", 7 * 86_400.0),
-    "30d": ("the last 30 days", 30 * 86_400.0),
+SPANS: dict[str, tuple[Any, float]] = {
+    "1h": (_("the last hour"), 3600.0),
+    "24h": (_("the last 24 hours"), 86_400.0),
+    "7d": (_("the last 7 days"), 7 * 86_400.0),
+    "30d": (_("the last 30 days"), 30 * 86_400.0),
 }
 #: States that are stored.
 STATES = tuple(state for state in ConnectionState if state is not ConnectionState.UNKNOWN)
@@ -156,9 +158,9 @@ def reasons_of(transaction: Transaction, wanted: Filter) -> dict[str, str]:
         recent = recent.where(_event.connection_id == wanted.connection)
     code = recent.subquery().c.reason_code
     found = set(transaction.scalars(select(columns.words(code)).distinct()))
-    codes = sorted(found | ({wanted.reason} if wanted.reason else set()), key=reasons.summarise)
-    shared = Counter(map(reasons.summarise, codes))
-    return {code: _words(code, alone=shared[reasons.summarise(code)] == 1) for code in codes}
+    codes = sorted(found | ({wanted.reason} if wanted.reason else set()), key=_summary)
+    shared = Counter(map(_summary, codes))
+    return {code: _words(code, alone=shared[_summary(code)] == 1) for code in codes}
 
 
 def _bottom(wanted: Filter) -> ScalarSelect[Any]:
@@ -181,8 +183,12 @@ def _start(wanted: Filter) -> ColumnElement[Any]:
 
 
 def _words(code: str, *, alone: bool) -> str:
-    words = reasons.summarise(code)
+    words = _summary(code)
     return words if alone else f"{words} ({code})"
+
+
+def _summary(code: str) -> str:
+    return in_words(reasons.summarise(code))
 
 
 def _text(value: str) -> str:

@@ -7,15 +7,18 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from flask_babel import gettext, lazy_gettext
+
 from database.rules import check_topic_filter
-from webapp import records
+from webapp import records, texts
+from webapp.language import in_words
 from webapp.timeline import SPANS
 
 #: Bytes of a text to look for: three times as many in an address.
 MAX_TEXT = 1_000
 #: Moments that databases and arithmetic take without trouble.
 _YEARS = range(1970, 9_000)
-WRONG_TIME = "Enter a time such as 2026-11-23 09:30; it is taken as UTC."
+WRONG_TIME = lazy_gettext("Enter a time such as 2026-11-23 09:30; it is taken as UTC.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,13 @@ class Filter:
 
     def problems(self) -> dict[str, str]:
         """Return a sentence for each field that cannot be used."""
-        long = f"Look for at most {MAX_TEXT:,} bytes of UTF-8."
         found = {
             "topic": check_topic_filter(self.topic) if self.topic else None,
-            "text": long if len(self.text.encode("utf-8", "replace")) > MAX_TEXT else None,
+            "text": _check_text(self.text),
             "since": WRONG_TIME if self.since and moment(self.since) is None else None,
             "until": WRONG_TIME if self.until and moment(self.until) is None else None,
         }
-        return {field: problem for field, problem in found.items() if problem}
+        return {field: in_words(problem) for field, problem in found.items() if problem}
 
     @property
     def seconds(self) -> float | None:
@@ -86,6 +88,13 @@ def moment(text: str) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return found if found.year in _YEARS else None
+
+
+def _check_text(text: str) -> str | None:
+    if len(text.encode("utf-8", "replace")) <= MAX_TEXT:
+        return None
+    limit = texts.number(MAX_TEXT)
+    return str(gettext("Look for at most %(limit)s bytes of UTF-8.", limit=limit))
 
 
 def _one_of(value: str, choices: Any) -> str:
