@@ -40,6 +40,7 @@ def configure(app: Flask) -> None:
         version=VERSION,
         product=texts.PRODUCT,
         texts=texts,
+        code=code,
         explain=explain,
         detection=detection,
         next_step=next_step,
@@ -48,6 +49,11 @@ def configure(app: Flask) -> None:
         has_page=lambda endpoint: endpoint in current_app.view_functions,
         account=lambda: str(current_user.email),
     )
+
+
+def code(text: str) -> Markup:
+    """Return what is typed or set, such as the name of a setting, to stand in a sentence."""
+    return Markup("<code>{}</code>").format(text)
 
 
 def explain(code: str, detail: Mapping[str, Any] | None = None) -> str:
