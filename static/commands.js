@@ -4,6 +4,7 @@
 // buttons lead to a page that tells the same.
 
 (() => {
+  const { t } = window.hawserWords;
   const LOOK_MS = 300;
   const GIVE_UP_AFTER = 10; // looks without an answer
   // Counts the requests of each panel: an older one must not write over a newer.
@@ -24,7 +25,7 @@
     latest.set(panel, number);
     const isLatest = () => latest.get(panel) === number;
     clearErrors(button.form);
-    tell(panel, { sentence: "Asking…", tone: "off", html: "" });
+    tell(panel, { sentence: t("Asking…"), tone: "off", html: "", asking: true });
     panel.scrollIntoView({ block: "nearest" });
     try {
       const body = new FormData(button.form);
@@ -41,7 +42,7 @@
         showErrors(told.errors || {});
       }
     } catch {
-      if (isLatest()) tell(panel, { sentence: "The web server did not take it. Reload the page and try again.", tone: "bad" });
+      if (isLatest()) tell(panel, { sentence: t("The web server did not take it. Reload the page and try again."), tone: "bad" });
     }
   }
 
@@ -59,7 +60,7 @@
       } catch {
         missed += 1;
         if (missed >= GIVE_UP_AFTER) {
-          tell(panel, { sentence: "The web server does not answer; nobody knows what came of it.", tone: "bad" });
+          tell(panel, { sentence: t("The web server does not answer; nobody knows what came of it."), tone: "bad" });
           return;
         }
       }

@@ -3,6 +3,7 @@
 // time goes on by itself. Nothing is asked while the page is hidden.
 
 (() => {
+  const { t, language } = window.hawserWords;
   const LOOK_MS = 2000;
   const LOOK_SLOWEST_MS = 30000;
   const MOST_ROWS = 500;
@@ -90,9 +91,10 @@
     const seconds = lookedAt === null ? 0 : Math.round((Date.now() - lookedAt) / 1000);
     const stale = follows() && (failed || seconds > 10);
     told.classList.toggle("stale", stale);
-    if (!follows()) told.textContent = arrived ? `Stopped; ${arrived.toLocaleString()} came` : "";
-    else if (stale) told.textContent = `Not refreshed for ${seconds} s: the server does not answer`;
-    else told.textContent = `Live, ${arrived.toLocaleString()} came; updated ${seconds} s ago`;
+    const number = arrived.toLocaleString(language());
+    if (!follows()) told.textContent = arrived ? t("Stopped; {number} came", { number }) : "";
+    else if (stale) told.textContent = t("Not refreshed for {seconds} s: the server does not answer", { seconds });
+    else told.textContent = t("Live, {number} came; updated {seconds} s ago", { number, seconds });
   }
 
   if (follow) {
@@ -100,7 +102,7 @@
     follow.addEventListener("click", () => {
       const on = !follows();
       follow.setAttribute("aria-pressed", String(on));
-      follow.textContent = on ? "Stop following" : "Follow live";
+      follow.textContent = on ? t("Stop following") : t("Follow live");
       clearTimeout(timer);
       if (on) { failed = false; lookedAt = Date.now(); look(); }
       tell();
@@ -149,14 +151,14 @@
   function onwards(answer) {
     if (!("before" in answer.onward)) {
       onward.remove();
-      reached.textContent = body.rows.length ? "That is all." : "No message matches; everything was looked through.";
+      reached.textContent = body.rows.length ? t("That is all.") : t("No message matches; everything was looked through.");
       return false;
     }
     const next = new URL(onward.href);
     for (const [name, value] of Object.entries(answer.onward)) next.searchParams.set(name, value);
     onward.href = next;
     if (answer.stopped) return true;
-    onward.textContent = "Older";
+    onward.textContent = t("Older");
     onward.dataset.stopped = "no";
     reached.hidden = true;
     return false;

@@ -42,7 +42,7 @@
   form.addEventListener("submit", () => { setTimeout(() => { button.disabled = true; }); });
   panel.addEventListener("told", (event) => {
     const told = event.detail;
-    if (told.final === false || told.sentence === "Asking…") return;
+    if (told.final === false || told.asking) return;
     button.disabled = false;
     setTimeout(showWrong);
     if (!told.final) return;
