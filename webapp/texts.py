@@ -80,6 +80,10 @@ CONFLICT = _(
     "Somebody else changed this record while you were editing it. Your changes are not saved. "
     "Open the record again to see the other change, then repeat yours."
 )
+DATABASE_BUSY = _(
+    "The database could not take this just now. Nothing was changed, and what you entered is "
+    "still here: send it again in a moment."
+)
 RECORD_GONE = _("This connection no longer exists.")
 NOT_SAVED = _("Not saved: please correct the marked fields.")
 NOT_TESTED = _("Not tested: please correct the marked fields.")
