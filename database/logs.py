@@ -1,7 +1,7 @@
 """Logging for both processes: structlog over the standard library, to stdout only.
 
-One line an event, JSON unless stdout is a terminal. Values are escaped by the
-renderer, so nothing from outside can forge a line.
+One line an event, JSON unless stdout is a terminal. What has no shape is escaped, by JSON or
+by `_in_one_line`, so nothing from outside can forge a line or command a terminal.
 """
 
 from __future__ import annotations
@@ -12,6 +12,10 @@ from typing import Any, Literal
 
 import structlog
 
+from database.visible import visible
+
+#: Begins each line of a stack trace on a terminal, which no event does.
+TRACE_MARGIN = "    | "
 #: Keys whose values never reach a log, whatever the caller passes.
 SECRET_KEYS = frozenset({"password", "tls_client_key_pem", "secret_key", "encryption_keys"})
 
@@ -29,7 +33,7 @@ def configure(level: str, form: Literal["auto", "json", "console"]) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    renderer: Any = structlog.dev.ConsoleRenderer() if console else _json()
+    renderers: list[Any] = [_in_one_line, structlog.dev.ConsoleRenderer()] if console else [_json()]
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -37,7 +41,7 @@ def configure(level: str, form: Literal["auto", "json", "console"]) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                renderer,
+                *renderers,
             ],
         )
     )
@@ -50,6 +54,20 @@ def configure(level: str, form: Literal["auto", "json", "console"]) -> None:
 
 def _json() -> structlog.processors.JSONRenderer:
     return structlog.processors.JSONRenderer(ensure_ascii=True)
+
+
+def _in_one_line(_logger: object, _method: str, event: Any) -> Any:
+    """Escape what a terminal would obey; only a stack trace has more lines, each with a margin."""
+    trace = event.pop("exception", None)
+    shown = {visible(str(key)): _text(value) for key, value in event.items()}
+    if trace is not None:
+        lines = str(trace).split("\n")
+        shown["exception"] = "\n".join(TRACE_MARGIN + visible(line) for line in lines)
+    return shown
+
+
+def _text(value: object) -> str:
+    return visible(value if isinstance(value, str) else repr(value))
 
 
 def _mask(_logger: object, _method: str, event: Any) -> Any:

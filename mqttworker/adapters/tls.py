@@ -12,12 +12,15 @@ from pathlib import Path
 
 from cryptography import x509
 
+from database.visible import one_line
 from mqttworker.core.spec import TLSSettings
 from mqttworker.ports.transport import Certificate
 
 #: What asyncio reserves a TLS connection for reading, bytes: one TLS record. Its own
 #: 256 KiB would be most of the memory of a worker with thousands of connections.
 TLS_READ_BUFFER = 16 * 1024
+#: Characters that are kept of whom a certificate is for: the broker wrote it.
+MAX_SUBJECT = 500
 
 
 def shrink_buffers() -> None:
@@ -102,7 +105,8 @@ def _read_certificate(der: bytes) -> Certificate | None:
     # The connections to one broker all see the same one.
     try:
         found = x509.load_der_x509_certificate(der)
-        return Certificate(found.subject.rfc4514_string(), found.not_valid_after_utc)
+        subject = one_line(found.subject.rfc4514_string(), MAX_SUBJECT)
+        return Certificate(subject, found.not_valid_after_utc)
     except ValueError:
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from database import reasons
+from database.visible import one_line
 from database.words import Protocol
 from mqttworker.core import packets
 from mqttworker.core.cause import Cause, cause
@@ -61,13 +62,7 @@ def _said(body: bytes, kind: int) -> dict[str, str]:
         # What the broker means is clear from its code.
         return {}
     return {
-        word: _in_one_line(found[identifier][0])
+        word: one_line(found[identifier][0], MAX_TEXT)
         for identifier, word in _TEXTS.items()
         if identifier in found
     }
-
-
-def _in_one_line(text: str) -> str:
-    """Return `text` short and without anything that a terminal or a page would obey."""
-    shown = "".join(each if each.isprintable() else " " for each in text)
-    return " ".join(shown.split())[:MAX_TEXT]

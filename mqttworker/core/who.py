@@ -11,8 +11,12 @@ import json
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
+from database.visible import one_line
+
 #: Longest message that is read as a name, bytes.
 MAX_BYTES = 4_096
+#: Characters that are kept of each name: it is shown to people.
+MAX_CHARACTERS = 200
 #: So many others are remembered; whoever writes more names than that has no good in mind.
 MOST_NEIGHBOURS = 32
 
@@ -41,12 +45,12 @@ def read(payload: bytes) -> Who | None:
     try:
         found = json.loads(payload)
         return Who(
-            worker_id=str(found["worker_id"]),
-            hostname=str(found["hostname"]),
+            worker_id=one_line(str(found["worker_id"]), MAX_CHARACTERS),
+            hostname=one_line(str(found["hostname"]), MAX_CHARACTERS),
             pid=int(found["pid"]),
             boot_id=str(found["boot_id"]),
         )
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+
+import pytest
 
 PREAMBLE = """
 import logging, structlog
@@ -12,6 +15,9 @@ from database import logs
 logs.configure("INFO", {form!r})
 log = structlog.get_logger("hawser")
 """
+
+
+HOSTILE = "a\r\n2026-11-23 [info] forged \x1b]0;owned\x07\x1b[2J\x1b[1;31m\u202e\u2028\x85b"
 
 
 def lines_of(code: str, form: str = "json") -> list[str]:
@@ -23,7 +29,7 @@ def lines_of(code: str, form: str = "json") -> list[str]:
         check=True,
     )
     assert ended.stderr == ""
-    return ended.stdout.splitlines()
+    return ended.stdout.removesuffix("\n").split("\n") if ended.stdout else []
 
 
 def test_an_event_is_one_json_object() -> None:
@@ -39,6 +45,40 @@ def test_a_value_from_outside_cannot_forge_a_line() -> None:
     for form in ("json", "console"):
         (line,) = lines_of(f"log.info('message', topic='{topic}')", form)
         assert "\x1b[31m\u2028" not in line
+
+
+#: What stands for an event: said by us, by a library, and as a key nobody would choose.
+SAYING = (
+    "log.info({text})",
+    "logging.getLogger('other').warning({text})",
+    "log.info('a', **{{{text}: 1}})",
+)
+
+
+@pytest.mark.parametrize("saying", SAYING)
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_no_event_can_forge_a_line_or_command_a_terminal(form: str, saying: str) -> None:
+    (line,) = lines_of(saying.format(text=ascii(HOSTILE)), form)
+    # The console colours what it says itself.
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", line)
+    assert "\\u202e" in plain
+    assert plain.isprintable()
+
+
+def test_a_stack_trace_on_a_terminal_has_a_margin() -> None:
+    failing = f"try:\n    raise ValueError({HOSTILE!a})\n"
+    first, *trace = lines_of(
+        f"{failing}except ValueError:\n    log.exception('failed')\n", "console"
+    )
+    assert "failed" in first
+    assert len(trace) >= 3
+    assert all(line.startswith("    | ") and line.isprintable() for line in trace)
+
+
+def test_the_console_shows_other_values_as_python_does() -> None:
+    (line,) = lines_of("log.info('a', number=1, nothing=None, name='plant 7')", "console")
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", line)
+    assert all(word in plain for word in ("number=1", "nothing=None", "name='plant 7'"))
 
 
 def test_secrets_are_masked_by_their_key() -> None:

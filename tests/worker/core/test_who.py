@@ -36,6 +36,7 @@ def test_a_name_says_who_runs_the_client() -> None:
         b"",
         b"offline",
         b"\xff",
+        b'{"worker_id": "w", "hostname": "h", "pid": 1e999, "boot_id": "b"}',
         b"[]",
         b"{}",
         b'{"worker_id": 1, "hostname": 2, "pid": "x", "boot_id": 3}',
@@ -46,6 +47,16 @@ def test_a_name_says_who_runs_the_client() -> None:
 )
 def test_anything_else_is_no_name(payload: bytes) -> None:
     assert who.read(payload) is None
+
+
+def test_a_name_is_one_short_line() -> None:
+    hostile = json.dumps(
+        {"worker_id": "w\r\nx" + "y" * 900, "hostname": "\u202eh\0", "pid": 1, "boot_id": "b"}
+    )
+    found = who.read(hostile.encode())
+    assert found is not None
+    assert (found.worker_id[:6], len(found.worker_id)) == (r"w\r\nx", 200)
+    assert found.hostname == r"\u202eh\x00"
 
 
 def test_a_name_left_while_we_were_thrown_out_is_a_rival() -> None:
