@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_connections(commands)
     _add(commands, "supervisorctl", _supervisorctl, "status, stop mqttworker, start mqttworker ...")
     _add(commands, "new-key", _new_key, "print a new encryption key")
+    _add(commands, "words", _words, "take the texts of the pages into the catalogues of languages")
     _add(commands, "lock", _lock, "compile requirements/*.txt anew from pyproject.toml")
     return parser
 
@@ -62,7 +63,7 @@ def _add(
     words: str,
 ) -> argparse.ArgumentParser:
     # What follows the name belongs to the program behind it, `--help` too.
-    takes_more = name not in ("run", "connections", "lint", "new-key", "lock")
+    takes_more = name not in ("run", "connections", "lint", "new-key", "words", "lock")
     parser = commands.add_parser(
         name, help=words, description=words, add_help=not takes_more, allow_abbrev=False
     )
@@ -134,6 +135,12 @@ def _new_key(options: argparse.Namespace, _rest: list[str]) -> int:
     python = virtual_environment.ensure("demo")
     home = surroundings.home_directory(options.home)
     return _hand_over(python, ["-m", "webapp", "new-key"], surroundings.environment(home))
+
+
+def _words(options: argparse.Namespace, _rest: list[str]) -> int:
+    python = virtual_environment.ensure("demo")
+    home = surroundings.home_directory(options.home)
+    return _hand_over(python, ["-m", "webapp", "words"], surroundings.environment(home))
 
 
 def _lock(_options: argparse.Namespace, _rest: list[str]) -> int:

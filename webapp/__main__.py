@@ -15,6 +15,11 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "new-key":
         sys.stdout.write(encryption.new_key() + "\n")
         return 0
+    if options.command == "words":
+        from webapp import catalogues
+
+        catalogues.write()
+        return 0
     # Only from here on the settings are read and the libraries loaded.
     from webapp import portability, setup
 
@@ -34,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--sample", metavar="HOST:PORT", help="the broker of a sample connection")
     prepare.add_argument("--sample-user", metavar="NAME", default="demo")
     prepare.add_argument("--sample-password-file", metavar="FILE", type=Path)
+    commands.add_parser("words", help="make the catalogues of all languages anew")
     commands.add_parser("new-key", help="print a key for HAWSER_ENCRYPTION_KEYS")
     connections = commands.add_parser("connections", help="connection records as JSON")
     actions = connections.add_subparsers(dest="action", required=True)
