@@ -10,7 +10,19 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from database import logs
 from database.settings import load
-from webapp import accounts, admin, errors, filters, guard, headers, health, language, store, unused
+from webapp import (
+    accounts,
+    admin,
+    errors,
+    filters,
+    guard,
+    headers,
+    health,
+    json_bodies,
+    language,
+    store,
+    unused,
+)
 from webapp.settings import WebSettings
 
 ROOT = Path(__file__).parent.parent
@@ -41,6 +53,7 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     )
     store.configure(app, settings)
     language.configure(app)
+    json_bodies.configure(app)
     CSRFProtect(app)
     accounts.configure(app, settings)
     guard.configure(app)
