@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench import browse, connect, edit, flood, ingest, loss, outage, storm
+from bench import browse, connect, edit, flood, ingest, loss, outage, storm, web
 
 #: Benchmarks by name; each adds its arguments to a parser and runs with what was given.
 BENCHMARKS = {
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "loss": loss,
     "outage": outage,
     "storm": storm,
+    "web": web,
 }
 
 

@@ -34,6 +34,6 @@ def site(directory: Path, environment: Mapping[str, str]) -> Iterator[Visitor]:
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
     with Child(command, directory / "web.log", env=own, cwd=ROOT) as child:
         child.wait_for(lambda: accepts(port), START_TIMEOUT, "the web")
-        visitor = Visitor(port)
+        visitor = Visitor(port, child.pid)
         visitor.sign_in(ACCOUNT, password)
         yield visitor

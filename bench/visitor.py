@@ -73,12 +73,19 @@ class RejectedError(Exception):
 
 
 class Visitor:
-    """One session with the web at 127.0.0.1:`port`."""
+    """One session with the web at 127.0.0.1:`port`, which is process `pid`."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, pid: int = 0) -> None:
+        self.port, self.pid = port, pid
         self._base = f"http://{HOST}:{port}"
-        cookies = urllib.request.HTTPCookieProcessor(CookieJar())
+        self._cookies = CookieJar()
+        cookies = urllib.request.HTTPCookieProcessor(self._cookies)
         self._opener = urllib.request.build_opener(cookies)
+
+    @property
+    def cookie(self) -> str:
+        """What a browser would send as `Cookie`."""
+        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self._cookies)
 
     def get(self, path: str) -> str:
         """Return a page."""
