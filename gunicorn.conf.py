@@ -1,4 +1,4 @@
-"""gunicorn: one process with eight threads, no control socket, logs on stdout.
+"""gunicorn: one process with many threads, no control socket, logs on stdout.
 
 One process, because SQLite takes one writer at a time and the pages are light; threads,
 because a slow reader must not hold up the health endpoint. The settings are read here
@@ -7,6 +7,7 @@ first: a wrong one ends the server with one sentence before it forks anything.
 
 import os
 import signal
+import sys
 from typing import Any
 
 import gunicorn.glogging
@@ -17,6 +18,11 @@ from database.settings import load
 from ops import parent
 from webapp import refusals
 from webapp.settings import WebSettings
+
+#: How long a thread keeps Python's lock while others wait for it, seconds: a page that is being
+#: made must not hold up many short answers.
+SWITCH_INTERVAL = 0.001
+sys.setswitchinterval(SWITCH_INTERVAL)
 
 _settings = load(WebSettings)
 logs.configure(_settings.log_level, _settings.log_format)
@@ -35,7 +41,8 @@ class Logger(gunicorn.glogging.Logger):  # type: ignore[misc]
 bind = _settings.bind
 worker_class = "gthread"
 workers = 1
-threads = 8
+#: Threads cost little; slow readers of long answers hold one each.
+threads = 32
 #: As much as gunicorn takes: an address holds a text to look for, a character of which may
 #: take twelve bytes there.
 limit_request_line = 8190

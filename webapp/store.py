@@ -23,8 +23,10 @@ from webapp.settings import WebSettings
 
 db = SQLAlchemy(model_class=Base)
 
-#: Connections the web keeps open: one a thread of gunicorn.
+#: Connections the web keeps open; it opens more where more are needed.
 POOL_SIZE = 8
+#: That many more: together as many as gunicorn has threads, and one for the picture.
+MORE_CONNECTIONS = 25
 #: Longest statement of the web, seconds: a page must not hang longer.
 STATEMENT_TIMEOUT = 10.0
 
@@ -39,7 +41,11 @@ def configure(app: Flask, settings: WebSettings) -> None:
     )
     # The connection that was used last has its statements prepared: planning one over the
     # partitions of a month takes PostgreSQL longer than running it.
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {**options, "pool_use_lifo": True}
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+        **options,
+        "pool_use_lifo": True,
+        "max_overflow": MORE_CONNECTIONS,
+    }
     db.init_app(app)
     config_version.follow(db.session.session_factory)  # type: ignore[arg-type]
     with app.app_context():
