@@ -6,9 +6,10 @@ from both and from whether the worker that took it still lives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
@@ -19,7 +20,10 @@ from database.clock import database_now
 from database.models import Command, CommandResult
 from database.session import immediate
 from database.words import CommandKind, CommandState
-from webapp import accounts, columns, overview, probing, records, store, workers
+from webapp import accounts, audit, columns, overview, probing, records, store, workers
+from webapp.audit import Subject
+from webapp.changes import Changes
+from webapp.language import in_words
 from webapp.workers import Worker
 
 #: A command that is not accepted by then is told to be late, seconds.
@@ -36,8 +40,8 @@ class NobodyToAskError(Exception):
 
     def __init__(self, code: str, detail: Mapping[str, Any]) -> None:
         super().__init__(code)
-        self.sentence = outcomes.explain(code, detail)
-        self.next_step = outcomes.next_step(code, detail)
+        self.sentence = in_words(outcomes.explain(code, detail))
+        self.next_step = in_words(outcomes.next_step(code, detail))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +61,11 @@ class Answer:
 
     @property
     def sentence(self) -> str:
-        return outcomes.explain(self.code, self.detail)
+        return in_words(outcomes.explain(self.code, self.detail))
 
     @property
     def next_step(self) -> str:
-        return outcomes.next_step(self.code, self.detail)
+        return in_words(outcomes.next_step(self.code, self.detail))
 
     @property
     def tone(self) -> str:
@@ -78,10 +82,12 @@ def ask(
     ids: Iterable[int | None],
     parameters: str | None = None,
     asked_before: Callable[[Transaction], int | None] = lambda _transaction: None,
+    told: Changes = MappingProxyType({}),
 ) -> list[int]:
     """Ask for one command for each connection that exists; return the ids of the commands.
 
-    Asks for nothing if `asked_before` returns a command. Raises NobodyToAskError.
+    Asks for nothing if `asked_before` returns a command. The audit log tells what is `told`,
+    never the parameters. Raises NobodyToAskError.
     """
     with immediate(store.engine()).begin() as transaction:
         if (earlier := asked_before(transaction)) is not None:
@@ -90,15 +96,13 @@ def ask(
         if worker is None or not worker.active:
             raise NobodyToAskError(*overview.silence(worker))
         _forget_old(transaction)
-        wanted = _existing(transaction, list(ids))
-        return [_insert(transaction, kind, number, parameters) for number in wanted]
+        return _insert(transaction, kind, list(ids), parameters, told)
 
 
-def withhold(kind: CommandKind, number: int | None, parameters: str) -> None:
+def withhold(kind: CommandKind, number: int | None, parameters: str, told: Changes) -> None:
     """Keep for the history what could not be asked; `parameters` say that it is withheld."""
     with immediate(store.engine()).begin() as transaction:
-        for found in _existing(transaction, [number]):
-            _insert(transaction, kind, found, parameters)
+        _insert(transaction, kind, [number], parameters, {**told, "sent": (None, False)})
 
 
 def read(command_id: int) -> Answer | None:
@@ -126,12 +130,6 @@ def worker_of(transaction: Transaction) -> tuple[datetime, Worker | None]:
     return now, workers.choose(found)
 
 
-def _existing(transaction: Transaction, ids: list[int | None]) -> list[int | None]:
-    """Return the ids without those of connections that were deleted a moment ago."""
-    known = records.names(transaction, [number for number in ids if number is not None])
-    return [number for number in ids if number is None or number in known]
-
-
 def _forget_old(transaction: Transaction) -> None:
     """Forget what is over; what was published is kept longer, with all that it was."""
     old, older = database_now(-FORGET_PARAMETERS_AFTER), database_now(-KEEP_FOR)
@@ -147,18 +145,32 @@ def _forget_old(transaction: Transaction) -> None:
 
 
 def _insert(
-    transaction: Transaction, kind: CommandKind, number: int | None, parameters: str | None
-) -> int:
-    result: Any = transaction.execute(
-        insert(Command.__table__).values(  # type: ignore[arg-type]
-            kind=kind,
-            connection_id=number,
-            parameters=parameters,
-            requested_by=accounts.email(),
-            requested_at=database_now(),
-        )
+    transaction: Transaction,
+    kind: CommandKind,
+    ids: Sequence[int | None],
+    parameters: str | None,
+    told: Changes,
+) -> list[int]:
+    """Insert a command a connection, those deleted a moment ago left out; return their ids."""
+    names = records.names(transaction, [number for number in ids if number is not None])
+    wanted = [number for number in ids if number is None or number in names]
+    if not wanted:
+        return []
+    subjects = [
+        Subject(number, None if number is None else names[number], told) for number in wanted
+    ]
+    audit.note_all(transaction, f"command.{kind}", records.KIND, subjects)
+    common = {
+        "kind": kind,
+        "parameters": parameters,
+        "requested_by": accounts.email(),
+        "requested_at": database_now(),
+    }
+    rows = transaction.scalars(
+        insert(Command).values(common).returning(Command.id, sort_by_parameter_order=True),
+        [{"connection_id": number} for number in wanted],
     )
-    return int(result.inserted_primary_key[0])
+    return list(rows)
 
 
 def statement() -> Select[Any]:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from flask_babel import lazy_gettext as _
+
 from database import outcomes, reasons
 from webapp import accounts, checks, columns, connection_form, records, saving, store
 from webapp.connection_form import ConnectionForm
+from webapp.language import in_words
 
 #: The option beside the button.
 REAL_ID_FIELD = "use_real_client_id"
@@ -22,17 +25,17 @@ LABELS = {
     "connack": "CONNACK",
     "suback": "SUBACK",
     "publish": "PUBLISH, PUBACK",
-    "delivery": "Message comes back",
+    "delivery": _("Message comes back"),
     "will": "Will Message",
 }
 #: How each state of a step is shown: (word, icon, tone).
 STATES = {
-    "pending": ("waits", "·", "off"),
-    "running": ("runs", "…", "off"),
-    "ok": ("ok", "✓", "good"),
-    "warning": ("remark", "▲", "warn"),
-    "failed": ("failed", "✕", "bad"),
-    "skipped": ("skipped", "\N{EN DASH}", "off"),
+    "pending": (_("waits"), "·", "off"),
+    "running": (_("runs"), "…", "off"),
+    "ok": (_("ok"), "✓", "good"),
+    "warning": (_("remark"), "▲", "warn"),
+    "failed": (_("failed"), "✕", "bad"),
+    "skipped": (_("skipped"), "\N{EN DASH}", "off"),
 }
 _SECRET_NAMES = {"password": "has_password", "tls_client_key_pem": "has_client_key"}
 
@@ -79,7 +82,7 @@ def _check_secrets(record: records.Values, whole: Mapping[str, Any], kept: set[s
     """Refuse a stored secret that no key opens: a test without it would tell nothing."""
     for field in sorted(kept):
         if record[_SECRET_NAMES[field]] and whole[field] is None:
-            sentence = reasons.explain("secret_undecryptable", {"field": field})
+            sentence = in_words(reasons.explain("secret_undecryptable", {"field": field}))
             raise UntestableError({field: sentence}, sentence)
 
 
@@ -106,15 +109,15 @@ class ShownStep:
 
     @property
     def word(self) -> str:
-        return STATES.get(self.state, STATES["pending"])[0]
+        return str(STATES.get(self.state, STATES["pending"])[0])
 
     @property
     def icon(self) -> str:
-        return STATES.get(self.state, STATES["pending"])[1]
+        return str(STATES.get(self.state, STATES["pending"])[1])
 
     @property
     def tone(self) -> str:
-        return STATES.get(self.state, STATES["pending"])[2]
+        return str(STATES.get(self.state, STATES["pending"])[2])
 
 
 def steps(result: Mapping[str, Any]) -> list[ShownStep]:
@@ -137,11 +140,11 @@ def _shown(step: Mapping[str, Any]) -> ShownStep:
     code, detail = step.get("reason_code"), step.get("detail") or {}
     is_trouble = step.get("state") in ("failed", "warning")
     return ShownStep(
-        LABELS.get(str(step.get("name")), str(step.get("name"))),
+        str(LABELS.get(str(step.get("name")), step.get("name"))),
         str(step.get("state")),
         step.get("ms"),
-        outcomes.explain(code, detail) if code else "",
-        outcomes.next_step(code, detail) if code and is_trouble else "",
+        in_words(outcomes.explain(code, detail)) if code else "",
+        in_words(outcomes.next_step(code, detail)) if code and is_trouble else "",
     )
 
 
@@ -150,7 +153,7 @@ def earlier_tries(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         (
             str(item.get("protocol")),
-            outcomes.explain(str(item.get("reason_code")), item.get("detail")),
+            in_words(outcomes.explain(str(item.get("reason_code")), item.get("detail"))),
         )
         for item in _items(result, "earlier_tries")
     ]

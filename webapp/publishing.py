@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from flask_babel import lazy_gettext as _
 from wtforms import (
     BooleanField,
     FieldList,
@@ -24,7 +25,9 @@ from wtforms import (
 from database import publications
 from database.publications import MAX_PAYLOAD_BYTES, Properties, Publication
 from webapp import entered
+from webapp.changes import Changes
 from webapp.connection_form import QOS, ChoiceField
+from webapp.language import in_words
 
 #: A form that was sent earlier than this cannot be sent again by mistake, seconds.
 FORM_LASTS = 86_400.0
@@ -35,8 +38,8 @@ BLANK_ROWS = 2
 class PropertyForm(Form):
     """One User Property."""
 
-    name = StringField("Name")
-    value = StringField("Value")
+    name = StringField(_("Name"))
+    value = StringField(_("Value"))
 
 
 class PublishForm(Form):
@@ -44,28 +47,35 @@ class PublishForm(Form):
 
     #: Sent with the form, so that a press that comes twice publishes once.
     token = HiddenField()
-    connection = ChoiceField("Connection", [("", "Choose one")])
-    topic = StringField("Topic", description="The Topic Name; no wildcards.")
-    qos = ChoiceField("QoS", QOS, description="With 0 no broker says whether it has the message.")
-    retain = BooleanField(
-        "Retain",
-        description="The broker keeps it for who subscribes later. With an empty payload it "
-        "removes what it keeps.",
+    connection = ChoiceField(_("Connection"), [("", _("Choose one"))])
+    topic = StringField(_("Topic"), description=_("The Topic Name; no wildcards."))
+    qos = ChoiceField(
+        "QoS", QOS, description=_("With 0 no broker says whether it has the message.")
     )
-    payload_kind = ChoiceField("Payload is", entered.KINDS)
+    retain = BooleanField(
+        _("Retain"),
+        description=_(
+            "The broker keeps it for who subscribes later. With an empty payload it removes "
+            "what it keeps."
+        ),
+    )
+    payload_kind = ChoiceField(_("Payload is"), entered.KINDS)
     payload = TextAreaField(
-        "Payload",
-        description=f"At most {MAX_PAYLOAD_BYTES:,} bytes. Line breaks are sent as LF.",
+        _("Payload"),
+        description=_(
+            "At most %(number)s bytes. Line breaks are sent as LF.", number=f"{MAX_PAYLOAD_BYTES:,}"
+        ),
     )
     payload_format_indicator = ChoiceField(
-        "Payload Format Indicator", [("", "not sent"), ("0", "0 bytes"), ("1", "1 UTF-8 text")]
+        "Payload Format Indicator",
+        [("", _("not sent")), ("0", _("0 bytes")), ("1", _("1 UTF-8 text"))],
     )
     message_expiry_interval = StringField(
-        "Message Expiry Interval (s)", description="The broker drops it after this long."
+        "Message Expiry Interval (s)", description=_("The broker drops it after this long.")
     )
-    content_type = StringField("Content Type", description="For example application/json.")
+    content_type = StringField("Content Type", description=_("For example application/json."))
     response_topic = StringField("Response Topic")
-    correlation_kind = ChoiceField("Correlation Data is", [entered.KINDS[0], *entered.KINDS[2:]])
+    correlation_kind = ChoiceField(_("Correlation Data is"), [entered.KINDS[0], *entered.KINDS[2:]])
     correlation_data = StringField("Correlation Data")
     user_properties = FieldList(FormField(PropertyForm))
 
@@ -169,13 +179,23 @@ def stored(
     return json.dumps({**publications.to_json(wanted), **known})
 
 
+def told(wanted: Publication) -> Changes:
+    """Return what the audit log tells of a message: never what it holds."""
+    return {
+        "topic": (None, wanted.topic),
+        "bytes": (None, len(wanted.payload)),
+        "qos": (None, wanted.qos),
+        "retain": (None, wanted.retain),
+    }
+
+
 def mark(form: PublishForm, wrong: Mapping[str, str]) -> None:
     """Put each sentence at its field."""
     for name, sentence in wrong.items():
         field = form[name]
         if name == "user_properties":
             field = form.user_properties[0].form["name"]
-        field.errors = [sentence]
+        field.errors = [in_words(sentence)]
 
 
 def errors(form: PublishForm) -> dict[str, str]:
@@ -215,7 +235,7 @@ def _pairs(form: PublishForm) -> tuple[tuple[str, str], ...]:
 
 
 def _with_rows(form: PublishForm) -> PublishForm:
-    for _ in range(BLANK_ROWS):
+    for _row in range(BLANK_ROWS):
         form.user_properties.append_entry()
     return form
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from flask_babel import gettext as _
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, Select, select
 
@@ -43,12 +44,12 @@ class Entry:
         """What became of it, in a word or two."""
         code = self.answer.code
         if not self.answer.is_final:
-            return "under way"
+            return str(_("under way"))
         if self.answer.state == CommandState.DONE:
-            return "written" if code == "publish_written" else "acknowledged"
+            return str(_("written") if code == "publish_written" else _("acknowledged"))
         if code in UNKNOWN:
-            return "not known"
-        return "refused" if code.startswith("publish_refused") else "not sent"
+            return str(_("not known"))
+        return str(_("refused") if code.startswith("publish_refused") else _("not sent"))
 
     @property
     def icon(self) -> str:

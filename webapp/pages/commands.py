@@ -7,6 +7,8 @@ from typing import Any
 
 from flask import Response, abort, current_app, flash, jsonify, redirect, request, url_for
 from flask_admin import BaseView, expose
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 from markupsafe import Markup
 
 from database.words import CommandKind
@@ -15,10 +17,12 @@ from webapp.commands import Answer, NobodyToAskError
 from webapp.connection_form import ConnectionForm
 from webapp.probing import REAL_ID_FIELD, UntestableError
 
-#: What can be asked for many connections at once, and how that is called.
+#: What can be asked for many connections at once, and what is said then.
 MANY = {
-    CommandKind.RECONNECT.value: "to reconnect",
-    CommandKind.CLEAR_COOLDOWN.value: "to forget failures and try again at once",
+    CommandKind.RECONNECT.value: lazy_gettext("%(count)s asked to reconnect: %(names)s."),
+    CommandKind.CLEAR_COOLDOWN.value: lazy_gettext(
+        "%(count)s asked to forget failures and try again at once: %(names)s."
+    ),
 }
 #: Seconds between two looks of a page without scripts.
 REFRESH_S = 1
@@ -35,10 +39,11 @@ class CommandPages:
         if kind not in (*MANY, CommandKind.TEST):
             abort(400)
         try:
-            parameters = None
+            parameters, told = None, {}
             if kind == CommandKind.TEST:
                 parameters = probing.from_record(record, real_id=_wants_real_id())
-            asked = commands.ask(CommandKind(kind), [record["id"]], parameters)
+                told = {REAL_ID_FIELD: (None, _wants_real_id())}
+            asked = commands.ask(CommandKind(kind), [record["id"]], parameters, told=told)
         except UntestableError as error:
             return self._refused(record["id"], error.sentence, "")
         except NobodyToAskError as error:
@@ -54,7 +59,9 @@ class CommandPages:
         try:
             parameters = probing.from_form(form, record, real_id=_wants_real_id())
             number = record["id"] if record else None
-            asked = commands.ask(CommandKind.TEST, [number], parameters)
+            told = {field: (None, form[field].data) for field in ("name", "host", "port")}
+            told[REAL_ID_FIELD] = (None, _wants_real_id())
+            asked = commands.ask(CommandKind.TEST, [number], parameters, told=told)
         except UntestableError as error:
             connection_form.mark(form, error.problems)
             return self._wrong(form, record)
@@ -79,7 +86,7 @@ class CommandPages:
         if not wants_json():
             return self._form_page(form, record)
         found = connection_form.errors(form)
-        return jsonify(errors=found, sentence=texts.NOT_TESTED, next_step=""), 422
+        return jsonify(errors=found, sentence=str(texts.NOT_TESTED), next_step=""), 422
 
     def _refused(self, number: int, sentence: str, next_step: str) -> Any:
         if wants_json():
@@ -103,9 +110,11 @@ def ask_many(kind: str, asked: Sequence[int]) -> None:
         flash(f"{error.sentence} {error.next_step}", "danger")
         return
     shown = texts.named(sorted(names[number] for number in ids))
-    left_out = f" {texts.count(len(names) - len(ids), 'disabled one')} left out."
-    told = f"{texts.count(len(ids), 'connection')} asked {MANY[kind]}: {shown}."
-    flash(told + (left_out if len(ids) < len(names) else ""), "success")
+    told = str(MANY[kind]) % {"count": texts.count(len(ids), "connection"), "names": shown}
+    if disabled:
+        left_out = texts.count(len(names) - len(ids), "disabled one")
+        told = f"{told} {_('%(count)s left out.', count=left_out)}"
+    flash(told, "success")
 
 
 class CommandView(BaseView):  # type: ignore[misc]

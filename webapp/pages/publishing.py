@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from flask import Response, abort, flash, jsonify, redirect, request, url_for
 from flask_admin import BaseView, expose
+from flask_babel import gettext as _
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 
-from database.models import Connection
+from database.publications import Publication
 from database.words import CommandKind
 from webapp import (
     accounts,
-    columns,
+    choosing,
     commands,
     publishing,
     publishing_history,
@@ -21,17 +23,17 @@ from webapp import (
     store,
     texts,
 )
+from webapp.choosing import Chosen, UnclearError
 from webapp.commands import NobodyToAskError
 from webapp.messages import shown
 from webapp.pages.commands import REFRESH_S, rendered, wants_json
 from webapp.publishing import PublishForm
 from webapp.publishing_history import Entry
 
+log = structlog.get_logger(__name__)
 PAGE_SIZE = 20
 #: Of a payload, on the page of one message.
 PREVIEW_BYTES = 4_096
-#: Where no connection that the worker runs was chosen.
-NO_CONNECTION = "Choose a connection that is enabled."
 
 
 class PublishView(BaseView):  # type: ignore[misc]
@@ -57,7 +59,7 @@ class PublishView(BaseView):  # type: ignore[misc]
         with store.reading() as transaction:
             entry = publishing_history.one(transaction, number) or abort(404)
         if entry.wanted is None:
-            flash("It cannot be decrypted, so it cannot be sent again.", "danger")
+            flash(_("It cannot be decrypted, so it cannot be sent again."), "danger")
             return self._page(publishing.blank(chosen), chosen)
         chosen = entry.answer.connection_id
         return self._page(publishing.again(entry.stored, entry.wanted, chosen), chosen)
@@ -67,29 +69,28 @@ class PublishView(BaseView):  # type: ignore[misc]
         """Ask the worker to publish the form; the same form is never published twice."""
         form = publishing.sent(request.form)
         wanted, wrong = publishing.read(form)
-        name = _name_of(form)
-        if name is None:
-            wrong["connection"] = NO_CONNECTION
-        if name is None or wrong:
+        chosen = _chosen(form, wrong)
+        if chosen is None or wrong:
             return self._wrong(form, wrong)
-        number = records.identifier(form.connection.data)
+        form.connection.data = str(chosen.number)
         try:
-            asked = commands.ask(
-                CommandKind.PUBLISH,
-                [number],
-                publishing.stored(form, wanted, name),
-                lambda transaction: publishing_history.asked_with(
-                    transaction, form.token.data or ""
-                ),
-            )
+            return _follow(_ask(form, wanted, chosen))
         except NobodyToAskError as error:
-            withheld = publishing.stored(form, wanted, name, withheld=True)
-            commands.withhold(CommandKind.PUBLISH, number, withheld)
-            if wants_json():
-                return jsonify(sentence=error.sentence, next_step=error.next_step), 409
-            flash(f"{error.sentence} {error.next_step}", "danger")
-            return self._page(form, number)
-        return _follow(asked)
+            withheld = publishing.stored(form, wanted, chosen.name, withheld=True)
+            told = publishing.told(wanted)
+            commands.withhold(CommandKind.PUBLISH, chosen.number, withheld, told)
+            return self._not_asked(form, error.sentence, error.next_step)
+        except SQLAlchemyError as error:
+            # What was entered must not be lost with a database that is locked or full.
+            log.error("a message could not be asked for", kind=type(error).__name__)
+            return self._not_asked(form, str(texts.DATABASE_BUSY), "")
+
+    @expose("/connections")
+    def connections_view(self) -> Any:
+        """Return the connections with `search` in their names, for the field's proposals."""
+        with store.reading() as transaction:
+            found = choosing.search(transaction, request.args.get("search", ""))
+        return jsonify([each.name for each in found])
 
     @expose("/<number>")
     def sent_view(self, number: str) -> Any:
@@ -114,24 +115,37 @@ class PublishView(BaseView):  # type: ignore[misc]
             page.headers["Refresh"] = str(REFRESH_S)
         return page
 
+    def _not_asked(self, form: PublishForm, sentence: str, next_step: str) -> Any:
+        if wants_json():
+            return jsonify(sentence=sentence, next_step=next_step), 409
+        flash(f"{sentence} {next_step}".strip(), "danger")
+        return self._page(form, records.identifier(form.connection.data))
+
     def _wrong(self, form: PublishForm, wrong: dict[str, str]) -> Any:
         publishing.mark(form, wrong)
         if wants_json():
             found = publishing.errors(form)
-            return jsonify(errors=found, sentence=texts.NOT_PUBLISHED, next_step=""), 422
-        flash(texts.NOT_PUBLISHED, "danger")
+            return jsonify(errors=found, sentence=str(texts.NOT_PUBLISHED), next_step=""), 422
+        flash(str(texts.NOT_PUBLISHED), "danger")
         return self._page(form, records.identifier(form.connection.data))
 
     def _page(self, form: PublishForm, chosen: int | None) -> Any:
         before = records.identifier(request.args.get("before"))
         wanted = records.identifier(request.args.get("connection"))
         with store.reading() as transaction:
-            form.connection.choices = (*form.connection.choices, *_choices(transaction))
+            offered = choosing.offered(transaction)
+            name = _name(transaction, form.connection.data)
             history = publishing_history.page(transaction, wanted, before, PAGE_SIZE)
+        if offered is not None:
+            choices = ((str(each.number), each.name) for each in offered)
+            form.connection.choices = (*form.connection.choices, *choices)
+        elif name is not None:
+            form.connection.data = name
         return self.render(
             "publish/index.html",
             form=form,
-            chosen=dict(form.connection.choices).get(str(chosen)),
+            chosen=name if chosen is not None else None,
+            searches=offered is None,
             has_properties=publishing.has_properties(form),
             fields=publishing,
             blank=publishing.blank_row(),
@@ -160,28 +174,39 @@ def _properties(entry: Entry) -> list[tuple[str, object]]:
         ("Message Expiry Interval", given.message_expiry_interval),
         ("Content Type", given.content_type),
         ("Response Topic", given.response_topic),
-        ("Correlation Data (hex)", None if correlation is None else correlation.hex(" ")),
+        (_("Correlation Data (hex)"), None if correlation is None else correlation.hex(" ")),
     ]
     named += [("User Property", f"{name} = {value}") for name, value in given.user_properties]
     return [(label, value) for label, value in named if value is not None]
 
 
-def _choices(transaction: Transaction) -> list[tuple[str, str]]:
-    """Return (id, name) of the connections that the worker runs."""
-    query = select(Connection.id, columns.words(Connection.name)).where(Connection.is_enabled)
-    rows = transaction.execute(query.order_by(func.lower(Connection.name)))
-    return [(str(row.id), str(row.name)) for row in rows]
-
-
-def _name_of(form: PublishForm) -> str | None:
-    """Return the name of the connection that was chosen, None if the worker does not run it."""
-    number = records.identifier(form.connection.data)
-    if number is None:
+def _chosen(form: PublishForm, wrong: dict[str, str]) -> Chosen | None:
+    """Return the connection that the form names; what is unclear goes into `wrong`."""
+    try:
+        with store.reading() as transaction:
+            return choosing.one(transaction, form.connection.data or "")
+    except UnclearError as error:
+        wrong["connection"] = str(error)
         return None
-    with store.reading() as transaction:
-        if number in records.disabled(transaction, [number]):
-            return None
-        return records.names(transaction, [number]).get(number)
+
+
+def _name(transaction: Transaction, text: object) -> str | None:
+    """Return the name of the connection that the worker runs under an id, None if none is."""
+    number = records.identifier(text)
+    if number is None or number in records.disabled(transaction, [number]):
+        return None
+    return records.names(transaction, [number]).get(number)
+
+
+def _ask(form: PublishForm, wanted: Publication, chosen: Chosen) -> list[int]:
+    token = form.token.data or ""
+    return commands.ask(
+        CommandKind.PUBLISH,
+        [chosen.number],
+        publishing.stored(form, wanted, chosen.name),
+        lambda transaction: publishing_history.asked_with(transaction, token),
+        told=publishing.told(wanted),
+    )
 
 
 def _follow(asked: list[int]) -> Any:
