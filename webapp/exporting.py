@@ -15,7 +15,7 @@ from flask import Response
 from database import reasons
 
 #: Spreadsheets take a cell that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")  # and in full width
 
 Row = Mapping[str, Any]
 
