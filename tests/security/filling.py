@@ -28,6 +28,10 @@ def fill(engine: Engine, text: str) -> None:
     """Write rows into every table but `MADE_ELSEWHERE`."""
     for name, values in _rows(text):
         write(engine, name, text, values)
+
+
+def fill_events(engine: Engine, text: str) -> None:
+    """Write an event for every reason that there is."""
     for code in sorted(reasons.REASONS):
         detail = dict.fromkeys(_places(code), text)
         write(engine, "connection_event", text, {"reason_code": code, "detail": detail})
@@ -104,6 +108,7 @@ def _facts(text: str) -> list[tuple[str, dict[str, Any]]]:
         ),
         ("connection_status", {"connection_id": 3, "boot_id": BOOT, "state": "connected"}),
         ("subscription_status", {}),
+        ("connection_event", {"reason_code": "dns_failed", "detail": detail}),
         ("connection_traffic", {"seconds": 60, "starts_at": _this_minute()}),
         ("connection_traffic", {"seconds": 60, "connection_id": 0, "starts_at": _this_minute()}),
         ("message_totals", {}),

@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
+from flask_security import hash_password
 from sqlalchemy import Engine, text
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
@@ -17,6 +18,8 @@ from database.base import Base
 from tests.web.conftest import signed_in
 from webapp.store import db
 
+#: Of the accounts that `Site.client` makes.
+PASSWORD = "correct horse battery"
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 #: What a look may move: when a session was used last.
 MOVES_BY_ITSELF = {"user_session": {"seen_at"}}
@@ -38,12 +41,17 @@ class Site:
         self.app = app
         with app.app_context():
             self.engine: Engine = db.engine
+            self._hash = hash_password(PASSWORD)
 
     def client(self, role: str | None = None) -> Caller:
         """Return a browser, signed in if there is a `role`."""
         if role is None:
             return Caller(self.app.test_client())
-        return Caller(signed_in(self.app, role).client)
+        caller = Caller(signed_in(self.app, role).client)
+        with self.engine.begin() as transaction:
+            statement = "update user_account set password = :hash where password is null"
+            transaction.execute(text(statement), {"hash": self._hash})
+        return caller
 
     def rules(self) -> list[Rule]:
         return sorted(self.app.url_map.iter_rules(), key=lambda rule: (rule.rule, rule.endpoint))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.security.conftest import MakeSite
+from tests.security.filling import fill_events
 from tests.security.markup import Page, pages_in
 from tests.security.site import Caller, Site
 from tests.web.forms import filters, form
@@ -76,6 +77,7 @@ def check(caller: Caller, path: str, **options: object) -> list[Page]:
 @pytest.mark.parametrize("text", [MARKUP, LINK, ELSEWHERE], ids=["markup", "link", "elsewhere"])
 def test_no_stored_text_becomes_markup(make_site: MakeSite, text: str) -> None:
     site = make_site(text)
+    fill_events(site.engine, text)
     caller = site.client("admin")
     showing = set()
     for endpoint, path in looks(site):
