@@ -114,10 +114,10 @@ def search(transaction: Transaction, wanted: Filter, before: int | None, limit: 
 
 
 def actors(transaction: Transaction) -> list[str]:
-    """Return who changed something of late."""
+    """Return who changed something of late, as far as people can write it into a field."""
     recent = select(_entry.actor).order_by(_entry.id.desc()).limit(RECENT).subquery()
     names = transaction.scalars(select(columns.words(recent.c.actor)).distinct().limit(MOST_NAMES))
-    return sorted(names)
+    return sorted(name for name in names if name.isprintable())
 
 
 def _statement() -> Select[Any]:
@@ -165,6 +165,9 @@ def _conditions(wanted: Filter, *, exact: bool) -> Iterator[ColumnElement[bool]]
         yield (_entry.subject_kind == CONNECTION) & (_entry.subject_id == wanted.connection)
     if wanted.name:
         yield _entry.subject_name.icontains(wanted.name, autoescape=True)
+    if wanted.span:
+        # Ids only come close to the times.
+        yield _entry.at >= _since(wanted)
     if wanted.text:
         yield _holds(wanted.text)
 
@@ -189,9 +192,12 @@ def _bottom(wanted: Filter) -> ScalarSelect[Any]:
     """Select the lowest id that can matter."""
     if not wanted.span:
         return select(func.min(_entry.id)).scalar_subquery()
-    since = database_moment(-SPANS[wanted.span][1])
-    first = select(_entry.id).where(_entry.at >= since).order_by(_entry.at, _entry.id)
+    first = select(_entry.id).where(_entry.at >= _since(wanted)).order_by(_entry.at)
     return first.limit(1).scalar_subquery()
+
+
+def _since(wanted: Filter) -> ScalarSelect[Any]:
+    return database_moment(-SPANS[wanted.span][1])
 
 
 def _text(value: str) -> str:

@@ -80,8 +80,9 @@ def word(action: str) -> str:
 def sentence(entry: Entry, name: Markup) -> Markup:
     """Return what was done; `name` is how the page shows the subject."""
     known = ACTIONS.get(entry.action)
-    pattern = str(known[1]) if known else f"{word(entry.action).replace('%', '%%')} %(name)s"
-    return escape(pattern) % {"name": name}
+    if known is None:
+        return visible(word(entry.action)) + " " + name
+    return escape(str(known[1])) % {"name": name}
 
 
 def lines(entry: Entry) -> list[Line]:
