@@ -27,7 +27,10 @@ class Sentence(str):
 
         `digits` writes an English number, such as 1,000, as the reader does.
         """
-        return translate(self.pattern).format_map(_Words(self.values, translate, digits))
+        # A catalogue has its own header under the empty text.
+        return self.pattern and translate(self.pattern).format_map(
+            _Words(self.values, translate, digits)
+        )
 
 
 def say(pattern: str, **values: Any) -> Sentence:
