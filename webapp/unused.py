@@ -12,9 +12,15 @@ from flask import Flask, abort
 #: Endpoints that answer nothing, whoever asks.
 CLOSED = (
     "admin.static",
+    "security.mf_recovery_codes",
     "security.static",
+    "security.tf_select",
+    "security.two_factor_rescue",
+    "security.two_factor_setup",
+    "security.two_factor_setup_validate",
     "connections.ajax_lookup",
     "connections.ajax_update",
+    "connections.export",
     "workers.ajax_lookup",
     "workers.ajax_update",
     "workers.action_view",

@@ -38,9 +38,13 @@ def fill_events(engine: Engine, text: str) -> None:
 
 
 def write(engine: Engine, name: str, text: str, values: Mapping[str, Any]) -> None:
-    """Insert one row; columns that are not given hold `text` or what is next to it."""
+    """Insert one row; columns that are not given hold `text` or what is next to it.
+
+    Values for columns that the table lacks are left out.
+    """
     table = Base.metadata.tables[name]
-    filled = {column.name: _value(table, column, text) for column in table.c} | dict(values)
+    filled = {column.name: _value(table, column, text) for column in table.c}
+    filled |= {key: item for key, item in values.items() if key in filled}
     with engine.begin() as transaction:
         transaction.execute(
             insert(table).values(**{key: item for key, item in filled.items() if item is not ...})
