@@ -155,6 +155,7 @@
     if (isEager()) delay = EAGER_POLL_MS;
     schedule();
   }
+  document.addEventListener("swapped", tick);
   tick();
   setInterval(tick, 1000);
 })();

@@ -251,6 +251,12 @@ def names(transaction: Transaction, ids: Iterable[int]) -> dict[int, str]:
     }
 
 
+def number_of(transaction: Transaction, name: str) -> int | None:
+    """Return the id of the record with `name`, None if there is none."""
+    found: int | None = transaction.scalar(select(Connection.id).where(Connection.name == name))
+    return found
+
+
 def disabled(transaction: Transaction, ids: Iterable[int]) -> set[int]:
     """Return which of the records `ids` are disabled."""
     return {
