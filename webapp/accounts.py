@@ -7,22 +7,20 @@ there is no registration and no recovery by e-mail.
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, current_app, has_request_context
-from flask_security import MailUtil, RoleMixin, Security, SQLAlchemyUserDatastore, UserMixin
+from flask import current_app, has_request_context
+from flask_security import MailUtil, RoleMixin, SQLAlchemyUserDatastore, UserMixin
 from flask_security import current_user as _current_user
 from flask_security import hash_password as _hash_password
-from flask_security.signals import password_changed
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import relationship
 
 from database.base import Base
 from database.models import people
-from webapp.settings import ADMIN_PASSWORD_FILE, MIN_PASSWORD_CHARACTERS, WebSettings
+from webapp.settings import ADMIN_PASSWORD_FILE, WebSettings
 from webapp.store import db
 
 ROLES = {
@@ -32,8 +30,6 @@ ROLES = {
 }
 EDITORS = frozenset({"admin", "operator"})
 ADMINISTRATORS = frozenset({"admin"})
-#: How long "stay signed in" lasts.
-REMEMBER_FOR = timedelta(days=30)
 #: Random bytes of a generated password.
 GENERATED_PASSWORD_BYTES = 18
 
@@ -51,68 +47,29 @@ class User(Base, UserMixin):
     roles = relationship(Role, secondary=people.role_user, lazy="joined")
 
 
-class _Addresses(MailUtil):
+class Addresses(MailUtil):
     """Takes addresses as they are: no mail is ever sent, and on-site domains are fine."""
 
     def normalize(self, email: str) -> str:
-        # PostgreSQL takes no NUL; no address holds one.
-        return email.replace("\x00", "").strip().lower()
+        # PostgreSQL takes no NUL, and no lone half of a character; no address holds one.
+        known = email.encode("utf-8", "ignore").decode("utf-8")
+        return known.replace("\x00", "").strip().lower()
 
     def validate(self, email: str) -> str:
         return self.normalize(email)
 
 
-class _Passwords:
-    """Makes and keeps the generated password of the first account."""
-
-    def __init__(self, home: Path) -> None:
-        self.path = home / ADMIN_PASSWORD_FILE
-
-    def keep(self, password: str) -> None:
-        self.path.unlink(missing_ok=True)
-        self.path.touch(mode=0o600)
-        self.path.write_text(password + "\n", encoding="utf-8")
-
-    def forget(self) -> None:
-        self.path.unlink(missing_ok=True)
-
-
 datastore = SQLAlchemyUserDatastore(db, User, Role)
 
 
-def configure(app: Flask, settings: WebSettings) -> None:
-    """Set up login, logout and change of password."""
-    app.config.update(
-        SECURITY_PASSWORD_HASH="argon2",  # noqa: S106 - a scheme
-        SECURITY_PASSWORD_SCHEMES=["argon2"],
-        # Required by the library; argon2 salts by itself, so it only has to be stable.
-        SECURITY_PASSWORD_SALT=settings.secret_key.get_secret_value(),
-        SECURITY_PASSWORD_LENGTH_MIN=MIN_PASSWORD_CHARACTERS,
-        SECURITY_CHANGEABLE=True,
-        SECURITY_SEND_PASSWORD_CHANGE_EMAIL=False,
-        SECURITY_REGISTERABLE=False,
-        SECURITY_RECOVERABLE=False,
-        SECURITY_POST_LOGIN_VIEW="/admin/",
-        SECURITY_POST_LOGOUT_VIEW="/login",
-        SECURITY_POST_CHANGE_VIEW="/admin/",
-        SECURITY_RETURN_GENERIC_RESPONSES=True,
-        SECURITY_EMAIL_VALIDATOR_ARGS={"check_deliverability": False},
-        REMEMBER_COOKIE_DURATION=REMEMBER_FOR,
-        REMEMBER_COOKIE_HTTPONLY=True,
-        REMEMBER_COOKIE_SAMESITE="Lax",
-        REMEMBER_COOKIE_SECURE=settings.secure_cookies,
-    )
-    Security(app, datastore, mail_util_cls=_Addresses)
-    passwords = _Passwords(settings.home)
-    # A strong reference: the signal itself keeps only a weak one.
-    app.extensions["hawser-passwords"] = forget = lambda *_a, **_kw: passwords.forget()
-    password_changed.connect(forget, app)
-
-
 def signed_in() -> bool:
-    """Whether this request comes with the session of an account; False if nobody can tell."""
+    """Whether this request comes with the session of an account; False if nobody can tell.
+
+    An account whose password somebody else knows has to change it first.
+    """
     try:
-        return bool(has_request_context() and _current_user and _current_user.is_authenticated)
+        is_known = has_request_context() and _current_user and _current_user.is_authenticated
+        return bool(is_known) and not _current_user.must_change_password
     except SQLAlchemyError:
         return False
 
@@ -149,9 +106,14 @@ def any_user() -> bool:
     return bool(count)
 
 
-def create(address: str, password: str, role: str) -> Any:
+def create(address: str, password: str, role: str, *, must_change: bool = False) -> Any:
     """Make an account with one role."""
-    user = datastore.create_user(email=address, password=_hash_password(password), roles=[role])
+    user = datastore.create_user(
+        email=address,
+        password=_hash_password(password),
+        roles=[role],
+        must_change_password=must_change,
+    )
     db.session.commit()
     return user
 
@@ -169,11 +131,24 @@ def create_first_admin(settings: WebSettings) -> str | None:
         )
         raise LookupError(msg)
     password = given or secrets.token_urlsafe(GENERATED_PASSWORD_BYTES)
-    create(settings.admin_email, password, "admin")
+    create(settings.admin_email, password, "admin", must_change=not given)
     if given:
         return None
-    _Passwords(settings.home).keep(password)
+    _keep(settings.home / ADMIN_PASSWORD_FILE, password)
     return password
+
+
+def forget_first_password(address: str) -> None:
+    """Remove the file of the generated password once its account has another one."""
+    settings = settings_of_app()
+    if address == settings.admin_email:
+        (settings.home / ADMIN_PASSWORD_FILE).unlink(missing_ok=True)
+
+
+def _keep(path: Path, password: str) -> None:
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(password + "\n", encoding="utf-8")
 
 
 def settings_of_app() -> WebSettings:

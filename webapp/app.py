@@ -11,7 +11,6 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from database import logs
 from database.settings import load
 from webapp import (
-    accounts,
     admin,
     errors,
     filters,
@@ -23,6 +22,7 @@ from webapp import (
     store,
     unused,
 )
+from webapp.people import door
 from webapp.settings import WebSettings
 
 ROOT = Path(__file__).parent.parent
@@ -55,7 +55,7 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     language.configure(app)
     json_bodies.configure(app)
     CSRFProtect(app)
-    accounts.configure(app, settings)
+    door.configure(app, settings)
     guard.configure(app)
     headers.configure(app)
     errors.configure(app)

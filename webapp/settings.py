@@ -29,6 +29,9 @@ class WebSettings(Settings):
     health_anonymous: Literal["full", "summary", "status"] = "summary"
     #: Days for which it is kept who changed what; 0: for ever.
     audit_days: int = Field(default=730, ge=0, le=36_500)
+    #: Hours until a session ends that is not used, and one that is; "stay signed in": 30 days.
+    session_idle_hours: int = Field(default=12, ge=1, le=720)
+    session_hours: int = Field(default=168, ge=1, le=720)
     #: How many proxies in front of gunicorn may set X-Forwarded-* headers.
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     #: Whether browsers send the session over HTTPS only; `auto`: in production.

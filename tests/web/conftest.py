@@ -18,6 +18,7 @@ from werkzeug.test import TestResponse
 from tests.conftest import ENCRYPTION_KEY, HOSTNAME
 from webapp import accounts
 from webapp.app import create_app
+from webapp.people import presence, sessions, tables
 from webapp.settings import WebSettings
 from webapp.store import db
 
@@ -38,7 +39,7 @@ class Visitor:
         return self.client.post(path, data={"csrf_token": self.token(), **(data or {})}, **options)
 
     def token(self) -> str:
-        for page in ("/admin/workers/", "/login"):
+        for page in ("/change", "/login"):
             if found := _TOKEN.search(self.client.get(page).text):
                 return found[1]
         msg = "no page with a token"
@@ -111,11 +112,20 @@ def signed_in(app: Flask, role: str) -> Visitor:
             email=f"{role}-{uuid.uuid4().hex}@hawser.example", password=None, roles=[role]
         )
         db.session.commit()
-        key = user.fs_uniquifier
+        return resume(app, user)
+
+
+def resume(app: Flask, user: Any, **options: Any) -> Visitor:
+    """Return a visitor with a new session of an account."""
+    key = user.fs_uniquifier
+    with tables.changing() as transaction:
+        settings = accounts.settings_of_app()
+        token = sessions.start(transaction, settings, user.id, **options)
     client = app.test_client()
     with client.session_transaction() as session:
         session["_user_id"] = key
         session["_fresh"] = True
+        session[presence.KEY] = token
     return Visitor(client)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from tests.web import rows
 from tests.web.conftest import Visitor, signed_in
 from webapp import accounts, guard
+from webapp.people import presence
 from webapp.settings import WebSettings
 
 PASSWORD = "correct horse battery"
@@ -61,6 +62,8 @@ def test_only_these_endpoints_are_public() -> None:
         "health.livez",
         "health.readyz",
         "security.login",
+        "security.mf_recovery",
+        "security.two_factor_token_validation",
         "static",
     ]
 
@@ -181,6 +184,7 @@ def test_pages_without_a_database_are_one_plain_503(unreachable_app: Flask) -> N
     client = unreachable_app.test_client()
     with client.session_transaction() as session:
         session["_user_id"] = "somebody"
+        session[presence.KEY] = "some session"
     answer = client.get("/admin/")
     assert answer.status_code == 503
     assert "Not ready" in answer.text

@@ -1,0 +1,1 @@
+"""Accounts: how people sign in, what limits attempts, which sessions live, who looks after whom."""

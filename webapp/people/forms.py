@@ -1,0 +1,118 @@
+"""The library's forms, with every test of a secret counted before it is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+from flask_babel import gettext as _
+from flask_security import ChangePasswordForm as _ChangePasswordForm
+from flask_security import LoginForm as _LoginForm
+from flask_security import MfRecoveryForm as _RecoveryForm
+from flask_security import TwoFactorVerifyCodeForm as _CodeForm
+from flask_security import current_user
+
+from webapp.people import device, diary, tables, throttle
+from webapp.people.passwords import MAX_PASSWORD_CHARACTERS
+from webapp.people.throttle import Attempt, TooManyAttemptsError
+
+WRONG_PASSWORD, WRONG_CODE = "wrong password", "wrong code"
+NO_ACCOUNT, INACTIVE, TOO_MANY = "no such account", "account deactivated", "too many attempts"
+
+
+def attempt_on(account: str, kind: str) -> Attempt:
+    """Count an attempt of this request on an account. Raises TooManyAttemptsError."""
+    name = account.strip().lower()
+    attempt = Attempt(kind, name, request.remote_addr, device.known_as(name))
+    try:
+        throttle.of_app().count(attempt)
+    except TooManyAttemptsError as refusal:
+        if refusal.is_news:
+            diary.refused(account, TOO_MANY)
+        raise
+    return attempt
+
+
+def succeeded(attempt: Attempt) -> None:
+    """Forget what its own bucket counted."""
+    throttle.of_app().succeeded(attempt)
+
+
+class LoginForm(_LoginForm):
+    """Address and password."""
+
+    def validate(self, **kwargs: Any) -> bool:
+        """Whether the password is the account's. Raises TooManyAttemptsError."""
+        typed, password = self.email.data or "", self.password.data
+        if not _is_text(typed) or not _is_text(password):
+            # Nothing is looked up for what cannot be right.
+            self.form_errors.append(_("E-mail address and password do not match."))
+            return False
+        attempt = attempt_on(typed, "password")
+        if super().validate(**kwargs):
+            succeeded(attempt)
+            return True
+        diary.refused(typed, self._reason())
+        return False
+
+    def _reason(self) -> str:
+        if self.user is None:
+            return NO_ACCOUNT
+        return INACTIVE if self.user_authenticated and not self.user.active else WRONG_PASSWORD
+
+
+class ChangePasswordForm(_ChangePasswordForm):
+    """The password so far, and the new one twice."""
+
+    def validate(self, **kwargs: Any) -> bool:
+        """Whether the change may be made; then the lock for it is held."""
+        if self.password.data and not _is_text(self.password.data):
+            self.password.errors = [_("This is not your password.")]
+            return False
+        attempt = attempt_on(current_user.email, "own password")
+        if not super().validate(**kwargs):
+            return False
+        succeeded(attempt)
+        tables.begin_writing()
+        return True
+
+
+class CodeForm(_CodeForm):
+    """A code of the authenticator app, at sign-in."""
+
+    def validate(self, **kwargs: Any) -> bool:
+        """Whether the code is good now. Raises TooManyAttemptsError."""
+        attempt = attempt_on(_account_of(self.user), "code")
+        return _told(attempt, super().validate(**kwargs))
+
+
+class RecoveryForm(_RecoveryForm):
+    """A recovery code, at sign-in."""
+
+    def validate(self, **kwargs: Any) -> bool:
+        """Whether the code was unused; now it is used. Raises TooManyAttemptsError."""
+        attempt = attempt_on(_account_of(self.user), "code")
+        return _told(attempt, super().validate(**kwargs))
+
+
+def _account_of(user: Any) -> str:
+    return str(user.email)
+
+
+def _told(attempt: Attempt, is_right: bool) -> bool:
+    if is_right:
+        succeeded(attempt)
+    else:
+        diary.refused(attempt.account, WRONG_CODE)
+    return is_right
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value is text that can be hashed, of a length that is worth it."""
+    if not isinstance(value, str) or not 0 < len(value) <= 2 * MAX_PASSWORD_CHARACTERS:
+        return False
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,69 @@
+"""Who a request comes from: the account behind the session that its cookie names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from flask import Flask, g, session
+from flask_security.utils import set_request_attr
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from database.models.people import user_session
+from webapp import accounts
+from webapp.accounts import User
+from webapp.people import sessions, tables
+from webapp.store import db
+
+log = structlog.get_logger(__name__)
+#: Where the cookie holds the name of the session.
+KEY = "session"
+
+
+def configure(app: Flask) -> None:
+    """Let nothing but a living session say who somebody is: no token, no second cookie."""
+    app.config["PERMANENT_SESSION_LIFETIME"] = int(sessions.REMEMBERED_S)
+    manager: Any = app.login_manager  # type: ignore[attr-defined]
+    manager.user_loader(_load)
+    manager.request_loader(lambda _request: None)
+
+
+def current() -> int | None:
+    """Return the number of the session of this request."""
+    found: int | None = g.get("hawser_session")
+    return found
+
+
+def _load(key: str) -> User | None:
+    token = session.get(KEY)
+    if not isinstance(token, str):
+        return None
+    row = db.session.execute(_wanted(token)).unique().one_or_none()
+    if row is None or row.User.fs_uniquifier != key or not row.User.active:
+        return None
+    g.hawser_session = row.id
+    # Its pages ask how somebody came in.
+    set_request_attr("fs_authn_via", "session")
+    if row.due:
+        _touch(row.id)
+    user: User = row.User
+    return user
+
+
+def _wanted(token: str) -> Any:
+    due = sessions.is_due().label("due")
+    living = sessions.lives(accounts.settings_of_app())
+    found = select(User, user_session.c.id, due).join(
+        user_session, user_session.c.user_id == User.__table__.c.id
+    )
+    return found.where(user_session.c.token_hash == sessions.fingerprint(token), living)
+
+
+def _touch(number: int) -> None:
+    """Move the time of last use; a page does not fail because that could not be written."""
+    try:
+        with tables.changing() as transaction:
+            sessions.touch(transaction, number)
+    except SQLAlchemyError as error:
+        log.warning("the use of a session was not written down", kind=type(error).__name__)

@@ -1,0 +1,154 @@
+"""The second factor: codes of an authenticator app (TOTP), and recovery codes for its loss.
+
+Secrets and recovery codes are stored encrypted, with keys that are derived from the
+installation's; the first one encrypts, all decrypt.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from threading import Lock
+from typing import Any
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from flask_security import MfRecoveryCodesUtil, Totp
+from passlib.totp import TOTP, AppWallet, TotpMatch  # type: ignore[import-untyped]
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import select, update
+
+from database.models import people
+from webapp.people import tables
+from webapp.settings import WebSettings
+
+METHOD = "authenticator"
+ISSUER = "Hawser"
+RECOVERY_CODES = 10
+#: How far the clocks of the app and of this machine may be apart, seconds.
+WINDOW = 30
+#: Key derivation of the library is for passwords; ours are random already.
+_COST = 4
+
+
+class Codes(Totp):
+    """Codes of authenticator apps, each good for one sign-in."""
+
+    def __init__(self, secrets: dict[str, str], issuer: str) -> None:
+        super().__init__(secrets, issuer)
+        # The first key encrypts, whatever the names of the keys are.
+        wallet = AppWallet(secrets=secrets, default_tag=next(iter(secrets)), encrypt_cost=_COST)
+        self._totp = TOTP.using(issuer=issuer, wallet=wallet)
+        self._last: dict[int, int] = {}
+        self._turn = Lock()
+
+    def verify_totp(self, token: str, totp_secret: str, user: Any, window: int = 0) -> bool:
+        """Whether `token` is good now and was not used before."""
+        with self._turn:
+            try:
+                return bool(super().verify_totp(str(token), totp_secret, user, WINDOW))
+            except (KeyError, ValueError, TypeError):
+                # No key of this installation opens the secret.
+                return False
+
+    def get_last_counter(self, user: Any) -> int | None:
+        """Return the moment of the code that was used last."""
+        return self._last.get(user.id)
+
+    def set_last_counter(self, user: Any, tmatch: TotpMatch) -> None:
+        """Remember the moment of a code that was used. One process serves all."""
+        self._last[user.id] = tmatch.counter
+
+
+class RecoveryCodes(MfRecoveryCodesUtil):
+    """Codes for a lost authenticator: each opens once."""
+
+    def check_recovery_code(self, user: Any, code: str) -> bool:
+        """Use up a code, so that two browsers that send it at once are not both let in."""
+        with tables.changing() as transaction:
+            stored = _stored(transaction, user.id)
+            left = [each for each in stored if self._decrypt_codes([each]) != [_plain(code)]]
+            if len(left) == len(stored):
+                return False
+            _store(transaction, user.id, {"mf_recovery_codes": left})
+            return True
+
+    def delete_recovery_code(self, user: Any, code: str) -> bool:
+        """Nothing is left to do: checking it has used it up."""
+        return True
+
+    def fresh(self) -> tuple[list[str], list[str]]:
+        """Return (new codes, the same as they are stored)."""
+        from flask_security.proxies import _security
+
+        new = _security.totp_factory.generate_recovery_codes(RECOVERY_CODES)
+        return new, self._encrypt_codes(new)
+
+
+def options(settings: WebSettings) -> dict[str, Any]:
+    """Return what Flask-Security needs for the second factor."""
+    keys = settings.encryption_key_list
+    return {
+        "SECURITY_TWO_FACTOR": True,
+        "SECURITY_TWO_FACTOR_ENABLED_METHODS": [METHOD],
+        "SECURITY_TWO_FACTOR_RESCUE_EMAIL": False,
+        "SECURITY_TOTP_ISSUER": ISSUER,
+        "SECURITY_TOTP_SECRETS": {_tag(key): _derived(key, b"totp").hex() for key in keys},
+        "SECURITY_MULTI_FACTOR_RECOVERY_CODES": True,
+        "SECURITY_MULTI_FACTOR_RECOVERY_CODES_N": RECOVERY_CODES,
+        "SECURITY_MULTI_FACTOR_RECOVERY_CODES_KEYS": [
+            base64.urlsafe_b64encode(_derived(key, b"recovery codes")) for key in keys
+        ],
+    }
+
+
+def turn_on(transaction: Transaction, user_id: int, secret: str, codes: Iterable[str]) -> None:
+    """Ask an account for codes from now on."""
+    values = {
+        "tf_primary_method": METHOD,
+        "tf_totp_secret": secret,
+        "mf_recovery_codes": list(codes),
+    }
+    _store(transaction, user_id, values)
+
+
+def renew(transaction: Transaction, user_id: int, codes: Iterable[str]) -> None:
+    """Replace the recovery codes of an account."""
+    _store(transaction, user_id, {"mf_recovery_codes": list(codes)})
+
+
+def turn_off(transaction: Transaction, user_id: int) -> None:
+    """Ask an account for its password only."""
+    names = ("tf_primary_method", "tf_totp_secret", "mf_recovery_codes")
+    _store(transaction, user_id, dict.fromkeys(names))
+
+
+def codes_left(user: Any) -> int:
+    """Return how many recovery codes an account has."""
+    return len(user.mf_recovery_codes or [])
+
+
+def _stored(transaction: Transaction, user_id: int) -> list[str]:
+    table = people.user.c
+    wanted = select(table.mf_recovery_codes).where(table.id == user_id).with_for_update()
+    return list(transaction.scalar(wanted) or [])
+
+
+def _store(transaction: Transaction, user_id: int, values: dict[str, Any]) -> None:
+    which = people.user.c.id == user_id
+    transaction.execute(update(people.user).where(which).values(values))
+
+
+def _plain(code: str) -> str:
+    """Return a recovery code as it was shown, however it was typed."""
+    bare = "".join(c for c in str(code).lower() if c.isalnum())
+    return "-".join(bare[at : at + 4] for at in range(0, len(bare), 4))
+
+
+def _tag(key: str) -> str:
+    return "k" + hashlib.sha256(b"tag:" + key.encode()).hexdigest()[:12]
+
+
+def _derived(key: str, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), length=32, salt=None, info=b"hawser " + purpose).derive(key.encode())

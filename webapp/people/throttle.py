@@ -1,0 +1,137 @@
+"""How often a password or a code may be tried.
+
+Each attempt is counted before anything is computed, so that attempts made at the same
+moment do not slip through; one that succeeds clears the count of its own bucket. Buckets,
+the narrow ones first, so that an attempt that a narrow one stops fills no wide one:
+
+- of one account from one address: five at once, then waits that grow to five minutes;
+- of one address, over all accounts;
+- of one account, over all addresses.
+
+A browser that has signed in to the account before (`device`) has only a bucket of its own:
+what strangers try, even from its address, never keeps it out. No bucket tells whether an
+account exists: the name is counted as it was typed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import math
+import time
+from dataclasses import dataclass
+from threading import Lock
+
+from flask import Flask, current_app
+from limits import RateLimitItem, parse_many
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+#: Attempts on one account from one address, or by a browser that is known.
+NARROW = parse_many("5 per 30 seconds; 10 per 2 minutes; 15 per 5 minutes")
+#: Attempts from one address, on one account.
+OF_ADDRESS = parse_many("100 per 5 minutes")
+OF_ACCOUNT = parse_many("100 per 5 minutes")
+#: Codes of one account over all addresses: a code has only six digits.
+CODES_OF_ACCOUNT = parse_many("30 per hour")
+#: Refused attempts that are written down.
+NOTED = parse_many("1 per minute")
+#: One subscriber has a whole network of IPv6 addresses.
+IPV6_PREFIX = 64
+
+Bucket = tuple[list[RateLimitItem], str]
+
+
+class TooManyAttemptsError(Exception):
+    """Nothing was tried; `wait` is in how many seconds it may be, `is_news` now and then."""
+
+    def __init__(self, wait: int, *, is_news: bool) -> None:
+        super().__init__(f"too many attempts: wait {wait} s")
+        self.wait = wait
+        self.is_news = is_news
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Who tries what."""
+
+    #: What is tried: `password`, `code`.
+    kind: str
+    #: The account, as it was typed.
+    account: str
+    address: str | None
+    #: What a browser that is known to the account is called.
+    device: str | None = None
+
+
+class Throttle:
+    """The counts of one process, which serves all visitors."""
+
+    def __init__(self) -> None:
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._turn = Lock()
+
+    def count(self, attempt: Attempt) -> None:
+        """Count an attempt. Raises TooManyAttemptsError; then it must not be made."""
+        buckets = _buckets(attempt)
+        with self._turn:
+            full = (self._wait(*bucket) for bucket in buckets)
+            wait = max(full, default=0)
+            if wait:
+                raise TooManyAttemptsError(wait, is_news=self._is_news(buckets[0][1]))
+            for items, key in buckets:
+                for item in items:
+                    self._limiter.hit(item, key)
+
+    def succeeded(self, attempt: Attempt) -> None:
+        """Forget what its own bucket counted."""
+        items, key = _buckets(attempt)[0]
+        with self._turn:
+            for item in items:
+                self._limiter.clear(item, key)
+
+    def _wait(self, items: list[RateLimitItem], key: str) -> int:
+        """Return in how many whole seconds all of `items` have room; 0: now."""
+        full = [item for item in items if not self._limiter.test(item, key)]
+        ends = (self._limiter.get_window_stats(item, key).reset_time for item in full)
+        return max((max(1, math.ceil(end - time.time())) for end in ends), default=0)
+
+    def _is_news(self, key: str) -> bool:
+        return all(self._limiter.hit(item, "noted", key) for item in NOTED)
+
+
+def configure(app: Flask) -> None:
+    """Give `app` counts of its own."""
+    app.extensions["hawser-throttle"] = Throttle()
+
+
+def of_app() -> Throttle:
+    """Return the counts of the current application."""
+    found: Throttle = current_app.extensions["hawser-throttle"]
+    return found
+
+
+def _buckets(attempt: Attempt) -> list[Bucket]:
+    kind, account, address = attempt.kind, _short(attempt.account), _network(attempt.address)
+    if attempt.device:
+        return [(NARROW, f"{kind}:device:{_short(attempt.device)}:{account}")]
+    whole = CODES_OF_ACCOUNT if kind == "code" else OF_ACCOUNT
+    return [
+        (NARROW, f"{kind}:{account}:{address}"),
+        (OF_ADDRESS, f"{kind}:address:{address}"),
+        (whole, f"{kind}:account:{account}"),
+    ]
+
+
+def _short(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def _network(address: str | None) -> str:
+    try:
+        found = ipaddress.ip_address(address or "")
+    except ValueError:
+        return _short(address or "")
+    if found.version == 6 and found.ipv4_mapped is None:
+        return str(ipaddress.ip_network((found, IPV6_PREFIX), strict=False))
+    return str(found)
