@@ -44,6 +44,7 @@ WORST_FIRST = (
     S.CONNECTED,
     S.DISABLED,
 )
+_RANKS: dict[str, int] = {state: place for place, state in enumerate(WORST_FIRST)}
 
 FORM_EXPIRED = _(
     "This page was open too long, or your session ended. Go back, reload the page and send it "
@@ -222,7 +223,7 @@ def named(names: Sequence[str]) -> str:
 
 def rank(state: str) -> int:
     """Return how early `state` comes where the worst is shown first."""
-    return WORST_FIRST.index(state) if state in WORST_FIRST else 0
+    return _RANKS.get(state, 0)
 
 
 def state_word(state: str) -> str:
