@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import groupby
 from math import ceil
 
 from flask import current_app
+from flask_babel import get_locale
 from sqlalchemy import Connection as Transaction
 
 from database import reasons
-from webapp import marks, texts, uptime
+from webapp import marks, remembered, texts, uptime
 from webapp.marks import Recent
 from webapp.overview import Item, Picture
 from webapp.uptime import Bucket, Kind, Mark, Uptime
@@ -91,7 +93,23 @@ def day(transaction: Transaction, picture: Picture, items: Iterable[Item]) -> di
     shown = list(items)
     known: Recent = current_app.extensions.setdefault("hawser-recent-marks", Recent())
     found = known.of(transaction, [item.id for item in shown], DAY.start(picture.now))
-    return {item.id: _ribbon(_begun(found[item.id], item), DAY, picture) for item in shown}
+    made = remembered.of_app("hawser-ribbons")
+    language = str(get_locale())
+    return {
+        item.id: made.of(
+            (item.id, language),
+            _what_shows(_begun(found[item.id], item), picture),
+            partial(_ribbon, _begun(found[item.id], item), DAY, picture),
+        )
+        for item in shown
+    }
+
+
+def _what_shows(found: Sequence[Mark], picture: Picture) -> tuple[object, ...]:
+    """Return what decides how a day looks: not each second of it."""
+    minute = picture.now.timestamp() // 60
+    ends = picture.live or (picture.worker and picture.worker.beat_at)
+    return len(found), found[0] if found else None, found[-1] if found else None, minute, ends
 
 
 def all_spans(transaction: Transaction, picture: Picture, item: Item) -> list[Ribbon]:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from flask import Response, current_app, jsonify, request
+from flask_babel import get_locale
 from markupsafe import Markup
 
 from database import config_version
@@ -25,6 +28,7 @@ from webapp import (
     judging,
     newest,
     overview,
+    remembered,
     store,
     texts,
     traffic,
@@ -33,6 +37,8 @@ from webapp.charts import Sparkline
 from webapp.history import Ribbon
 from webapp.overview import Item, Picture
 
+#: So many connections are looked up by themselves; more are taken out of the whole picture.
+FEW = 3
 #: Rows that the dashboard shows at most.
 WORST = 50
 
@@ -42,13 +48,17 @@ def picture(ids: Iterable[int] | None = None) -> Picture:
 
     Whoever has just changed a record sees the change. Raises SQLAlchemyError.
     """
-    if ids is not None:
-        chosen = Connection.id.in_(list(ids))
+    wanted = None if ids is None else set(ids)
+    if wanted is not None and len(wanted) <= FEW:
+        chosen = Connection.id.in_(wanted)
         with store.reading() as transaction:
             return overview.read(transaction, accounts.settings_of_app(), chosen)
     with store.reading() as transaction:
         version = config_version.read(transaction)
-    return newest.of_app().picture(version)
+    found = newest.of_app().picture(version)
+    if wanted is None:
+        return found
+    return replace(found, items=[item for item in found.items if item.id in wanted])
 
 
 def worst(items: Iterable[Item]) -> list[Item]:
@@ -81,12 +91,16 @@ def row_parts(found: Picture) -> dict[str, Markup]:
     """Return the parts of list rows by element id."""
     parts = {"banner": banner(found)}
     days, lines = ribbons(found, found.items), sparklines(found, found.items)
+    made, language = remembered.of_app("hawser-rows"), str(get_locale())
     for item in found.items:
-        names = ("state", "reason", "since", "day", "messages")
-        shown = {"ribbon": days[item.id], "line": lines[item.id]}
-        cells = _render("parts/row.html", names, item=item, **shown)
+        shown = {"item": item, "ribbon": days[item.id], "line": lines[item.id]}
+        cells = made.of((item.id, language), tuple(shown.values()), partial(_cells, shown))
         parts.update({f"{name}-{item.id}": html for name, html in cells.items()})
     return parts
+
+
+def _cells(shown: Mapping[str, Any]) -> dict[str, Markup]:
+    return _render("parts/row.html", ("state", "reason", "since", "day", "messages"), **shown)
 
 
 def detail_parts(found: Picture) -> dict[str, Markup]:
