@@ -1,8 +1,9 @@
-"""The verdict on the newest picture, found once for all who ask."""
+"""The verdict on the newest picture, found once for all who ask in one language."""
 
 from __future__ import annotations
 
 from flask import current_app
+from flask_babel import get_locale
 
 from webapp import certificates, verdict
 from webapp.overview import Picture
@@ -11,9 +12,11 @@ from webapp.verdict import Verdict
 
 def of(picture: Picture) -> Verdict:
     """Return the verdict on `picture` and on the certificates of its connections."""
-    known: tuple[Picture, Verdict] | None = current_app.extensions.get("hawser-verdict")
-    if known is not None and known[0] is picture:
-        return known[1]
+    known: dict[str, tuple[Picture, Verdict]]
+    known = current_app.extensions.setdefault("hawser-verdicts", {})
+    language = str(get_locale())
+    if language in known and known[language][0] is picture:
+        return known[language][1]
     found = verdict.judge(picture, certificates.watch().expiring(picture))
-    current_app.extensions["hawser-verdict"] = (picture, found)
+    known[language] = picture, found
     return found

@@ -1,7 +1,7 @@
 """The verdict on a picture: pass, warn or fail, and why in one sentence.
 
-Pure functions. Sentences name connections and states and never a host, id or topic, so
-that they may be shown to anybody who may see names.
+Sentences are in the language of the page, English elsewhere. They name connections and states
+and never a host, id or topic, so that they may be shown to anybody who may see names.
 """
 
 from __future__ import annotations
@@ -11,15 +11,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext, ngettext
+
 from database.words import ConnectionState, WorkerState
 from webapp import texts
 from webapp.certificates import Held
+from webapp.certificates import Role as CertificateRole
+from webapp.language import in_words
 from webapp.overview import Item, Picture
 from webapp.workers import Worker
 
 Status = Literal["pass", "warn", "fail"]
 #: Connections that a sentence names before it only counts.
 NAMED = 3
+#: What a certificate is for.
+ROLES = {
+    CertificateRole.CA: lazy_gettext("CA certificate"),
+    CertificateRole.CLIENT: lazy_gettext("client certificate"),
+    CertificateRole.BROKER: lazy_gettext("broker's certificate"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,61 +57,126 @@ def _judge_connections(picture: Picture) -> Verdict:
         return Verdict("fail", worker_sentence(picture.worker))
     enabled = picture.enabled
     if not enabled:
-        return Verdict("pass", "No connection is enabled.")
+        return Verdict("pass", _("No connection is enabled."))
     down = [item for item in enabled if not item.up]
     late = [item for item in down if not picture.within_grace(item)]
-    if late and len(late) == len(enabled):
-        return Verdict("fail", _list(late, len(enabled), "connected"))
-    if late:
-        return Verdict("warn", _list(late, len(enabled), "connected"))
     degraded = [item for item in enabled if item.state == ConnectionState.DEGRADED]
+    if late:
+        output = _not_connected(late, len(enabled))
+        if degraded:
+            output = f"{output}; {_also_degraded(degraded)}"
+        return Verdict("fail" if len(late) == len(enabled) else "warn", output)
     if degraded:
-        return Verdict("warn", _list(degraded, len(enabled), "fully working"))
+        return Verdict("warn", _not_working(degraded, len(enabled)))
     return Verdict("pass", _fine(len(enabled), len(down)))
 
 
 def worker_sentence(worker: Worker | None) -> str:
     """Say why the worker's word cannot be taken."""
     if worker is None:
-        return "No worker has ever reported: states are unknown."
+        return str(_("No worker has ever reported: states are unknown."))
     if worker.state == WorkerState.STOPPED:
-        return "The worker is stopped: states are unknown."
+        return str(_("The worker is stopped: states are unknown."))
     if worker.stale:
-        return f"The worker has been silent for {worker.age_s:.0f} s: states are unknown."
-    return f"The worker is in state {worker.state}: no connection is looked after."
+        seconds = texts.number(worker.age_s)
+        return str(
+            _("The worker has been silent for %(seconds)s s: states are unknown.", seconds=seconds)
+        )
+    return str(
+        _("The worker is in state %(state)s: no connection is looked after.", state=worker.state)
+    )
+
+
+# --- certificates
 
 
 def _certificates(expiring: Sequence[Held], now: datetime) -> str:
-    named = "; ".join(
-        f"certificate of {held.name} ({held.role}) {_when(held, now)}" for held in expiring[:NAMED]
-    )
-    more = f"; and {len(expiring) - NAMED:,} more" if len(expiring) > NAMED else ""
-    return f"{named}{more}"
+    named = [_certificate(held, now) for held in expiring[:NAMED]]
+    return _and_more(named, len(expiring))
 
 
-def _when(held: Held, now: datetime) -> str:
+def _certificate(held: Held, now: datetime) -> str:
     assert held.certificate.expires is not None
-    words = texts.expiry((held.certificate.expires - now).total_seconds())
-    return words if words.startswith("expired") else f"expires {words}"
+    left = (held.certificate.expires - now).total_seconds()
+    words = {"name": held.name, "role": ROLES[held.role], "when": texts.expiry(left)}
+    if left > 0:
+        return str(_("certificate of %(name)s (%(role)s) expires %(when)s", **words))
+    return str(_("certificate of %(name)s (%(role)s) %(when)s", **words))
 
 
-def _fine(enabled: int, starting: int) -> str:
-    if not starting:
-        if enabled == 1:
-            return "The one enabled connection is connected."
-        return f"All {enabled:,} enabled connections are connected."
-    return (
-        f"{enabled - starting:,} of {texts.count(enabled, 'enabled connection')} connected, "
-        f"{starting:,} starting for less than 10 s."
+# --- connections
+
+
+def _fine(enabled: int, down: int) -> str:
+    if not down:
+        return str(
+            ngettext(
+                "The one enabled connection is connected.",
+                "All %(number)s enabled connections are connected.",
+                enabled,
+                number=texts.number(enabled),
+            )
+        )
+    return str(
+        _(
+            "%(connected)s of %(all)s connected, %(down)s starting or lost for less than 10 s.",
+            connected=texts.number(enabled - down),
+            all=texts.count(enabled, "enabled connection"),
+            down=texts.number(down),
+        )
     )
 
 
-def _list(items: Sequence[Item], enabled: int, what: str) -> str:
-    verb = "is" if len(items) == 1 else "are"
+def _not_connected(items: Sequence[Item], enabled: int) -> str:
+    return str(
+        ngettext(
+            "%(number)s of %(all)s is not connected: %(which)s",
+            "%(number)s of %(all)s are not connected: %(which)s",
+            len(items),
+            number=texts.number(len(items)),
+            all=texts.count(enabled, "enabled connection"),
+            which=_which(items),
+        )
+    )
+
+
+def _not_working(items: Sequence[Item], enabled: int) -> str:
+    return str(
+        ngettext(
+            "%(number)s of %(all)s is not fully working: %(which)s",
+            "%(number)s of %(all)s are not fully working: %(which)s",
+            len(items),
+            number=texts.number(len(items)),
+            all=texts.count(enabled, "enabled connection"),
+            which=_which(items),
+        )
+    )
+
+
+def _also_degraded(items: Sequence[Item]) -> str:
+    return str(
+        ngettext(
+            "%(number)s more is not fully working: %(which)s",
+            "%(number)s more are not fully working: %(which)s",
+            len(items),
+            number=texts.number(len(items)),
+            which=_which(items),
+        )
+    )
+
+
+def _which(items: Sequence[Item]) -> str:
     worst = sorted(items, key=lambda item: texts.rank(item.state))[:NAMED]
-    named = "; ".join(
-        f"{item.name} ({texts.state_word(item.state)}, {item.summary})" for item in worst
+    named = [
+        f"{item.name} ({texts.state_word(item.state)}, {in_words(item.summary)})" for item in worst
+    ]
+    return _and_more(named, len(items))
+
+
+def _and_more(named: Sequence[str], number: int) -> str:
+    shown = "; ".join(named)
+    if number <= NAMED:
+        return shown
+    return str(
+        _("%(named)s; and %(number)s more", named=shown, number=texts.number(number - NAMED))
     )
-    more = f"; and {len(items) - NAMED:,} more" if len(items) > NAMED else ""
-    total = texts.count(enabled, "enabled connection")
-    return f"{len(items):,} of {total} {verb} not {what}: {named}{more}"
