@@ -18,13 +18,17 @@ OPEN = {
     "health.readyz",
     "health.health",
     "security.login",
+    # The second step of signing in, which leads to the first one where that is missing.
+    "security.two_factor_token_validation",
+    "security.mf_recovery",
 }
 #: What changes only the caller's own account or browser.
 OWN = {
     "security.login",
     "security.logout",
     "security.change_password",
-    "security.verify",
+    "security.two_factor_token_validation",
+    "security.mf_recovery",
     "language",
     "help.look_view",
 }
