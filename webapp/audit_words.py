@@ -85,11 +85,11 @@ def sentence(entry: Entry, name: Markup) -> Markup:
     return escape(str(known[1])) % {"name": name}
 
 
-def lines(entry: Entry) -> list[Line]:
-    """Return the fields that changed, a line each."""
+def lines(action: str, told: Mapping[str, Any]) -> list[Line]:
+    """Return the fields that an action changed, a line each."""
     labels = _labels()
     found: list[Line] = []
-    for name, pair in entry.changes.items():
+    for name, pair in told.items():
         if not isinstance(pair, list) or len(pair) != 2:
             found.append(Line(visible(labels.get(name, name)), None, _value(pair)))
         elif name == changes.SUBSCRIPTIONS:
@@ -97,7 +97,7 @@ def lines(entry: Entry) -> list[Line]:
         elif name in changes.SECRETS:
             found.append(Line(visible(labels.get(name, name)), None, _secret(pair[1])))
         else:
-            found.append(_line(entry.action, visible(labels.get(name, _plain(name))), *pair))
+            found.append(_line(action, visible(labels.get(name, _plain(name))), *pair))
     return found
 
 

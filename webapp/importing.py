@@ -1,63 +1,19 @@
-"""Applying a file of connections: plan, check, write. Everything or nothing.
-
-Records are matched by name: a new name is created, a known one changed in the given
-fields only; given subscriptions replace the set.
-"""
+"""Applying a file of connections: read, check, write. Everything or nothing."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
+from flask_babel import gettext as _
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import insert, select
 
-from database import rules
 from database.models import Connection, Subscription
-from webapp import audit, checks, columns, records, subscriptions, texts
+from webapp import audit, columns, import_plan, records, subscriptions
 from webapp.audit import Subject
-
-
-@dataclass
-class Plan:
-    """One item of the file and what it means for the database."""
-
-    index: int
-    given: records.Values
-    subscriptions: list[records.Values] | None
-    #: The record as it is now, None for a new one.
-    stored: records.Values | None = None
-    problems: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return str(self.given.get("name", ""))
-
-    @property
-    def whole(self) -> records.Values:
-        """The record as it will be."""
-        base = records.defaults() if self.stored is None else _readable(self.stored)
-        # A new record has no id yet; for `{id}` in a template any unused word will do.
-        number = self.stored["id"] if self.stored else f"new-{self.index}"
-        return {**base, **self.given, "id": number}
-
-    @property
-    def changes(self) -> records.Values:
-        """The given fields that differ from what is stored."""
-        if self.stored is None:
-            return {key: value for key, value in self.whole.items() if key in records.FIELDS}
-        return {k: v for k, v in self.given.items() if k != "name" and self.stored.get(k) != v}
-
-    @property
-    def new_subscriptions(self) -> list[records.Values] | None:
-        """The subscriptions to write, None where they stay as they are."""
-        if self.stored is None:
-            return self.subscriptions or []
-        if self.subscriptions is None or _same(self.subscriptions, self.stored["subscriptions"]):
-            return None
-        return self.subscriptions
+from webapp.import_plan import Plan
 
 
 class RejectedError(Exception):
@@ -68,34 +24,20 @@ class RejectedError(Exception):
         self.lines = lines
 
 
-def _same(some: list[records.Values], others: list[records.Values]) -> bool:
-    """Whether both are the same subscriptions, in whatever order."""
-    return sorted(some, key=_filter_of) == sorted(others, key=_filter_of)
-
-
-def _filter_of(subscription: records.Values) -> str:
-    return str(subscription.get("topic_filter"))
-
-
-def _readable(record: records.Values) -> records.Values:
-    """Return `record` with the secrets that no key opens taken for none."""
-    return {key: None if value == columns.UNREADABLE else value for key, value in record.items()}
-
-
-# --- reading the file
-
-
 def parse(text: str) -> list[Any]:
     """Return the items of a file. Raises RejectedError."""
     try:
         items = json.loads(text)
+        # Half a character, written as an escape, is no text and fits no database.
+        json.dumps(items, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        line = f"this is not JSON: {error.msg} in line {error.lineno}, column {error.colno}"
+        where = {"line": error.lineno, "column": error.colno, "problem": error.msg}
+        line = _("this is not JSON: %(problem)s in line %(line)s, column %(column)s", **where)
         raise RejectedError([line]) from None
     except (RecursionError, ValueError):
-        raise RejectedError(["this is not JSON that can be read"]) from None
+        raise RejectedError([_("this is not JSON that can be read")]) from None
     if not isinstance(items, list):
-        raise RejectedError(["the file must hold a list of objects: [{...}, {...}]"])
+        raise RejectedError([_("the file must hold a list of objects: [{...}, {...}]")])
     return items
 
 
@@ -104,43 +46,11 @@ def apply(transaction: Transaction, items: Sequence[Any], hostname: str) -> tupl
 
     Raises RejectedError with a line a problem; the caller's transaction must then roll back.
     """
-    plans = [_plan(index, item) for index, item in enumerate(items)]
-    _match(transaction, plans)
-    _check(plans, hostname)
-    _check_clashes(transaction, plans, hostname)
+    plans = import_plan.make(transaction, items, hostname)
     lines = [line for plan in plans for line in _lines(plan)]
     if lines:
         raise RejectedError(lines)
     return _write(transaction, plans)
-
-
-def _plan(index: int, item: Any) -> Plan:
-    if not isinstance(item, Mapping):
-        return Plan(index, {}, None, problems={"": "Write an object: {...}."})
-    given = {key: value for key, value in item.items() if key in records.FIELDS}
-    plan = Plan(index, records.normalised(given), None)
-    for key in item.keys() - set(records.FIELDS) - {"subscriptions"}:
-        own = key in records.OWN_COLUMNS
-        plan.problems[str(key)] = "Hawser sets this; leave it out." if own else "Unknown field."
-    if "subscriptions" in item:
-        plan.subscriptions = _subscriptions(plan, item["subscriptions"])
-    return plan
-
-
-def _subscriptions(plan: Plan, given: Any) -> list[records.Values]:
-    if not isinstance(given, list):
-        plan.problems["subscriptions"] = "Write a list of objects."
-        return []
-    result = []
-    for index, item in enumerate(given):
-        key = f"subscriptions[{index}]"
-        if not isinstance(item, Mapping):
-            plan.problems[key] = 'Write an object: {"topic_filter": ..., "qos": ...}.'
-            continue
-        for unknown in item.keys() - set(subscriptions.FIELDS):
-            plan.problems[f"{key}.{unknown}"] = "Unknown field."
-        result.append({"qos": 1, "is_enabled": True, "expected_every_s": 0, **item})
-    return result
 
 
 def _lines(plan: Plan) -> list[str]:
@@ -151,81 +61,14 @@ def _lines(plan: Plan) -> list[str]:
     ]
 
 
-# --- comparing with the database
-
-
-def _match(transaction: Transaction, plans: Sequence[Plan]) -> None:
-    stored = _stored(transaction, {plan.name for plan in plans})
-    for plan in plans:
-        plan.stored = stored.get(plan.name)
-
-
-def _stored(transaction: Transaction, names: set[str]) -> dict[str, records.Values]:
-    """Return the records called `names` by name, with their secrets as far as keys open them."""
-    rows = transaction.execute(
-        select(
-            *(columns.raw(getattr(Connection, key)) for key in ("id", *records.PLAIN_FIELDS)),
-            *(columns.secret(Connection.__table__.c[key]) for key in records.SECRETS),
-        )
-    )
-    found = {row.name: dict(row._mapping) for row in rows if row.name in names}
-    by_id = {record["id"]: record for record in found.values()}
-    for record in found.values():
-        record["subscriptions"] = []
-        records.read_flags(record)
-    for connection_id, item in subscriptions.of_all(transaction):
-        if connection_id in by_id:
-            by_id[connection_id]["subscriptions"].append(item)
-    return found
-
-
-def _check(plans: Sequence[Plan], hostname: str) -> None:
-    seen: dict[str, int] = {}
-    for plan in plans:
-        if "" in plan.problems:
-            continue
-        whole = plan.whole
-        wanted = plan.subscriptions
-        if wanted is None:
-            wanted = plan.stored["subscriptions"] if plan.stored else []
-        found = checks.by_itself(whole, wanted, hostname)
-        plan.problems.update({k: v for k, v in found.items() if k not in plan.problems})
-        if plan.name in seen and "name" not in plan.problems:
-            plan.problems["name"] = f"Item {seen[plan.name] + 1} has the same name."
-        seen.setdefault(plan.name, plan.index)
-
-
-def _check_clashes(transaction: Transaction, plans: Sequence[Plan], hostname: str) -> None:
-    """Find records that would share a client id on one broker in the resulting set."""
-    touched = {plan.stored["id"] for plan in plans if plan.stored}
-    others = transaction.execute(
-        select(*(columns.raw(getattr(Connection, key)) for key in checks.IDENTITY))
-    ).all()
-    owners: dict[tuple[str, int, str], str] = {}
-    for other in others:
-        if other.id not in touched and (key := checks.identity(dict(other._mapping), hostname)):
-            owners[key] = other.name
-    for plan in plans:
-        if plan.problems:
-            continue
-        key = rules.identity(plan.whole, hostname)
-        if key in owners:
-            plan.problems["client_id"] = texts.same_client_id(owners[key], key[2])
-        owners.setdefault(key, plan.name)
-
-
-# --- writing
-
-
 def _write(transaction: Transaction, plans: Sequence[Plan]) -> tuple[int, int, int]:
     new = [plan for plan in plans if plan.stored is None]
     changed = 0
     for plan in plans:
         if plan.stored is None:
             continue
-        changes, wanted = plan.changes, plan.new_subscriptions
-        if changes or wanted is not None:
-            records.change(transaction, plan.stored["id"], changes, wanted)
+        if plan.is_change:
+            records.change(transaction, plan.stored["id"], plan.changes, plan.new_subscriptions)
             changed += 1
     _create(transaction, new)
     return len(new), changed, len(plans) - len(new) - changed

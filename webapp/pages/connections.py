@@ -18,12 +18,15 @@ from webapp.pages.commands import CommandPages
 from webapp.pages.connection_changes import ChangePages
 from webapp.pages.connection_forms import FormPages
 from webapp.pages.connection_list import ListPages, is_under_way
+from webapp.pages.importing import ImportPages
 
 #: Events on the details page.
 LAST_EVENTS = 20
 
 
-class ConnectionView(ListPages, FormPages, ChangePages, CommandPages, BaseModelView):  # type: ignore[misc]
+class ConnectionView(  # type: ignore[misc]
+    ListPages, FormPages, ChangePages, CommandPages, ImportPages, BaseModelView
+):
     """List, new, edit, details, delete; enable, disable or reconnect one or many."""
 
     column_list = ("state", "name", "site", "broker", "reason", "since", "messages")

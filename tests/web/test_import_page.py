@@ -1,0 +1,138 @@
+"""A file of connections in the browser: looked at first, applied once, secrets never shown."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import time
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+from werkzeug.test import TestResponse
+
+from tests.web import rows
+from tests.web.conftest import Visitor, signed_in
+from tests.web.forms import LIST, SECRET, one
+from webapp.uploads import MOST, Uploads
+
+PAGE = LIST + "import"
+EXPORT = LIST + "export.json"
+
+
+def item(name: str, **values: Any) -> dict[str, Any]:
+    return {"name": name, "site": f"site-{name}", "host": "broker.example"} | values
+
+
+def look(visitor: Visitor, content: Any) -> TestResponse:
+    """Send a file, given as JSON or as bytes."""
+    data = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return visitor.post(PAGE, {"file": (io.BytesIO(data), "c.json")})
+
+
+def token(answer: TestResponse) -> str:
+    found = re.search(r'name="token" value="([^"]+)"', answer.text)
+    assert found
+    return found[1]
+
+
+def test_a_file_is_looked_at_first_and_applied_when_that_is_confirmed(
+    operator: Visitor, engine: Engine
+) -> None:
+    rows.record(engine, "there", username="u")
+    rows.record(engine, "same")
+    wanted = [{"topic_filter": "a/#"}]
+    change = {"name": "there", "port": 1884, "password": SECRET, "subscriptions": wanted}
+    page = look(operator, [item("new"), change, {"name": "same", "port": 1883}])
+    assert page.status_code == 200
+    assert "1 created, 1 changed, 1 already so." in page.text
+    assert "<del>1883</del>" in page.text
+    assert "<ins>1884</ins>" in page.text
+    assert SECRET not in page.text
+    assert one(engine, "select count(*) from connection") == 2
+    done = operator.post(PAGE, {"token": token(page)}, follow_redirects=True)
+    assert "Imported: 1 created, 1 changed, 1 already so." in done.text
+    assert one(engine, "select port from connection where name = 'there'") == 1884
+    assert one(engine, "select count(*) from audit_entry") == 2
+    again = operator.post(PAGE, {"token": token(page)})
+    assert again.status_code == 422
+    assert "choose it again" in again.text
+
+
+def test_what_is_wrong_is_told_by_item_and_field_and_nothing_can_be_confirmed(
+    operator: Visitor, engine: Engine
+) -> None:
+    hostile = "<script>alert(1)</script>\u202e"
+    page = look(operator, [item("good"), item(hostile, port=0, **{hostile: 1}), 7])
+    assert page.status_code == 422
+    assert "Enter a whole number from 1 to 65535." in page.text
+    assert "Write an object: {...}." in page.text
+    assert "<script>alert" not in page.text
+    assert "\u202e" not in page.text
+    assert 'name="token"' not in page.text
+    assert one(engine, "select count(*) from connection") == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"{}", b"\xff\xfe", b"[" * 100_000, b'["\\ud800"]', b"[" + b"9" * 5_000 + b"]"],
+)
+def test_a_file_that_cannot_be_read_is_one_sentence(operator: Visitor, content: bytes) -> None:
+    page = look(operator, content)
+    assert page.status_code == 422
+    assert 'role="alert"' in page.text
+
+
+def test_an_export_can_be_imported_again_and_holds_no_secret(
+    operator: Visitor, viewer: Visitor, engine: Engine
+) -> None:
+    operator.post(
+        PAGE, {"token": token(look(operator, [item("a", username="u", password=SECRET)]))}
+    )
+    answer = viewer.get(EXPORT)
+    assert answer.mimetype == "application/json"
+    assert SECRET not in answer.text
+    assert "0 created, 0 changed, 1 already so." in look(operator, answer.data).text
+
+
+def test_who_may_not_edit_imports_nothing(
+    operator: Visitor, viewer: Visitor, anonymous: Visitor, engine: Engine
+) -> None:
+    kept = token(look(operator, [item("a")]))
+    other = signed_in(operator.client.application, "operator")
+    assert viewer.get(PAGE).status_code == 403
+    assert viewer.post(PAGE, {"token": kept}).status_code == 403
+    assert anonymous.get(EXPORT).status_code == 302
+    assert operator.client.post(PAGE, data={"token": kept}).status_code == 400
+    assert "choose it again" in other.post(PAGE, {"token": kept}).text
+    assert one(engine, "select count(*) from connection") == 0
+
+
+def test_thousands_take_seconds_and_a_page_that_stays_small(
+    operator: Visitor, engine: Engine
+) -> None:
+    items = [item(f"c{n}", subscriptions=[{"topic_filter": f"t/{n}"}]) for n in range(1_000)]
+    started = time.monotonic()
+    for expected in ("1,000 created, 0 changed", "0 created, 1,000 changed"):
+        page = look(operator, items)
+        assert expected in page.text
+        assert len(page.text) < 300_000
+        operator.post(PAGE, {"token": token(page)})
+        items = [{"name": each["name"], "port": 1884} for each in items]
+    assert time.monotonic() - started < 8.0
+    assert one(engine, "select count(*) from audit_entry") == 2_000
+
+
+def test_files_wait_in_memory_encrypted_for_their_owner_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    uploads = Uploads()
+    first = uploads.keep("ann", SECRET)
+    assert SECRET not in str(uploads._kept)
+    assert uploads.take("bob", first) is None
+    assert uploads.take("ann", first) == SECRET
+    tokens = [uploads.keep("ann", "x") for _ in range(MOST + 1)]
+    assert uploads.take("ann", tokens[0]) is None
+    monkeypatch.setattr("webapp.uploads.LASTS", -1.0)
+    assert uploads.take("ann", uploads.keep("ann", "x")) is None

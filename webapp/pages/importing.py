@@ -1,0 +1,156 @@
+"""`/admin/connections/import`: a file of connections, looked at first; and its export."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from flask import Response, abort, current_app, flash, redirect, render_template, request, url_for
+from flask_admin import expose
+from flask_babel import gettext as _
+from sqlalchemy.exc import SQLAlchemyError
+
+from webapp import (
+    accounts,
+    audit_words,
+    changes,
+    import_plan,
+    importing,
+    portability,
+    records,
+    store,
+    subscriptions,
+    texts,
+)
+from webapp.audit_words import Line
+from webapp.import_plan import Plan
+from webapp.importing import RejectedError
+from webapp.uploads import Uploads
+
+log = structlog.get_logger(__name__)
+#: Records and problems of a file that its page shows.
+MOST_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a file would do."""
+
+    token: str | None
+    created: list[Plan]
+    changed: list[Plan]
+    same: int
+    #: (item, name, field, sentence) of all that is wrong; then nothing is applied.
+    problems: list[tuple[int, str, str, str]]
+
+
+class ImportPages:
+    """The part of the connections' view that takes and gives files."""
+
+    @expose("/import", methods=("GET", "POST"))
+    def import_view(self) -> Any:
+        """Ask for a file, show what it would do, or apply the one that was shown."""
+        if not accounts.may_edit():
+            abort(403)
+        if request.method == "GET":
+            return _page()
+        try:
+            token = request.form.get("token")
+            return _look(_sent()) if token is None else _apply(token)
+        except RejectedError as error:
+            return _page(wrong=error.lines)
+        except SQLAlchemyError as error:
+            log.error("a file could not be applied", kind=type(error).__name__)
+            return _page(
+                wrong=[
+                    _("The database could not take this just now. Nothing was changed: try again.")
+                ]
+            )
+
+    @expose("/export.json")
+    def export_json_view(self) -> Response:
+        """Return all connections as the import takes them, without secrets."""
+        with store.reading() as transaction:
+            found = portability.export(transaction)
+        text = json.dumps(found, ensure_ascii=False, indent=2, default=str) + "\n"
+        answer = Response(text, mimetype="application/json")
+        name = f"hawser-connections-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+        answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        return answer
+
+
+def _sent() -> str:
+    """Return the text of the file that was sent. Raises RejectedError."""
+    file = request.files.get("file")
+    content = file.read() if file else b""
+    if not content:
+        raise RejectedError([_("Choose a file first.")])
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise RejectedError([_("This is not UTF-8 text.")]) from None
+
+
+def _look(text: str) -> Any:
+    items = importing.parse(text)
+    with store.reading() as transaction:
+        plans = import_plan.make(transaction, items, accounts.settings_of_app().hostname)
+    problems = [
+        (plan.index + 1, plan.name, field, sentence)
+        for plan in plans
+        for field, sentence in plan.problems.items()
+    ]
+    preview = Preview(
+        token=None if problems or not plans else _uploads().keep(accounts.email(), text),
+        created=[plan for plan in plans if plan.stored is None],
+        changed=[plan for plan in plans if plan.stored is not None and plan.is_change],
+        same=sum(plan.stored is not None and not plan.is_change for plan in plans),
+        problems=problems,
+    )
+    return _page(preview)
+
+
+def _apply(token: str) -> Any:
+    text = _uploads().take(accounts.email(), token)
+    if text is None:
+        raise RejectedError([_("The file is no longer here: choose it again.")])
+    with store.writing() as transaction:
+        hostname = accounts.settings_of_app().hostname
+        done = importing.apply(transaction, importing.parse(text), hostname)
+    numbers = {name: texts.number(each) for name, each in zip(_DONE, done, strict=True)}
+    told = _("Imported: %(created)s created, %(changed)s changed, %(same)s already so.", **numbers)
+    flash(told, "success")
+    return redirect(url_for("connections.index_view"))
+
+
+_DONE = ("created", "changed", "same")
+
+
+def lines(plan: Plan) -> list[Line]:
+    """Return what would change in a record that there is, as the audit log would tell it."""
+    before = plan.stored or {}
+    told = changes.between(before, records.stored(plan.changes))
+    if plan.new_subscriptions is not None:
+        told |= changes.of_subscriptions(before["subscriptions"], plan.new_subscriptions)
+    return audit_words.lines("connection.update", changes.told(told))
+
+
+def _page(preview: Preview | None = None, wrong: Any = ()) -> Any:
+    status = 422 if wrong or (preview and preview.problems) else 200
+    page = render_template(
+        "connections/import.html",
+        preview=preview,
+        wrong=wrong,
+        lines=lines,
+        most=MOST_SHOWN,
+        fields=(*records.FIELDS, *subscriptions.FIELDS),
+    )
+    return page, status
+
+
+def _uploads() -> Uploads:
+    found: Uploads = current_app.extensions.setdefault("hawser-uploads", Uploads())
+    return found
