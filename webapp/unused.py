@@ -14,6 +14,12 @@ CLOSED = (
     "admin.static",
     "security.mf_recovery_codes",
     "security.static",
+    # Own pages set the second factor up (webapp/pages/account.py).
+    "security.mf_recovery_codes",
+    "security.tf_select",
+    "security.two_factor_rescue",
+    "security.two_factor_setup",
+    "security.two_factor_setup_validate",
     "security.tf_select",
     "security.two_factor_rescue",
     "security.two_factor_setup",
