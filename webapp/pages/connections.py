@@ -24,8 +24,13 @@ from webapp.pages.importing import ImportPages
 LAST_EVENTS = 20
 
 
-class ConnectionView(  # type: ignore[misc]
-    ListPages, FormPages, ChangePages, CommandPages, ImportPages, BaseModelView
+class ConnectionView(
+    ListPages,
+    FormPages,
+    ChangePages,
+    CommandPages,
+    ImportPages,
+    BaseModelView,  # type: ignore[misc]
 ):
     """List, new, edit, details, delete; enable, disable or reconnect one or many."""
 
