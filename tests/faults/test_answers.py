@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from mqttworker.core.cause import cause
 from tests.faults.figures import LONG, note
 from tests.faults.oracle import Oracle
 from tests.faults.stage import TOLD_WITHIN, Stage, Subject
+from tests.support import packets
 from tests.support.process import HOST, free_port
 from tests.support.scripted_broker import ScriptedBroker
 from tests.support.scripts import (
@@ -192,6 +193,18 @@ def test_b5_a_refusal_is_told_in_words(
     if state is NO:
         assert len(part.broker.connects) == 1
         assert (row.next_attempt_at - row.since).total_seconds() > 50
+
+
+def test_b5_another_server_is_named_and_not_gone_to(oracle: Oracle) -> None:
+    with ScriptedBroker() as elsewhere:
+        reference = packets.text(f"127.0.0.1:{elsewhere.port} \u202e\x1b[2J")
+        # Temporary and for good: Use Another Server, Server Moved.
+        for code in (0x9C, 0x9D):
+            script = replace(refuse(code), connack_properties=b"\x1c" + reference)
+            with ScriptedBroker(script) as broker:
+                told = oracle.add(broker.port).wait(NO)["reason"]
+                assert rf"(127.0.0.1:{elsewhere.port} \u202e\x1b[2J)" in told
+        assert elsewhere.sessions == []
 
 
 def test_b5_an_hour_of_refusals_is_a_dozen_tries() -> None:
