@@ -22,7 +22,7 @@ from webapp.changes import Changes
 from webapp.settings import WebSettings
 
 #: Who acts outside of a request, and in a request without a session.
-COMMAND_LINE, NOBODY = "command line", "nobody"
+COMMAND_LINE, NOBODY = "command line", "anonymous"
 #: Entries that are removed at once, and how often that is looked after, seconds.
 PORTION, FORGET_EVERY = 500, 3600.0
 _DAY = 86_400.0

@@ -36,7 +36,7 @@ ACTIONS: dict[str, tuple[Any, Any]] = {
     "account.deactivate": (_l("account deactivated"), _l("deactivated the account %(name)s")),
     "account.delete": (_l("account deleted"), _l("deleted the account %(name)s")),
     "session.start": (_l("sign-in"), _l("signed in as %(name)s")),
-    "session.refused": (_l("sign-in refused"), _l("was not let in as %(name)s")),
+    "session.refused": (_l("sign-in refused"), _l("tried to sign in as %(name)s and was refused")),
     "session.end": (_l("sign-out"), _l("signed out %(name)s")),
 }
 #: Fields that no form of a connection has.
