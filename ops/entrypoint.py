@@ -16,6 +16,7 @@ from ops import output, surroundings
 def main(command: list[str]) -> NoReturn:
     """Replace this process, so that COMMAND is the container's main process."""
     os.environ["HAWSER_MINFDS"] = str(surroundings.open_files())
+    surroundings.forbid_core_dumps()
     output.make_reopenable()
     os.execvp(command[0], command)  # noqa: S606 - no shell is wanted
 

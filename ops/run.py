@@ -17,6 +17,7 @@ from ops.surroundings import (
     ROOT,
     SUPERVISOR_CONFIG,
     environment,
+    forbid_core_dumps,
     supervisor_environment,
     supervisor_socket,
 )
@@ -135,5 +136,6 @@ def _become_supervisord(wanted: Wanted, python: Path) -> NoReturn:
         command += ["--user", "root"]
     announcer.announce(supervisor_socket(wanted.home), wanted.bind)
     output.make_reopenable()
+    forbid_core_dumps()
     os.chdir(ROOT)
     os.execve(python, command, values)  # noqa: S606 - no shell is wanted

@@ -66,6 +66,11 @@ def open_files() -> int:
     return WANTED_FILES if hard == resource.RLIM_INFINITY else min(WANTED_FILES, hard)
 
 
+def forbid_core_dumps() -> None:
+    """Let neither this process nor its children leave their memory, secrets included, on disk."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def supervisor_socket(home: Path) -> Path:
     """Return the path of supervisord's socket: in `home`, or where its path is short enough."""
     path = home / "supervisor.sock"
