@@ -18,19 +18,15 @@ from markupsafe import Markup
 
 from database import config_version
 from database.models import Connection
-from database.words import ALL_CONNECTIONS
 from webapp import (
     accounts,
     charts,
-    fleet,
     heard,
     history,
-    judging,
     newest,
     overview,
     remembered,
     store,
-    texts,
     traffic,
 )
 from webapp.charts import Sparkline
@@ -39,8 +35,6 @@ from webapp.overview import Item, Picture
 
 #: So many connections are looked up by themselves; more are taken out of the whole picture.
 FEW = 3
-#: Rows that the dashboard shows at most.
-WORST = 50
 
 
 def picture(ids: Iterable[int] | None = None) -> Picture:
@@ -61,32 +55,6 @@ def picture(ids: Iterable[int] | None = None) -> Picture:
     return replace(found, items=[item for item in found.items if item.id in wanted])
 
 
-def worst(items: Iterable[Item]) -> list[Item]:
-    """Return the connections that need a look first, worst first; disabled ones last."""
-    return sorted(items, key=lambda item: (texts.rank(item.state), item.name.lower()))[:WORST]
-
-
-def dashboard_parts(found: Picture) -> dict[str, Markup]:
-    """Return the dashboard's parts by element id."""
-    outages = fleet.outages(found.items)
-    told = {item.id for outage in outages for item in outage.items}
-    others = [item for item in found.items if item.id not in told]
-    items = worst(others)
-    return _render(
-        "parts/dashboard.html",
-        ("banner", "verdict", "counts", "fleet", "worst", "worker"),
-        outages=outages,
-        others=len(others),
-        picture=found,
-        judged=judging.of(found),
-        items=items,
-        ribbons=ribbons(found, items),
-        limit=WORST,
-        order=texts.WORST_FIRST,
-        editor=accounts.may_edit(),
-    ) | _carried(found, ALL_CONNECTIONS, "rates")
-
-
 def row_parts(found: Picture) -> dict[str, Markup]:
     """Return the parts of list rows by element id."""
     parts = {"banner": banner(found)}
@@ -100,20 +68,20 @@ def row_parts(found: Picture) -> dict[str, Markup]:
 
 
 def _cells(shown: Mapping[str, Any]) -> dict[str, Markup]:
-    return _render("parts/row.html", ("state", "reason", "since", "day", "messages"), **shown)
+    return render("parts/row.html", ("state", "reason", "since", "day", "messages"), **shown)
 
 
 def detail_parts(found: Picture) -> dict[str, Markup]:
     """Return the parts of the details page by element id."""
     item = found.items[0]
-    now = _render("parts/details.html", ("now", "past"), item=item, spans=past(found))
+    now = render("parts/details.html", ("now", "past"), item=item, spans=past(found))
     with store.reading() as transaction:
         entries = heard.read(transaction, item.id)
-    by_filter = _render("parts/traffic.html", ("heard",), item=item, entries=entries)
+    by_filter = render("parts/traffic.html", ("heard",), item=item, entries=entries)
     return {
         "banner": banner(found),
         **now,
-        **_carried(found, item.id, "carried", item),
+        **carried(found, item.id, "carried", item),
         **by_filter,
     }
 
@@ -132,7 +100,7 @@ def sparklines(found: Picture, items: Iterable[Item]) -> dict[int, Sparkline | N
     return {number: charts.sparkline(each) for number, each in series.items()}
 
 
-def _carried(
+def carried(
     found: Picture, connection_id: int, name: str, item: Item | None = None
 ) -> dict[str, Markup]:
     """Return the part that shows the messages of one connection, or of all together."""
@@ -141,7 +109,7 @@ def _carried(
             traffic.read(transaction, [connection_id], span, found.now)[connection_id]
             for span in (traffic.HOUR, traffic.DAY)
         )
-    return _render(
+    return render(
         "parts/traffic.html",
         (name,),
         item=item,
@@ -162,6 +130,7 @@ def answer(found: Picture, parts: Mapping[str, str]) -> Response:
     response = jsonify(parts=parts, title=title(found))
     response.set_etag(digest.hexdigest()[:32])
     response.headers["Cache-Control"] = "no-cache"
+    response.headers["Hawser-Picture-Age"] = f"{newest.age(found):.1f}"
     if found.worker and found.worker.beat_at:
         response.headers["Hawser-Heartbeat-Age"] = f"{found.worker.age_s:.1f}"
     response.make_conditional(request)
@@ -170,7 +139,7 @@ def answer(found: Picture, parts: Mapping[str, str]) -> Response:
 
 def banner(found: Picture) -> Markup:
     """Return the warning that the states are not known, empty while they are."""
-    return _render("parts/dashboard.html", ("banner",), picture=found)["banner"]
+    return render("parts/dashboard.html", ("banner",), picture=found)["banner"]
 
 
 def title(found: Picture) -> str:
@@ -181,7 +150,7 @@ def title(found: Picture) -> str:
     return f"({failing}) " if failing else ""
 
 
-def _render(template: str, names: Iterable[str], **values: Any) -> dict[str, Markup]:
-    """Render one macro of `template` a name."""
+def render(template: str, names: Iterable[str], **values: Any) -> dict[str, Markup]:
+    """Return what each macro of `template` that is named makes of `values`."""
     module = current_app.jinja_env.get_template(template).make_module(values)
     return {name: Markup(getattr(module, name)()) for name in names}  # noqa: S704 - escaped inside

@@ -114,7 +114,7 @@ class Newest:
         now, found = workers.read(transaction, self._settings)
         items = self._items.of(transaction, found)
         picture = overview.put_together(transaction, now, found, items)
-        picture.version = version
+        picture.version, picture.taken_at = version, time.monotonic()
         return picture
 
 
@@ -164,6 +164,11 @@ def _mark(transaction: Transaction) -> Hashable:
     others = transaction.scalar(text("PRAGMA data_version"))
     own = transaction.connection.driver_connection.total_changes  # type: ignore[union-attr]
     return transaction.info.setdefault("hawser-mark", object()), others, own
+
+
+def age(picture: Picture) -> float:
+    """Return how old a picture is, seconds."""
+    return max(0.0, time.monotonic() - picture.taken_at) if picture.taken_at else 0.0
 
 
 def of_app() -> Newest:

@@ -107,6 +107,8 @@ class Picture:
     lately_up: frozenset[int] = frozenset()
     #: The version of the wishes that is shown; None if nobody asked.
     version: int | None = None
+    #: When it was taken by the clock of this process; None for a moment ago.
+    taken_at: float | None = None
 
     @property
     def live(self) -> bool:

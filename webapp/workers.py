@@ -29,6 +29,8 @@ _WORKER_COLUMNS = (
     "rss_bytes",
     "connections",
     "connected",
+    "messages_waiting",
+    "intake_problem",
 )
 
 
@@ -48,6 +50,9 @@ class Worker:
     rss_bytes: int
     connections: int
     connected: int
+    #: Received messages that wait to be stored, and why if they are not stored as they come.
+    messages_waiting: int
+    intake_problem: str | None
     #: Seconds since the last beat by the database's clock.
     age_s: float
     stale: bool

@@ -7,23 +7,26 @@ from typing import Any
 from flask import request
 from flask_admin import AdminIndexView, expose
 
-from webapp import live, records
+from webapp import board, first_run, live, records
 
 #: Ids that one poll may ask about: a page of the list.
 MAX_IDS = 200
 
 
 class DashboardView(AdminIndexView):  # type: ignore[misc]
-    """The dashboard and the endpoint that keeps the pages fresh."""
+    """The dashboard, the same for a wall, and the endpoint that keeps the pages fresh."""
 
     @expose("/")
     def index(self) -> Any:
         found = live.picture()
+        if request.args.get("kiosk"):
+            return self.render("kiosk.html", parts=board.wall_parts(found), mark=live.title(found))
         return self.render(
             "dashboard.html",
             picture=found,
-            parts=live.dashboard_parts(found),
+            parts=board.parts(found),
             mark=live.title(found),
+            first_steps=first_run.wanted(found.items),
         )
 
     @expose("/live")
@@ -39,4 +42,4 @@ class DashboardView(AdminIndexView):  # type: ignore[misc]
             found = live.picture(ids[:1])
             return live.answer(found, live.detail_parts(found) if found.items else {})
         found = live.picture()
-        return live.answer(found, live.dashboard_parts(found))
+        return live.answer(found, (board.wall_parts if show == "wall" else board.parts)(found))
