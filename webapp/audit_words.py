@@ -146,7 +146,7 @@ def _value(value: Any) -> Markup:
         return escape(_("on") if value else _("off"))
     if isinstance(value, Mapping) and changes.LENGTH in value:
         length = _("(%(number)s characters)", number=f"{value[changes.LENGTH]:,}")
-        return visible(value.get(changes.CUT, "")) + "… " + escape(length)
+        return visible(value.get(changes.CUT, ""), "\n") + "… " + escape(length)
     return visible(value if isinstance(value, str | int | float) else json.dumps(value), "\n")
 
 

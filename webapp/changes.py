@@ -44,11 +44,8 @@ def text(value: object) -> str:
 
 def between(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Return the fields of `new` that differ from those of `old`, and nothing else."""
-    return {
-        field: (old.get(field), value)
-        for field, value in new.items()
-        if not _same(old.get(field), value)
-    }
+    pairs = {field: (_flag(old.get(field), value), value) for field, value in new.items()}
+    return {field: pair for field, pair in pairs.items() if not _same(*pair)}
 
 
 def of_subscriptions(
@@ -63,8 +60,13 @@ def of_subscriptions(
     return {SUBSCRIPTIONS: (gone, come)} if gone or come else {}
 
 
+def _flag(old: Any, new: Any) -> Any:
+    """Return what SQLite kept of a flag as one."""
+    return bool(old) if isinstance(new, bool) and old in (0, 1) else old
+
+
 def _same(old: Any, new: Any) -> bool:
-    # 1 and True are the same flag to SQLite; text that no key opens is not what is entered.
+    # Text that no key opens is not what is entered, whatever that is.
     return bool(old == new) and old != columns.UNREADABLE
 
 

@@ -139,8 +139,7 @@ def lines(plan: Plan) -> list[Line]:
 
 
 def _page(preview: Preview | None = None, wrong: Any = ()) -> Any:
-    status = 422 if wrong or (preview and preview.problems) else 200
-    page = render_template(
+    return render_template(
         "connections/import.html",
         preview=preview,
         wrong=wrong,
@@ -148,7 +147,6 @@ def _page(preview: Preview | None = None, wrong: Any = ()) -> Any:
         most=MOST_SHOWN,
         fields=(*records.FIELDS, *subscriptions.FIELDS),
     )
-    return page, status
 
 
 def _uploads() -> Uploads:
