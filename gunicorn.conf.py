@@ -57,8 +57,9 @@ control_socket_disable = True
 preload_app = False
 logger_class = Logger
 accesslog = None
-# Only as many proxies as HAWSER_TRUSTED_PROXIES says are believed (see webapp/app.py).
-forwarded_allow_ips = "127.0.0.1"
+# gunicorn itself believes nobody: webapp/app.py does, as many proxies as
+# HAWSER_TRUSTED_PROXIES says. Else any program on this machine could claim to be HTTPS.
+forwarded_allow_ips = ""
 
 # The Server header: which software and version answers is nobody's business.
 gunicorn.http.wsgi.SERVER = "hawser"

@@ -157,14 +157,14 @@ def _messages(text: str) -> list[tuple[str, dict[str, Any]]]:
 def _people(text: str) -> list[tuple[str, dict[str, Any]]]:
     account = {"tf_primary_method": None, "tf_totp_secret": None, "mf_recovery_codes": None}
     changes: dict[str, Any] = {text: [text, text], "host": [text, None], "password": [None, "set"]}
-    actions = ("connection.update", "connection.create", "account.create", "session.refused", text)
+    actions = ("connection.update", "command.publish", "account.create", "session.refused", text)
+    kinds = ("connection", "command", "account", "session", text)
     return [
         ("user_account", {**account, "email": text, "active": True}),
         ("user_session", {"expires_at": database_now(3600.0)}),
         *(
             ("audit_entry", {"action": action, "subject_kind": kind, "changes": changes})
-            for action in actions
-            for kind in ("connection", "account", text)
+            for action, kind in zip(actions, kinds, strict=True)
         ),
     ]
 

@@ -51,9 +51,9 @@ def test_no_cell_of_any_table_begins_a_formula(make_site: MakeSite) -> None:
         assert answer.status_code == 200
         assert answer.content_type.startswith("text/csv")
         # Read as a spreadsheet does, which knows nothing of Python's line ends.
-        table = list(csv.reader(io.StringIO(answer.data.decode("utf-8"), newline="")))
-        assert len({len(row) for row in table}) == 1
-        cells = [cell for row in table[1:] for cell in row]
+        read = list(csv.reader(io.StringIO(answer.data.decode("utf-8"), newline="")))
+        assert len({len(row) for row in read}) == 1
+        cells = [cell for row in read[1:] for cell in row]
         assert [cell for cell in cells if cell.startswith(STARTS)] == [], address
         for formula in FORMULAS:
             assert f"'{formula}" in cells, (address, formula)
