@@ -84,7 +84,7 @@ def mark(form: ConnectionForm, problems: Mapping[str, str]) -> None:
         else:
             _set_errors(form[key], in_words(sentence))
     for secret in records.SECRETS:
-        if form[secret].data and not form[secret].errors:
+        if any(form[secret].raw_data or ()) and not form[secret].errors:
             _set_errors(form[secret], _enter_again())
 
 

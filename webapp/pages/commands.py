@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext
 from markupsafe import Markup
 
 from database.words import CommandKind
-from webapp import accounts, commands, connection_form, probing, records, store, texts
+from webapp import accounts, commands, connection_form, duplicating, probing, records, store, texts
 from webapp.commands import Answer, NobodyToAskError
 from webapp.connection_form import ConnectionForm
 from webapp.probing import REAL_ID_FIELD, UntestableError
@@ -56,6 +56,8 @@ class CommandPages:
         stored = request.args.get("id")
         record = self._stored(stored) if stored else None
         form = connection_form.build(request.form, record or records.defaults())
+        if form.with_secrets.data and (source := self._source()):
+            duplicating.fill_secrets(form, source)
         try:
             parameters = probing.from_form(form, record, real_id=_wants_real_id())
             number = record["id"] if record else None
@@ -71,6 +73,9 @@ class CommandPages:
             flash(f"{error.sentence} {error.next_step}", "danger")
             return self._form_page(form, record)
         return _follow(asked)
+
+    def _source(self) -> records.Values | None:
+        raise NotImplementedError
 
     def _form_page(self, form: ConnectionForm, record: records.Values | None) -> Any:
         raise NotImplementedError
