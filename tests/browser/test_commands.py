@@ -73,10 +73,9 @@ def test_a_new_connection_is_tested_corrected_tested_saved_and_connected(
     expect(page.get_by_label("Password", exact=True)).to_have_value("right")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Connection “plant-1” was created.")).to_be_visible()
-    expect(page.get_by_role("cell", name="connected", exact=True).first).to_be_visible()
-
-    page.get_by_role("link", name="plant-1", exact=True).click()
+    # Its own page, where the state turns without a reload.
     expect(page.get_by_role("heading", name="plant-1")).to_be_visible()
+    expect(page.locator("#now").get_by_text("✓ connected")).to_be_visible()
     page.get_by_role("button", name="Reconnect now").click()
     expect(page.locator("#asked [data-outcome]")).to_have_text(
         "Done: the worker ends what it has and connects anew."
