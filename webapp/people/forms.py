@@ -10,7 +10,8 @@ from flask_security import ChangePasswordForm as _ChangePasswordForm
 from flask_security import LoginForm as _LoginForm
 from flask_security import MfRecoveryForm as _RecoveryForm
 from flask_security import TwoFactorVerifyCodeForm as _CodeForm
-from flask_security import current_user
+from flask_security import current_user, verify_password
+from flask_security.proxies import _security
 
 from webapp.people import device, diary, tables, throttle
 from webapp.people.passwords import MAX_PASSWORD_CHARACTERS
@@ -93,6 +94,20 @@ class RecoveryForm(_RecoveryForm):
         """Whether the code was unused; now it is used. Raises TooManyAttemptsError."""
         attempt = attempt_on(_account_of(self.user), "code")
         return _told(attempt, super().validate(**kwargs))
+
+
+def is_own_password(password: str) -> bool:
+    """Whether this is the password of who is signed in. Raises TooManyAttemptsError."""
+    attempt = attempt_on(current_user.email, "own password")
+    if not _is_text(password) or not _matches(password):
+        return False
+    succeeded(attempt)
+    return True
+
+
+def _matches(password: str) -> bool:
+    normal = _security.password_util.normalize(password)
+    return bool(verify_password(normal, current_user.password))
 
 
 def _account_of(user: Any) -> str:

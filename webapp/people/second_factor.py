@@ -15,6 +15,7 @@ from typing import Any
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from flask_security import MfRecoveryCodesUtil, Totp
+from flask_security.proxies import _security
 from passlib.totp import TOTP, AppWallet, TotpMatch  # type: ignore[import-untyped]
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import select, update
@@ -78,12 +79,9 @@ class RecoveryCodes(MfRecoveryCodesUtil):
         """Nothing is left to do: checking it has used it up."""
         return True
 
-    def fresh(self) -> tuple[list[str], list[str]]:
-        """Return (new codes, the same as they are stored)."""
-        from flask_security.proxies import _security
-
-        new = _security.totp_factory.generate_recovery_codes(RECOVERY_CODES)
-        return new, self._encrypt_codes(new)
+    def encrypted(self, codes: list[str]) -> list[str]:
+        """Return codes as they are stored."""
+        return list(self._encrypt_codes(codes))
 
 
 def options(settings: WebSettings) -> dict[str, Any]:
@@ -122,6 +120,34 @@ def turn_off(transaction: Transaction, user_id: int) -> None:
     """Ask an account for its password only."""
     names = ("tf_primary_method", "tf_totp_secret", "mf_recovery_codes")
     _store(transaction, user_id, dict.fromkeys(names))
+
+
+def is_on(user: Any) -> bool:
+    """Whether an account is asked for a code."""
+    return bool(user.tf_primary_method and user.tf_totp_secret)
+
+
+def new_secret() -> str:
+    """Return a new secret of an app, encrypted."""
+    return str(_security.totp_factory.generate_totp_secret())
+
+
+def setup(secret: str, user: Any) -> dict[str, str]:
+    """Return what an app is set up with: `image`, a picture as data, and `key`, the text."""
+    found: dict[str, str] = _security.totp_factory.fetch_setup_values(secret, user)
+    return found
+
+
+def is_code(code: str, secret: str, user: Any) -> bool:
+    """Whether an app with `secret` shows this code now."""
+    return bool(_security.totp_factory.verify_totp(code, secret, user))
+
+
+def fresh_codes() -> tuple[list[str], list[str]]:
+    """Return (new recovery codes, the same as they are stored)."""
+    new: list[str] = _security.totp_factory.generate_recovery_codes(RECOVERY_CODES)
+    keeper: Any = _security.mf_recovery_codes_util
+    return new, keeper.encrypted(new)
 
 
 def codes_left(user: Any) -> int:
