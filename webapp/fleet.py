@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from flask_babel import gettext as _
+
 from webapp import texts
 from webapp.overview import Item
 
@@ -35,10 +37,15 @@ class Outage:
     @property
     def sentence(self) -> str:
         """Say it once."""
-        return (
-            f"{len(self.items):,} of {texts.count(self.enabled, 'connection')} to "
-            f"{self.host}:{self.port} lost within {TOGETHER.total_seconds():.0f} s: the broker or "
-            "the network, not the records"
+        return str(
+            _(
+                "%(number)s of %(all)s to %(broker)s lost within %(seconds)s s: the broker or the "
+                "network, not the records",
+                number=texts.number(len(self.items)),
+                all=texts.count(self.enabled, "connection"),
+                broker=f"{self.host}:{self.port}",
+                seconds=f"{TOGETHER.total_seconds():.0f}",
+            )
         )
 
 
@@ -70,7 +77,7 @@ def _largest_together(down: list[Item]) -> Sequence[Item]:
     moments = sorted((item.down_since, item.id, item) for item in down if item.down_since)
     best: Sequence[Item] = ()
     start = 0
-    for end, (moment, _, _) in enumerate(moments):
+    for end, (moment, *_others) in enumerate(moments):
         while moment - moments[start][0] > TOGETHER:
             start += 1
         if end + 1 - start > len(best):

@@ -8,13 +8,16 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import groupby
 from math import ceil
+from typing import Any
 
 from flask import current_app
-from flask_babel import get_locale
+from flask_babel import format_datetime, get_locale, gettext
+from flask_babel import lazy_gettext as _
 from sqlalchemy import Connection as Transaction
 
 from database import reasons
 from webapp import marks, remembered, texts, uptime
+from webapp.language import in_words
 from webapp.marks import Recent
 from webapp.overview import Item, Picture
 from webapp.uptime import Bucket, Kind, Mark, Uptime
@@ -24,12 +27,14 @@ HEIGHT = 10.0
 _HEIGHTS = {Kind.UP: 4.0, Kind.DEGRADED: 6.5, Kind.UNKNOWN: 1.0, Kind.DISABLED: 2.0}
 #: Steps in which a bucket grows with its share of down time, from and to.
 _LOWEST_DOWN, _DOWN_STEPS = 7.6, 4
+#: How a time is written, in the signs of CLDR.
+_MOMENT = "dd MMM HH:mm"
 _WORDS = {
-    Kind.UP: "connected",
-    Kind.DEGRADED: "degraded",
-    Kind.DOWN: "down",
-    Kind.DISABLED: "disabled",
-    Kind.UNKNOWN: "not known",
+    Kind.UP: _("connected"),
+    Kind.DEGRADED: _("degraded"),
+    Kind.DOWN: _("down"),
+    Kind.DISABLED: _("disabled"),
+    Kind.UNKNOWN: _("not known"),
 }
 
 
@@ -37,7 +42,7 @@ _WORDS = {
 class Span:
     """A stretch of time and the buckets that its ribbon has."""
 
-    words: str
+    words: Any
     width: timedelta
     number: int
 
@@ -48,8 +53,12 @@ class Span:
         return datetime.fromtimestamp(end, UTC) - self.number * self.width
 
 
-DAY = Span("24 h", timedelta(minutes=30), 48)
-SPANS = (DAY, Span("7 days", timedelta(hours=3), 56), Span("30 days", timedelta(hours=12), 60))
+DAY = Span(_("24 h"), timedelta(minutes=30), 48)
+SPANS = (
+    DAY,
+    Span(_("7 days"), timedelta(hours=3), 56),
+    Span(_("30 days"), timedelta(hours=12), 60),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,7 @@ class Ribbon:
     def figure(self) -> str:
         """The uptime, or why there is none."""
         if self.uptime.percent is None:
-            return _WORDS[Kind.DISABLED if self.uptime.disabled_s else Kind.UNKNOWN]
+            return str(_WORDS[Kind.DISABLED if self.uptime.disabled_s else Kind.UNKNOWN])
         return texts.percent(self.uptime.percent)
 
     @property
@@ -85,7 +94,8 @@ class Ribbon:
         if self.uptime.percent is None:
             return f"{self.span.words}: {self.figure}"
         failures = texts.count(self.uptime.failures, "failure")
-        return f"{self.span.words}: {self.figure} up, {failures}"
+        words = {"time": self.span.words, "share": self.figure, "failures": failures}
+        return str(gettext("%(time)s: %(share)s up, %(failures)s", **words))
 
 
 def day(transaction: Transaction, picture: Picture, items: Iterable[Item]) -> dict[int, Ribbon]:
@@ -152,7 +162,7 @@ def _known_until(picture: Picture, start: datetime) -> datetime:
 def _bars(buckets: Sequence[Bucket]) -> list[Bar]:
     """Join equal neighbours: a quiet day is one bar."""
     found: list[Bar] = []
-    for (kind, height, _), same in groupby(buckets, key=_look):
+    for (kind, height, _reason), same in groupby(buckets, key=_look):
         group = list(same)
         x = found[-1].x + found[-1].width if found else 0
         found.append(Bar(x, len(group), height, kind, _title(group)))
@@ -169,12 +179,17 @@ def _look(bucket: Bucket) -> tuple[Kind, float, str]:
 
 def _title(group: Sequence[Bucket]) -> str:
     first, last = group[0], group[-1]
-    until = (
-        f"{last.end:%H:%M}" if last.end.date() == first.start.date() else f"{last.end:%d %b %H:%M}"
-    )
-    text = f"{first.start:%d %b %H:%M} to {until} UTC: {_WORDS[first.kind]}"
+    same_day = last.end.date() == first.start.date()
+    words = {
+        "start": format_datetime(first.start, _MOMENT),
+        "end": format_datetime(last.end, "HH:mm" if same_day else _MOMENT),
+        "state": _WORDS[first.kind],
+    }
     if first.kind is Kind.DOWN:
-        text += f" for {texts.duration(sum(bucket.down_s for bucket in group))}"
+        words["time"] = texts.duration(sum(bucket.down_s for bucket in group))
+        text = gettext("%(start)s to %(end)s UTC: %(state)s for %(time)s", **words)
+    else:
+        text = gettext("%(start)s to %(end)s UTC: %(state)s", **words)
     if first.kind in (Kind.DOWN, Kind.DEGRADED) and first.reason_code:
-        text += f", {reasons.summarise(first.reason_code)}"
-    return text
+        text += f", {in_words(reasons.summarise(first.reason_code))}"
+    return str(text)
