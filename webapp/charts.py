@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+from flask_babel import gettext as _
 
 from webapp import texts
 from webapp.traffic import Counts, Series
@@ -30,7 +33,7 @@ class Bar:
 class Chart:
     """The messages of one span, in units of one bucket."""
 
-    words: str
+    words: Any
     number: int
     start: datetime
     #: What the highest bar stands for, in words.
@@ -41,8 +44,8 @@ class Chart:
     def summary(self) -> str:
         """The chart in words."""
         if not self.bars:
-            return f"{self.words}: no messages"
-        return f"{self.words}: messages, at most {self.top}"
+            return str(_("%(time)s: no messages", time=self.words))
+        return str(_("%(time)s: messages, at most %(top)s", time=self.words, top=self.top))
 
 
 def chart(series: Series) -> Chart:
@@ -73,9 +76,16 @@ def sparkline(series: Series) -> Sparkline | None:
     if not top:
         return None
     # Less than half a message is what rounding left of the minute before.
-    now = texts.rate(came[-1], seconds) if came[-1] >= 0.5 else "none"
+    now = texts.rate(came[-1], seconds) if came[-1] >= 0.5 else str(_("none"))
     points = [f"{place} {10 - 9 * number / top:.1f}" for place, number in enumerate(came)]
-    summary = f"{series.span.words}: messages, at most {texts.rate(top, seconds)}, now {now}"
+    summary = str(
+        _(
+            "%(time)s: messages, at most %(top)s, now %(now)s",
+            time=series.span.words,
+            top=texts.rate(top, seconds),
+            now=now,
+        )
+    )
     dropped = round(series.window(series.span.number).messages_dropped)
     return Sparkline("M" + "L".join(points), len(came) - 1, now, dropped, summary)
 
@@ -96,9 +106,10 @@ def _height(number: float, top: float) -> float:
 
 
 def _title(start: datetime, counts: Counts) -> str:
-    parts = [
-        f"{counts.messages_in:,.0f} in ({texts.size(counts.bytes_in)})",
-        f"{counts.messages_out:,.0f} out" if counts.messages_out else "",
-        f"{counts.messages_dropped:,.0f} dropped" if counts.messages_dropped else "",
-    ]
-    return f"{start:%d %b %H:%M} UTC: {', '.join(filter(None, parts))}"
+    came = texts.number(counts.messages_in)
+    parts = [_("%(number)s in (%(size)s)", number=came, size=texts.size(counts.bytes_in))]
+    if counts.messages_out:
+        parts.append(_("%(messages)s out", messages=texts.number(counts.messages_out)))
+    if counts.messages_dropped:
+        parts.append(_("%(number)s dropped", number=texts.number(counts.messages_dropped)))
+    return f"{texts.moment(start)}: {', '.join(parts)}"

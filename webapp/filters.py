@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask, current_app
-from flask_babel import format_datetime
 from flask_security import current_user
 from markupsafe import Markup
 
 from database import reasons
 from database.version import VERSION
-from webapp import accounts, detection, health, texts
+from webapp import accounts, detection, health_body, texts
 from webapp.language import digits, in_words
 from webapp.messages import shown
 
@@ -24,7 +23,8 @@ def configure(app: Flask) -> None:
         tone=tone,
         icon=icon,
         word=texts.state_word,
-        iso=health.timestamp,
+        worker_word=texts.worker_word,
+        iso=health_body.timestamp,
         plain_time=plain_time,
         short_time=short_time,
         milliseconds=milliseconds,
@@ -83,7 +83,7 @@ def plain_time(moment: datetime | None) -> Any:
 
 def short_time(moment: datetime) -> str:
     """Return a time as it stands under a ribbon."""
-    return f"{format_datetime(moment, 'dd MMM HH:mm')} UTC"
+    return texts.moment(moment)
 
 
 def breakable(host: Any) -> Markup:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from flask_babel import gettext, ngettext
+from flask_babel import format_datetime, gettext, ngettext
 from flask_babel import lazy_gettext as _
 
 from database.words import ConnectionState as S
+from database.words import WorkerState as W
 from webapp.language import digits
 
 PRODUCT = "Hawser"
@@ -46,6 +48,15 @@ WORST_FIRST = (
 )
 _RANKS: dict[str, int] = {state: place for place, state in enumerate(WORST_FIRST)}
 
+#: What a worker says of itself.
+WORKER_STATES = {
+    W.STARTING: _("starting"),
+    W.RUNNING: _("running"),
+    W.STANDBY: _("standby"),
+    W.STOPPING: _("stopping"),
+    W.STOPPED: _("stopped"),
+}
+
 FORM_EXPIRED = _(
     "This page was open too long, or your session ended. Go back, reload the page and send it "
     "again; nothing was changed."
@@ -55,7 +66,7 @@ UNEXPECTED = _("Something went wrong on our side. The log of the web process say
 HTTP_ERRORS = {
     400: _("The request could not be understood."),
     401: _("Sign in first."),
-    403: _("Your account may read, not change. Ask an administrator for the role operator."),
+    403: _("The role of your account does not allow this. Ask an administrator for another one."),
     404: _("There is no such page."),
     413: _("This is more than Hawser takes at once (4 MiB)."),
     405: _("This address does not take that kind of request."),
@@ -219,6 +230,16 @@ def named(names: Sequence[str]) -> str:
     if len(names) <= 5:
         return shown
     return str(gettext("%(names)s and %(number)s more", names=shown, number=number(len(names) - 5)))
+
+
+def moment(when: datetime) -> str:
+    """Return a time as it stands in titles and under pictures: `23 Nov 09:30 UTC`."""
+    return f"{format_datetime(when, 'dd MMM HH:mm')} UTC"
+
+
+def worker_word(state: str) -> str:
+    """Return the word for the state of a worker."""
+    return str(WORKER_STATES.get(state, state))
 
 
 def rank(state: str) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from flask_babel import lazy_gettext as _
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import select
 
@@ -41,7 +42,7 @@ _NONE = Counts()
 class Span:
     """A stretch of time that ends now, and the buckets it is shown in."""
 
-    words: str
+    words: Any
     #: Length of a bucket, seconds.
     seconds: int
     number: int
@@ -52,7 +53,7 @@ class Span:
         return datetime.fromtimestamp(present - self.number * self.seconds, UTC)
 
 
-HOUR, DAY = Span("Last hour", 60, 60), Span("Last 24 h", 900, 96)
+HOUR, DAY = Span(_("Last hour"), 60, 60), Span(_("Last 24 h"), 900, 96)
 
 
 @dataclass(frozen=True, slots=True)

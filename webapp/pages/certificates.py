@@ -6,12 +6,20 @@ from datetime import datetime
 from typing import Any
 
 from flask_admin import BaseView, expose
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 
 from webapp import certificates, store
-from webapp.certificates import Certificate
+from webapp.certificates import Certificate, Role
 
 #: Certificates on the page, and connections named with one.
 SHOWN, NAMED = 200, 3
+#: What a certificate is for, in words.
+ROLES = {
+    Role.CA: lazy_gettext("CA certificate"),
+    Role.CLIENT: lazy_gettext("client certificate"),
+    Role.BROKER: lazy_gettext("broker's certificate"),
+}
 
 
 class CertificateView(BaseView):  # type: ignore[misc]
@@ -30,6 +38,7 @@ class CertificateView(BaseView):  # type: ignore[misc]
             groups=found[:SHOWN],
             total=len(found),
             named=NAMED,
+            roles=ROLES,
             now=now,
             verdict=lambda certificate: verdict(certificate, now),
         )
@@ -38,12 +47,12 @@ class CertificateView(BaseView):  # type: ignore[misc]
 def verdict(certificate: Certificate, now: datetime) -> tuple[str, str, str]:
     """Return (tone, icon, word) for how urgent a certificate is."""
     if certificate.expires is None:
-        return "bad", "!", "not known"
+        return "bad", "!", _("not known")
     left = certificate.expires - now
     if left.total_seconds() <= 0:
-        return "bad", "✕", "expired"
+        return "bad", "✕", _("expired")
     if left <= certificates.WARN_WITHIN:
-        return "warn", "▲", "under 14 days"
+        return "warn", "▲", _("under 14 days")
     if left <= certificates.SOON_WITHIN:
-        return "warn", "◷", "under 30 days"
-    return "good", "✓", "fine"
+        return "warn", "◷", _("under 30 days")
+    return "good", "✓", _("fine")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask_admin.model import BaseModelView
+from flask_babel import lazy_gettext as _
 from sqlalchemy import Select
 from wtforms import Form
 
@@ -64,12 +65,12 @@ class WorkerView(ReadOnlyView):
     """`/admin/workers/`: every worker process that has reported."""
 
     kind = "worker"
-    empty = (
+    empty = _(
         "No worker has ever reported. Start it: python3 manage.py supervisorctl start mqttworker"
     )
 
     def __init__(self) -> None:
-        super().__init__(WorkerHeartbeat, "Workers", endpoint="workers", url="/admin/workers")
+        super().__init__(WorkerHeartbeat, _("Workers"), endpoint="workers", url="/admin/workers")
 
     def get_list(self, page: int, *_args: Any, **_kwargs: Any) -> tuple[None, list[Any]]:
         with store.reading() as transaction:
