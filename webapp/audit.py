@@ -13,10 +13,11 @@ from typing import Any
 
 from flask import current_app, has_app_context, has_request_context, request
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Engine, delete, insert, select
 
 from database.clock import database_moment, database_now
 from database.models import audit_entry
+from database.session import immediate
 from webapp import accounts, changes
 from webapp.changes import Changes
 from webapp.settings import WebSettings
@@ -109,6 +110,14 @@ def forget_old(transaction: Transaction, days: int) -> int:
     old = select(audit_entry.c.id).where(audit_entry.c.at < database_moment(-days * _DAY))
     portion = old.order_by(audit_entry.c.at).limit(PORTION)
     return transaction.execute(delete(audit_entry).where(audit_entry.c.id.in_(portion))).rowcount
+
+
+def tidy(engine: Engine, days: int) -> None:
+    """Remove all that is too old, each portion in a transaction of its own."""
+    removed = PORTION
+    while removed == PORTION:
+        with immediate(engine).begin() as transaction:
+            removed = forget_old(transaction, days)
 
 
 def _forget_now_and_then(transaction: Transaction) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from database import migrate
 from database.models import Connection
 from database.settings import PREFIX, Settings, load
-from webapp import accounts, home, records, store
+from webapp import accounts, audit, home, records, store
 from webapp.app import create_app
 from webapp.settings import ADMIN_PASSWORD_FILE, WebSettings
 
@@ -48,6 +48,7 @@ def run(sample: Sample | None = None, say: Callable[[str], object] = print) -> N
             migrate.upgrade(store.engine())
             accounts.ensure_roles()
             _ensure_admin(settings, say)
+            audit.tidy(store.engine(), settings.audit_days)
             if sample is not None:
                 _offer_sample(settings, sample, say)
         finally:
