@@ -234,12 +234,13 @@ class BrokerSession:
         if kind == packets.CONNACK:
             self._on_connack(first, body)
         elif kind == packets.DISCONNECT:
-            self._end(answers.disconnect_cause(body))
+            self._end(answers.disconnect_cause(body, self._spec.password))
         elif self._client is not None:
             self._client.take(first, body)
 
     def _on_connack(self, first: int, body: bytes) -> None:
-        if (why := answers.connack_cause(body, self._protocol)) is not None:
+        why = answers.connack_cause(body, self._protocol, self._spec.password)
+        if why is not None:
             self._end(why)
         elif self._client is not None:
             self._client.accept(first, body)

@@ -75,6 +75,7 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
             self._package_handler.id_generator._last_used_id = first
         if spec.username:
             self.set_auth_credentials(spec.username, spec.password)
+        self._never_quoted = spec.password
         self._keepalive = spec.keepalive_s
         self.on_subscribe = on_subscribe
 
@@ -128,7 +129,7 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         """Let gmqtt read one packet, which the conversation has let through."""
         if first in _PUBLISH_ANSWERS:
             # gmqtt does not look at the code.
-            said = answers.acknowledgement(first, body, self._version)
+            said = answers.acknowledgement(first, body, self._version, self._never_quoted)
             self._outbox.acknowledged(first, _identifier(body), *said)
         if first == _PUBREL and not self.conversation.receipts.may_release(_identifier(body)):
             self._complete_unknown(_identifier(body))

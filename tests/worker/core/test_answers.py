@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from database.reasons import explain
-from mqttworker.core.answers import connack_cause, disconnect_cause
+from mqttworker.core.answers import acknowledgement, connack_cause, disconnect_cause
 from tests.support import packets
 
 ELSEWHERE = packets.text("b.example:8883")
@@ -43,7 +43,7 @@ def test_an_old_broker_has_no_properties() -> None:
 
 def _reason(text: str) -> bytes:
     said = b"\x1f" + packets.text(text)
-    return bytes([len(said)]) + said
+    return packets.remaining_length(len(said)) + said
 
 
 def test_what_a_broker_says_in_its_own_words_is_told() -> None:
@@ -63,3 +63,17 @@ def test_a_reason_in_words_is_one_short_line_and_no_template() -> None:
     long = b"\x1f" + packets.text("x" * 400)
     why = disconnect_cause(b"\x97" + packets.remaining_length(len(long)) + long)
     assert len(why.detail["said"]) == 300
+
+
+def test_a_broker_that_repeats_our_password_is_not_quoted_so_far() -> None:
+    for tail in (_reason("not canary, canary!"), _reason("x" * 292 + "canary, canary")):
+        for why in (
+            connack_cause(b"\0\x86" + tail, "5", "canary"),
+            disconnect_cause(b"\x86" + tail, "canary"),
+        ):
+            assert why is not None
+            assert "***" in why.detail["said"]
+            assert "cana" not in why.detail["said"]
+    assert disconnect_cause(b"\x86" + _reason("abc"), "abc").detail["said"] == "abc"
+    first = packets.PacketType.PUBACK << 4
+    assert acknowledgement(first, b"\0\1\x87" + _reason("canary"), 5, "canary") == (0x87, "***")
