@@ -33,6 +33,7 @@ ENOUGH = 0.9
 _PYTHON: Any = {
     **DEFAULT_KEYWORDS,
     "lazy_gettext": None,
+    "_l": None,
     "lazy_ngettext": (1, 2),
     "say": None,
 }
