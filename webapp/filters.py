@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from database import reasons
 from database.version import VERSION
-from webapp import accounts, detection, health_body, texts
+from webapp import accounts, detection, health_body, looks, texts
 from webapp.language import digits, in_words
 from webapp.messages import shown
 
@@ -45,6 +45,7 @@ def configure(app: Flask) -> None:
         detection=detection,
         next_step=next_step,
         may_edit=accounts.may_edit,
+        own_choice=looks.chosen,
         may_administer=accounts.may_administer,
         has_page=lambda endpoint: endpoint in current_app.view_functions,
         account=lambda: str(current_user.email),

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flask import request
-
-from webapp import accounts
+from webapp import accounts, looks
 from webapp.overview import Item
 
-#: The cookie that puts the steps away in one browser.
-COOKIE, DONE = "first_run", "done"
+#: What puts the steps away in one browser.
+CHOICE, DONE = "first_run", "done"
 #: The connection that the set-up adds for the demo broker (`webapp.setup`).
 SAMPLE = "demo"
 
 
 def wanted(items: Sequence[Item]) -> bool:
     """Whether the steps are to be shown: there is nothing but the sample, if that."""
-    if request.cookies.get(COOKIE) == DONE or not accounts.may_edit():
+    if looks.chosen(CHOICE) == DONE or not accounts.may_edit():
         return False
     return all(item.name == SAMPLE for item in items[:2])

@@ -19,13 +19,13 @@ from flask import Flask, has_request_context, redirect, request
 from flask_babel import Babel, force_locale, get_locale, gettext
 
 from database.sentences import Sentence
+from webapp import looks
 
 TRANSLATIONS = Path(__file__).parent / "translations"
 #: The language that every text is written in.
 ENGLISH = "en"
-#: Remembers what somebody chose; without it the browser's settings count.
-COOKIE = "language"
-_COOKIE_SECONDS = 365 * 86_400
+#: What somebody chose; without it the browser's settings count.
+CHOICE = "language"
 
 
 def configure(app: Flask) -> None:
@@ -67,7 +67,7 @@ def chosen() -> str:
     if not has_request_context() or request.path.startswith("/api/"):
         return ENGLISH
     offered = [ENGLISH, *available()]
-    wanted = request.cookies.get(COOKIE)
+    wanted = looks.chosen(CHOICE)
     return wanted if wanted in offered else request.accept_languages.best_match(offered) or ENGLISH
 
 
@@ -113,14 +113,7 @@ def _choose() -> Any:
     answer = redirect(back if is_ours and "\\" not in back else "/")
     wanted = request.form.get("language", "")
     if wanted in (ENGLISH, *available()):
-        answer.set_cookie(
-            COOKIE,
-            wanted,
-            max_age=_COOKIE_SECONDS,
-            httponly=True,
-            samesite="Lax",
-            secure=request.is_secure,
-        )
+        looks.keep(answer, CHOICE, wanted)
     else:
-        answer.delete_cookie(COOKIE)
+        looks.forget(answer, CHOICE)
     return answer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from flask import abort, redirect, request
@@ -11,12 +10,10 @@ from flask_babel import gettext as _
 
 from database.words import ConnectionState
 from database.words import ConnectionState as S
-from webapp import accounts, back, texts
+from webapp import back, looks, texts
 
 #: What a visitor may choose for one browser, by cookie; `auto` follows the system.
 CHOICES = {"theme": ("light", "dark", "auto"), "first_run": ("done",)}
-#: How long a browser remembers it.
-REMEMBERED = timedelta(days=400)
 
 
 class HelpView(BaseView):  # type: ignore[misc]
@@ -37,14 +34,7 @@ class HelpView(BaseView):  # type: ignore[misc]
             abort(400)
         answer = redirect(back.asked_for() or self.get_url("admin.index"))
         for name, value in chosen.items():
-            answer.set_cookie(
-                name,
-                str(value),
-                max_age=REMEMBERED,
-                secure=accounts.settings_of_app().secure_cookies,
-                httponly=True,
-                samesite="Lax",
-            )
+            looks.keep(answer, name, str(value))
         return answer
 
 
