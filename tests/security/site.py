@@ -98,9 +98,13 @@ class Caller:
     @property
     def token(self) -> str:
         if self._token is None:
-            pages = (self.client.get(path).text for path in ("/admin/", "/login"))
+            pages = (self.client.get(path).text for path in ("/change", "/login"))
             self._token = next(found[1] for page in pages if (found := _TOKEN.search(page)))
         return self._token
+
+    def forget_token(self) -> None:
+        """Read a new token next time: signing in has begun another session."""
+        self._token = None
 
     def get(self, path: str, **options: Any) -> TestResponse:
         return self.client.get(path, **options)

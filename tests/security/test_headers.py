@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from tests.security.conftest import MakeSite
 from tests.security.site import Site
+from tests.web import people
 
 SELF, NOTHING = "'self'", "'none'"
 POLICY = {
@@ -170,18 +171,32 @@ def test_a_proxy_is_believed_only_where_the_settings_say_so(make_site: MakeSite)
 # --- cookies
 
 
-@pytest.mark.parametrize(
-    ("env", "name"), [("demo", "hawser-session"), ("production", "__Host-hawser-session")]
-)
-def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(
-    make_site: MakeSite, env: str, name: str
+@pytest.mark.parametrize("env", ["demo", "production"])
+def test_every_cookie_has_its_flags_and_over_https_a_name_of_its_host(
+    make_site: MakeSite, env: str
 ) -> None:
     site = make_site(None, env=env)
-    answer = site.client().get("/login", base_url="https://hawser.example")
-    for cookie in answer.headers.getlist("Set-Cookie"):
-        head, *attributes = cookie.split("; ")
-        assert head.partition("=")[0] == name
-        assert {"HttpOnly", "Path=/", "SameSite=Lax"} <= set(attributes)
-        assert ("Secure" in attributes) is (env == "production")
-        assert not [item for item in attributes if item.startswith("Domain")]
-    assert answer.headers.getlist("Set-Cookie")
+    people.make(site.app)
+    caller = site.client()
+    https = {"wsgi.url_scheme": "https", "HTTP_REFERER": "https://localhost/"}
+    caller.client.environ_base.update(https)
+    asked = [
+        ("/login", {"email": people.ANN, "password": people.PASSWORD}),
+        ("/admin/language", {"language": "en"}),
+        ("/admin/language", {"language": ""}),
+        ("/admin/help/look", {"theme": "dark"}),
+    ]
+    names = set()
+    for path, sent in asked:
+        answer = caller.post(path, sent)
+        caller.forget_token()
+        assert answer.status_code == 302, (path, answer.text)
+        for cookie in answer.headers.getlist("Set-Cookie"):
+            head, *attributes = cookie.split("; ")
+            names.add(head.partition("=")[0])
+            assert {"HttpOnly", "Path=/", "SameSite=Lax"} <= set(attributes), cookie
+            assert ("Secure" in attributes) is (env == "production"), cookie
+            assert not [item for item in attributes if item.startswith("Domain")]
+    prefix = "__Host-" if env == "production" else ""
+    plain = ("hawser-session", "hawser-device", "hawser-language", "hawser-theme")
+    assert names == {prefix + name for name in plain}
