@@ -20,6 +20,9 @@ def database_url(sqlite_url: str) -> str:
     [
         ("host", {"host": ""}, "host name"),
         ("host", {"host": "mqtt://broker"}, "without mqtt://"),
+        ("host", {"host": "0xa9fea9fe"}, "Address 169.254.169.254 is that of a cloud"),
+        ("host", {"host": "127.1"}, "Write this address as 127.0.0.1."),
+        ("port", {"port": "5432"}, "belongs to PostgreSQL"),
         ("port", {"port": "70000"}, "1 to 65535"),
         ("port", {"port": "abc"}, "1 to 65535"),
         ("port", {"port": "9" * 5000}, "1 to 65535"),

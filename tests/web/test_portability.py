@@ -146,6 +146,8 @@ def test_garbage_written_by_sql_is_exported_as_it_is_and_can_be_corrected(
         ({"port": "1883"}, "port: Enter a whole number"),
         ({"host": ""}, "host: Enter the broker's host name"),
         ({"host": None}, "host: "),
+        ({"host": "::ffff:169.254.169.254"}, "host: Address 169.254.169.254 is that of a cloud"),
+        ({"port": 22}, "port: Port 22 belongs to SSH"),
         ({"colour": "red"}, "colour: Unknown field."),
         ({"id": 7}, "id: Hawser sets this; leave it out."),
         ({"is_enabled": "yes"}, "is_enabled: Use true or false."),
