@@ -14,6 +14,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Engine, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from database import config_version
 from database.base import Base
@@ -47,9 +48,24 @@ def configure(app: Flask, settings: WebSettings) -> None:
         "max_overflow": MORE_CONNECTIONS,
     }
     db.init_app(app)
+    # Called before the library's own, which would raise.
+    app.teardown_appcontext(_let_go)
     config_version.follow(db.session.session_factory)  # type: ignore[arg-type]
     with app.app_context():
         apply_durability(db.engine)
+
+
+def _let_go(_error: BaseException | None) -> None:
+    """End the session's transaction, even where the database has ended it for us.
+
+    A page that waits for a lock leaves it idle for as long; the answer is made by then.
+    """
+    if not db.session.registry.has():
+        return
+    try:
+        db.session.rollback()
+    except SQLAlchemyError:
+        db.session().invalidate()
 
 
 def engine() -> Engine:
