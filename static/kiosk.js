@@ -10,7 +10,7 @@
   // An answer that takes longer will not come.
   const ANSWER_MS = 10000;
 
-  const { t, language } = window.hawserWords;
+  const { t } = window.hawserWords;
   const wall = document.querySelector("[data-wall]");
   const stale = document.getElementById("stale");
   const clock = document.getElementById("clock");
@@ -81,7 +81,7 @@
       if (!Number.isNaN(moment)) element.textContent = ago(moment);
     }
     const seconds = Math.max(0, Math.round((Date.now() - pictureAt) / 1000));
-    clock.textContent = new Date().toLocaleTimeString(language());
+    clock.textContent = new Date().toLocaleTimeString();
     age.textContent = t("Updated {seconds} s ago", { seconds });
     const isOld = seconds > STALE_S;
     wall.classList.toggle("stale", isOld);

@@ -28,8 +28,8 @@ from webapp.overview import Item, Picture
 from webapp.verdict import Verdict
 
 #: Connections in the table, and sites above it, at most; on the wall there is room for others.
-WORST, SITES = 50, 24
-WALL_SITES, WALL_FAILING = 60, 12
+WORST, SITES = 50, 12
+WALL_SITES, WALL_FAILING = 60, 10
 #: Seconds for which figures of the past are good enough where there are thousands.
 GOOD_FOR = 5.0
 #: States in which nobody needs to look at a site.
@@ -113,6 +113,7 @@ def _parts(board: Board, editor: bool) -> dict[str, Markup]:
         ribbons=ribbons,
         row=partial(_row, ribbons),
         limit=WORST,
+        most_sites=SITES,
         order=texts.WORST_FIRST,
         editor=editor,
         database=database_facts.of_app(),
