@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
+from database.models import Connection
 from database.publications import Properties, Publication
 from tests.web import rows
 from tests.web.conftest import Visitor
 from tests.web.forms import LIST, errors, one
 from tests.web.publications import JSON, PAGE, SEND, asked, form, publish
+from webapp import choosing
 
 _TOKEN = re.compile(r'name="token" value="([^"]+)"')
 
@@ -174,3 +176,50 @@ def test_each_page_offers_each_connection_once(operator: Visitor, worker: Engine
     rows.record(worker)
     for _ in range(2):
         assert operator.get(PAGE).text.count(">plant-1</option>") == 1
+
+
+def test_thousands_are_looked_for_instead_of_listed(operator: Visitor, worker: Engine) -> None:
+    with worker.begin() as transaction:
+        for n in range(choosing.OFFERED + 1):
+            row = {"name": f"plant-{n:03}", "site": f"s{n}", "host": "broker.example"}
+            transaction.execute(insert(Connection).values(row))
+    page = operator.get(f"{PAGE}?connection=7").text
+    assert "<option" not in page.partition('id="connection"')[2].partition("topic")[0]
+    assert 'value="plant-006"' in page
+    found = operator.get(f"{PAGE}connections?search=T-00").get_json()
+    assert found == [f"plant-00{n}" for n in range(10)]
+    assert operator.get(f"{PAGE}connections?search=%25").get_json() == []
+    assert len(operator.get(f"{PAGE}connections").get_json()) == choosing.FOUND
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("2", 2),
+        (" pump ", 2),
+        ("pum", 2),
+        ("plant-1", 1),
+        ("plant-10", 3),
+        ("ant-10", 3),
+        ("plant", "Several connections match: “plant-1”, “plant-10”. Write the whole name."),
+        ("off", "Choose a connection that is enabled."),
+        ("", "Choose a connection that is enabled."),
+        ("x\x00%", "Choose a connection that is enabled."),
+        ("5", "“5” is the id of “five” and the name of another connection: rename that one."),
+        ("99999999999999999999", "Choose a connection that is enabled."),
+    ],
+)
+def test_a_connection_is_meant_by_its_id_its_name_or_a_part_of_it(
+    operator: Visitor, worker: Engine, text: str, means: int | str
+) -> None:
+    for name in ("plant-1", "pump", "plant-10"):
+        rows.record(worker, name)
+    rows.record(worker, "off", is_enabled=False)
+    rows.record(worker, "five")
+    rows.record(worker, "5")
+    answer = operator.post(SEND, form(0, connection=text), headers=JSON)
+    if isinstance(means, int):
+        assert answer.status_code == 202
+        assert one(worker, "select connection_id from command") == means
+    else:
+        assert answer.get_json()["errors"]["connection"] == means
