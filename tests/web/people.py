@@ -8,6 +8,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import Engine, text
 
+from tests.web.conftest import Visitor
 from webapp import accounts
 
 PASSWORD = "correct horse battery"
@@ -32,3 +33,19 @@ def audit(engine: Engine) -> list[tuple[Any, ...]]:
 def one(engine: Engine, statement: str) -> Any:
     with engine.connect() as transaction:
         return transaction.scalar(text(statement))
+
+
+def visitor_of(app: Flask, **fields: str) -> Visitor:
+    """Sign in by the form."""
+    visitor = Visitor(app.test_client())
+    assert visitor.sign_in(ANN, PASSWORD, **fields).status_code == 302
+    return visitor
+
+
+def is_in(visitor: Visitor) -> bool:
+    return visitor.get("/admin/").status_code == 200
+
+
+def new_password(visitor: Visitor, password: str = "another horse battery", **more: str) -> Any:
+    data = {"password": PASSWORD, "new_password": password, "new_password_confirm": password}
+    return visitor.post("/change", data | more)

@@ -44,7 +44,7 @@ def test_somebody_who_is_added_gets_a_password_that_opens_only_its_change(
         assert visitor.get(path).location == "/change"
     refused = visitor.get("/admin/", headers={"Accept": "application/json"})
     assert refused.status_code == 403
-    assert "Change your password first" in refused.json["sentence"]
+    assert "Change your password first" in refused.get_json()["sentence"]
     assert visitor.post("/admin/connections/action/").location == "/change"
     assert visitor.get("/livez").status_code == 200
     assert "this one was given to you" in visitor.get("/change").text

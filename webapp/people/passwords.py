@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from itertools import pairwise
+from string import digits, punctuation
 from typing import Any
 
 from flask_babel import gettext as _
@@ -71,7 +72,8 @@ def problem(password: str, address: str) -> str | None:
 def is_common(password: str) -> bool:
     """Whether a password is among the first guesses, or hardly varies."""
     small = password.lower()
-    plain = (small, small.translate(_STAND_INS))
+    # `P4$$w0rd2026!`: years and signs at the ends first, then what stands for letters.
+    plain = (small, small.strip(digits + punctuation).translate(_STAND_INS))
     bare = ("".join(c for c in each if c.isalpha()) for each in plain)
     is_counted = len(small) < _ONLY_DIGITS and small.isdigit()
     is_dull = len(set(small)) <= 2 or _is_run(small) or is_counted

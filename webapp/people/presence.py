@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import structlog
-from flask import Flask, g, session
+from flask import Flask, current_app, g, session
 from flask_security.utils import set_request_attr
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,11 +20,14 @@ from webapp.store import db
 log = structlog.get_logger(__name__)
 #: Where the cookie holds the name of the session.
 KEY = "session"
+#: How long pages do not try again to write when a session was used, seconds.
+AGAIN_AFTER = 30.0
 
 
 def configure(app: Flask) -> None:
     """Let nothing but a living session say who somebody is: no token, no second cookie."""
     app.config["PERMANENT_SESSION_LIFETIME"] = int(sessions.REMEMBERED_S)
+    app.extensions["hawser-seen"] = _Clock()
     manager: Any = app.login_manager  # type: ignore[attr-defined]
     manager.user_loader(_load)
     manager.request_loader(lambda _request: None)
@@ -60,10 +64,20 @@ def _wanted(token: str) -> Any:
     return found.where(user_session.c.token_hash == sessions.fingerprint(token), living)
 
 
+class _Clock:
+    """When this application writes such a time again after it could not."""
+
+    next_at = 0.0
+
+
 def _touch(number: int) -> None:
     """Move the time of last use; a page does not fail because that could not be written."""
+    clock: _Clock = current_app.extensions["hawser-seen"]
+    if time.monotonic() < clock.next_at:
+        return
     try:
         with tables.changing() as transaction:
             sessions.touch(transaction, number)
     except SQLAlchemyError as error:
+        clock.next_at = time.monotonic() + AGAIN_AFTER
         log.warning("the use of a session was not written down", kind=type(error).__name__)
