@@ -49,7 +49,7 @@ WORST_FIRST = (
 _RANKS: dict[str, int] = {state: place for place, state in enumerate(WORST_FIRST)}
 
 #: What a worker says of itself.
-WORKER_STATES = {
+WORKER_STATES: dict[str, Any] = {
     W.STARTING: _("starting"),
     W.RUNNING: _("running"),
     W.STANDBY: _("standby"),
