@@ -1,13 +1,16 @@
 """Logging for both processes: structlog over the standard library, to stdout only.
 
-One line an event, JSON unless stdout is a terminal. What has no shape is escaped, by JSON or
-by `_in_one_line`, so nothing from outside can forge a line or command a terminal.
+One line an event, errors that nobody caught included, JSON unless stdout is a terminal. What
+has no shape is escaped, by JSON or by `_in_one_line`, so nothing from outside can forge a line
+or command a terminal.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+import threading
+from types import TracebackType
 from typing import Any, Literal
 
 import structlog
@@ -48,8 +51,27 @@ def configure(level: str, form: Literal["auto", "json", "console"]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    sys.excepthook = _process_ends
+    threading.excepthook = _thread_ends
     # It tells of every look at the schema.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def _process_ends(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    logging.getLogger(__name__).critical(
+        "the process ends by an error of its own", exc_info=(kind, error, trace)
+    )
+
+
+def _thread_ends(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_value is not None:
+        told = (ended.exc_type, ended.exc_value, ended.exc_traceback)
+        logging.getLogger(__name__).critical("a thread ends by an error of its own", exc_info=told)
 
 
 def _json() -> structlog.processors.JSONRenderer:

@@ -75,6 +75,21 @@ def test_a_stack_trace_on_a_terminal_has_a_margin() -> None:
     assert all(line.startswith("    | ") and line.isprintable() for line in trace)
 
 
+def test_an_error_that_nobody_caught_is_one_line_too() -> None:
+    failing = f"def fail(): raise ValueError({HOSTILE!a})\n"
+    thread = "import threading\nt = threading.Thread(target=fail)\nt.start()\nt.join()\nfail()\n"
+    ended = subprocess.run(
+        [sys.executable, "-c", PREAMBLE.format(form="json") + failing + thread],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (1, "")
+    told = [json.loads(line) for line in ended.stdout.removesuffix("\n").split("\n")]
+    assert [each["event"].split()[1] for each in told] == ["thread", "process"]
+    assert all("ValueError" in each["exception"] for each in told)
+
+
 def test_the_console_shows_other_values_as_python_does() -> None:
     (line,) = lines_of("log.info('a', number=1, nothing=None, name='plant 7')", "console")
     plain = re.sub(r"\x1b\[[0-9;]*m", "", line)
