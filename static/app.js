@@ -12,7 +12,7 @@
 
   // --- times: <time datetime="..."> shows how long ago, its title the local time
 
-  const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+  const UNITS = [[t("d"), 86400], ["h", 3600], ["min", 60], ["s", 1]];
   // The browser's clock may be wrong; every answer tells the server's.
   let clockOffsetMs = 0;
 

@@ -81,7 +81,7 @@
       if (!Number.isNaN(moment)) element.textContent = ago(moment);
     }
     const seconds = Math.max(0, Math.round((Date.now() - pictureAt) / 1000));
-    clock.textContent = new Date().toLocaleTimeString();
+    clock.textContent = new Date().toLocaleTimeString(window.hawserWords.language());
     age.textContent = t("Updated {seconds} s ago", { seconds });
     const isOld = seconds > STALE_S;
     wall.classList.toggle("stale", isOld);

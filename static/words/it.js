@@ -15,6 +15,7 @@ window.hawserWords.learn({
  "The web server did not take it. Reload the page and try again.": "Il server web non ha accettato la richiesta. Ricaricare la pagina e riprovare.",
  "The web server does not answer; nobody knows what came of it.": "Il server web non risponde; l'esito è sconosciuto.",
  "Updated {seconds} s ago": "Aggiornato {seconds} s fa",
+ "d": "g",
  "in {number} {unit}": "tra {number} {unit}",
  "now": "ora",
  "the server cannot reach its data": "il server non raggiunge i suoi dati",
