@@ -5,6 +5,7 @@ because a slow reader must not hold up the health endpoint. The settings are rea
 first: a wrong one ends the server with one sentence before it forks anything.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -27,6 +28,15 @@ sys.setswitchinterval(SWITCH_INTERVAL)
 _settings = load(WebSettings)
 logs.configure(_settings.log_level, _settings.log_format)
 parent.end_with_supervisord(signal.SIGTERM)
+
+
+def post_worker_init(_worker: Any) -> None:
+    """Leave what the application is made of out of every later search for garbage.
+
+    To look through all of it holds up every thread for a tenth of a second.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 class Logger(gunicorn.glogging.Logger):  # type: ignore[misc]

@@ -17,6 +17,8 @@ from bench.ports import HOST
 TIMEOUT = 30.0  # seconds
 #: Read from a socket at once, bytes: large answers must not keep the measuring process busy.
 CHUNK = 1 << 20
+#: Of an answer, to see its status, bytes.
+BEGIN = 100
 #: Probes that may be under way at the same time.
 AT_ONCE = 64
 #: Seconds between two requests of a browser: several times as often as a page polls.
@@ -57,16 +59,22 @@ class Answers:
         return {key: count for key, count in self.statuses.items() if key not in ("200", "304")}
 
 
-def ask(port: int, path: str, headers: str = "", buffer: bytearray | None = None) -> bytes:
+def ask(port: int, path: str, headers: str = "") -> bytes:
     """Return the whole answer to a GET. Raises OSError."""
-    request = f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n{headers}\r\n"
     found = bytearray()
-    chunk = memoryview(buffer or bytearray(CHUNK))
+    buffer = memoryview(bytearray(CHUNK))
+    for count in _pieces(port, path, headers, buffer):
+        found += buffer[:count]
+    return bytes(found)
+
+
+def _pieces(port: int, path: str, headers: str, buffer: memoryview) -> Iterator[int]:
+    """Ask, and yield how long each piece is that is put into `buffer`."""
+    request = f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n{headers}\r\n"
     with socket.create_connection((HOST, port), TIMEOUT) as connection:
         connection.sendall(request.encode())
-        while count := connection.recv_into(chunk):
-            found += chunk[:count]
-    return bytes(found)
+        while count := connection.recv_into(buffer):
+            yield count
 
 
 class Probe(threading.Thread):
@@ -101,13 +109,17 @@ class Probe(threading.Thread):
 
     def _ask(self, due: float) -> None:
         if not hasattr(self._own, "buffer"):
-            self._own.buffer = bytearray(CHUNK)
+            self._own.buffer = memoryview(bytearray(CHUNK))
+        # Only counted: to keep megabytes would keep this process busy, not the one measured.
+        begin, size, buffer = b"", 0, self._own.buffer
         try:
-            answer = ask(self._port, self._path, self._headers, self._own.buffer)
+            for count in _pieces(self._port, self._path, self._headers, buffer):
+                begin = begin or bytes(buffer[:BEGIN])
+                size += count
         except OSError:
-            answer = b""
+            begin = b""
         with self._lock:
-            self.answers.add(due, answer[:100], len(answer))
+            self.answers.add(due, begin, size)
 
 
 class Browser(threading.Thread):
@@ -154,7 +166,7 @@ class Browser(threading.Thread):
             answer = ask(self._port, path, self._headers + headers)
         except OSError:
             answer = b""
-        answers.add(since, answer[:100], len(answer))
+        answers.add(since, answer[:BEGIN], len(answer))
         return answer
 
 
