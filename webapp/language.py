@@ -7,8 +7,6 @@ Texts of the web go through `gettext`; sentences of `database` carry their patte
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,10 @@ from typing import Any
 from babel import Locale, numbers
 from babel.core import get_global
 from flask import Flask, has_request_context, redirect, request
-from flask_babel import Babel, force_locale, get_locale, gettext
+from flask_babel import Babel, get_locale, gettext
 
 from database.sentences import Sentence
-from webapp import looks
+from webapp import back, looks
 
 TRANSLATIONS = Path(__file__).parent / "translations"
 #: The language that every text is written in.
@@ -71,19 +69,6 @@ def chosen() -> str:
     return wanted if wanted in offered else request.accept_languages.best_match(offered) or ENGLISH
 
 
-@contextmanager
-def english() -> Iterator[None]:
-    """Let what is made within be English, whoever asks: what is kept for all, or for machines."""
-    with force_locale(ENGLISH):
-        yield
-
-
-def is_english() -> bool:
-    """Whether texts are shown as they are written."""
-    locale = get_locale()
-    return locale is None or locale.language == ENGLISH
-
-
 @cache
 def available() -> tuple[str, ...]:
     """Return the languages beside English that can be chosen."""
@@ -108,9 +93,7 @@ def locale_of(language: str) -> str:
 
 def _choose() -> Any:
     """Remember the language that a form names, and go back to where it stood."""
-    back = request.form.get("back", "")
-    is_ours = back.startswith("/") and not back.startswith("//") and back.isprintable()
-    answer = redirect(back if is_ours and "\\" not in back else "/")
+    answer = redirect(back.asked_for() or "/")
     wanted = request.form.get("language", "")
     if wanted in (ENGLISH, *available()):
         looks.keep(answer, CHOICE, wanted)
