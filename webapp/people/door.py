@@ -45,6 +45,7 @@ def configure(app: Flask, settings: WebSettings) -> None:
         login_form=forms.LoginForm,
         change_password_form=forms.ChangePasswordForm,
         two_factor_verify_code_form=forms.CodeForm,
+        two_factor_rescue_form=forms.RescueForm,
         mf_recovery_form=forms.RecoveryForm,
         mail_util_cls=accounts.Addresses,
         password_util_cls=Passwords,

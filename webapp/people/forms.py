@@ -9,9 +9,11 @@ from flask_babel import gettext as _
 from flask_security import ChangePasswordForm as _ChangePasswordForm
 from flask_security import LoginForm as _LoginForm
 from flask_security import MfRecoveryForm as _RecoveryForm
+from flask_security import TwoFactorRescueForm as _RescueForm
 from flask_security import TwoFactorVerifyCodeForm as _CodeForm
 from flask_security import current_user, verify_password
 from flask_security.proxies import _security
+from wtforms import RadioField
 
 from webapp.people import device, diary, tables, throttle
 from webapp.people.passwords import MAX_PASSWORD_CHARACTERS
@@ -85,6 +87,12 @@ class CodeForm(_CodeForm):
         """Whether the code is good now. Raises TooManyAttemptsError."""
         attempt = attempt_on(_account_of(self.user), "code")
         return _told(attempt, super().validate(**kwargs))
+
+
+class RescueForm(_RescueForm):
+    """What the library would offer beside the code; our page has links instead."""
+
+    help_setup = RadioField(choices=[])
 
 
 class RecoveryForm(_RecoveryForm):
