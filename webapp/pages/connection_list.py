@@ -121,8 +121,10 @@ class ListPages:
         found = Filter.of(request.args).beside_chip(whole.items)
         parts["chips"] = _macro("chips", listing.chips(found), request.args)
         if is_grouped():
+            shown = set(request.args.get("sites", "").split(",")[:MOST_ROWS])
             for group in listing.by_site(Filter.of(request.args).chosen(found)):
-                parts[f"site-{group.key}"] = _macro("site_state", group)
+                if group.key in shown:
+                    parts[f"site-{group.key}"] = _macro("site_state", group)
         return live.answer(whole, parts)
 
 
