@@ -78,10 +78,15 @@ def _readable(record: records.Values) -> records.Values:
     return {key: None if value == columns.UNREADABLE else value for key, value in record.items()}
 
 
-def make(transaction: Transaction, items: Sequence[Any], hostname: str) -> list[Plan]:
-    """Return a plan for each item, with all that is wrong with it."""
+def make(
+    transaction: Transaction, items: Sequence[Any], hostname: str, *, lock: bool = False
+) -> list[Plan]:
+    """Return a plan for each item, with all that is wrong with it.
+
+    With `lock` nobody else changes the records before the end of the transaction.
+    """
     plans = [_plan(index, item) for index, item in enumerate(items)]
-    _match(transaction, plans)
+    _match(transaction, plans, lock=lock)
     _check(plans, hostname)
     _check_clashes(transaction, plans, hostname)
     return plans
@@ -118,20 +123,19 @@ def _subscriptions(plan: Plan, given: Any) -> list[records.Values]:
     return result
 
 
-def _match(transaction: Transaction, plans: Sequence[Plan]) -> None:
-    stored = _stored(transaction, {plan.name for plan in plans})
+def _match(transaction: Transaction, plans: Sequence[Plan], *, lock: bool) -> None:
+    stored = _stored(transaction, {plan.name for plan in plans}, lock=lock)
     for plan in plans:
         plan.stored = stored.get(plan.name)
 
 
-def _stored(transaction: Transaction, names: set[str]) -> dict[str, records.Values]:
+def _stored(transaction: Transaction, names: set[str], *, lock: bool) -> dict[str, records.Values]:
     """Return the records called `names` by name, with their secrets as far as keys open them."""
-    rows = transaction.execute(
-        select(
-            *(columns.raw(getattr(Connection, key)) for key in ("id", *records.PLAIN_FIELDS)),
-            *(columns.secret(Connection.__table__.c[key]) for key in records.SECRETS),
-        )
+    query = select(
+        *(columns.raw(getattr(Connection, key)) for key in ("id", *records.PLAIN_FIELDS)),
+        *(columns.secret(Connection.__table__.c[key]) for key in records.SECRETS),
     )
+    rows = transaction.execute(query.with_for_update() if lock else query)
     found = {row.name: dict(row._mapping) for row in rows if row.name in names}
     by_id = {record["id"]: record for record in found.values()}
     for record in found.values():

@@ -8,11 +8,9 @@ from typing import Any
 
 from flask_babel import gettext as _
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import insert, select
 
-from database.models import Connection, Subscription
-from webapp import audit, columns, import_plan, records, subscriptions
-from webapp.audit import Subject
+from webapp import bulk, import_plan
+from webapp.bulk import Difference
 from webapp.import_plan import Plan
 
 
@@ -46,7 +44,7 @@ def apply(transaction: Transaction, items: Sequence[Any], hostname: str) -> tupl
 
     Raises RejectedError with a line a problem; the caller's transaction must then roll back.
     """
-    plans = import_plan.make(transaction, items, hostname)
+    plans = import_plan.make(transaction, items, hostname, lock=True)
     lines = [line for plan in plans for line in _lines(plan)]
     if lines:
         raise RejectedError(lines)
@@ -63,41 +61,12 @@ def _lines(plan: Plan) -> list[str]:
 
 def _write(transaction: Transaction, plans: Sequence[Plan]) -> tuple[int, int, int]:
     new = [plan for plan in plans if plan.stored is None]
-    changed = 0
-    for plan in plans:
-        if plan.stored is None:
-            continue
-        if plan.is_change:
-            records.change(transaction, plan.stored["id"], plan.changes, plan.new_subscriptions)
-            changed += 1
-    _create(transaction, new)
-    return len(new), changed, len(plans) - len(new) - changed
+    changed = [plan for plan in plans if plan.stored is not None and plan.is_change]
+    bulk.change(transaction, [_difference(plan) for plan in changed])
+    bulk.create(transaction, [(plan.changes, plan.new_subscriptions or []) for plan in new])
+    return len(new), len(changed), len(plans) - len(new) - len(changed)
 
 
-def _create(transaction: Transaction, plans: Sequence[Plan]) -> None:
-    """Insert many records in two statements."""
-    if not plans:
-        return
-    transaction.execute(
-        insert(Connection.__table__),  # type: ignore[arg-type]
-        [records.stored(plan.changes) for plan in plans],
-    )
-    names = {plan.name for plan in plans}
-    rows = transaction.execute(select(Connection.id, columns.raw(Connection.name)))
-    ids = {row.name: row.id for row in rows if row.name in names}
-    wanted = [
-        subscriptions.as_row(ids[plan.name], item)
-        for plan in plans
-        for item in plan.new_subscriptions or []
-    ]
-    if wanted:
-        transaction.execute(insert(Subscription.__table__), wanted)  # type: ignore[arg-type]
-    made = (
-        Subject(
-            ids[plan.name],
-            plan.name,
-            records.told_whole(plan.changes, plan.new_subscriptions or []),
-        )
-        for plan in plans
-    )
-    audit.note_all(transaction, f"{records.KIND}.create", records.KIND, made)
+def _difference(plan: Plan) -> Difference:
+    stored = plan.stored or {}
+    return Difference(stored["id"], stored, plan.changes, plan.new_subscriptions)

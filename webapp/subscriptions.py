@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from database.models import Subscription
 from webapp import columns
@@ -91,6 +91,43 @@ def replace(transaction: Transaction, record_id: int, wanted: Sequence[Values]) 
     staying = {kept.get(item["topic_filter"]) for item in wanted}
     gone = [row.id for row in rows if row.id not in staying]
     transaction.execute(delete(Subscription).where(Subscription.id.in_(gone)))
+
+
+def replace_all(
+    transaction: Transaction, sets: Sequence[tuple[int, Sequence[Values], Sequence[Values]]]
+) -> None:
+    """Make many sets what is wanted: (record, what is there, what is wanted), as `replace`."""
+    new, changed, gone = [], [], []
+    for record_id, there, wanted in sets:
+        before = {item["topic_filter"]: item for item in there}
+        after = {item["topic_filter"]: item for item in wanted}
+        if len(before) < len(there):
+            # Plain SQL has left a Topic Filter twice.
+            replace(transaction, record_id, wanted)
+            continue
+        new += [as_row(record_id, after[key]) for key in after if key not in before]
+        changed += [
+            _bound(as_row(record_id, after[key]))
+            for key in after
+            if key in before and as_row(record_id, after[key]) != as_row(record_id, before[key])
+        ]
+        gone += [_bound(as_row(record_id, before[key])) for key in before if key not in after]
+    _execute(transaction, insert(Subscription), new)
+    table = Subscription.__table__
+    mine = (table.c.connection_id == bindparam("record"), table.c.topic_filter == bindparam("key"))
+    values: Values = {name: bindparam(f"new_{name}") for name in FIELDS[1:]}
+    _execute(transaction, update(table).where(*mine).values(values), changed)  # type: ignore[arg-type]
+    _execute(transaction, delete(table).where(*mine), gone)  # type: ignore[arg-type]
+
+
+def _bound(row: Values) -> Values:
+    found = {f"new_{name}": row[name] for name in FIELDS[1:]}
+    return found | {"record": row["connection_id"], "key": row["topic_filter"]}
+
+
+def _execute(transaction: Transaction, statement: Any, rows: Sequence[Values]) -> None:
+    if rows:
+        transaction.execute(statement, rows)
 
 
 def as_row(record_id: int, item: Mapping[str, Any]) -> Values:
