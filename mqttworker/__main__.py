@@ -8,7 +8,7 @@ import sys
 
 from database import logs
 from database.settings import load
-from mqttworker.adapters import log_writer, process, tls
+from mqttworker.adapters import hub_errors, log_writer, process, tls
 from mqttworker.adapters.signals import on_continue, on_stop_signal
 from mqttworker.service.service import MQTTService
 from mqttworker.settings import WorkerSettings
@@ -19,6 +19,7 @@ def main() -> int:
     settings = load(WorkerSettings)
     logs.configure(settings.log_level, settings.log_format)
     log_writer.install()
+    hub_errors.log_them()
     process.show_stacks_when_dying()
     process.raise_file_limit()
     tls.shrink_buffers()
