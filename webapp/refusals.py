@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-import socket
+from typing import Any
 
 import gunicorn.util
 
@@ -16,7 +16,7 @@ def answer_in_our_words() -> None:
     gunicorn.util.write_error = _write
 
 
-def _write(sock: socket.socket, status: int, reason: str, _detail: str) -> None:
+def _write(sock: Any, status: int, reason: str, _detail: str) -> None:
     gunicorn.util.write_nonblock(sock, answer(status, reason))
 
 
