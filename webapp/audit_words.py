@@ -34,7 +34,24 @@ ACTIONS: dict[str, tuple[Any, Any]] = {
     "account.update": (_l("account changed"), _l("changed the account %(name)s")),
     "account.activate": (_l("account activated"), _l("activated the account %(name)s")),
     "account.deactivate": (_l("account deactivated"), _l("deactivated the account %(name)s")),
-    "account.delete": (_l("account deleted"), _l("deleted the account %(name)s")),
+    "account.change_password": (
+        _l("password changed"),
+        _l("changed the password of %(name)s"),
+    ),
+    "account.reset_password": (_l("password reset"), _l("reset the password of %(name)s")),
+    "account.end_sessions": (_l("sessions ended"), _l("ended sessions of %(name)s")),
+    "account.add_second_factor": (
+        _l("second factor set up"),
+        _l("set up a second factor for %(name)s"),
+    ),
+    "account.remove_second_factor": (
+        _l("second factor removed"),
+        _l("removed the second factor of %(name)s"),
+    ),
+    "account.renew_recovery_codes": (
+        _l("recovery codes renewed"),
+        _l("renewed the recovery codes of %(name)s"),
+    ),
     "session.start": (_l("sign-in"), _l("signed in as %(name)s")),
     "session.refused": (_l("sign-in refused"), _l("tried to sign in as %(name)s and was refused")),
     "session.end": (_l("sign-out"), _l("signed out %(name)s")),
@@ -51,6 +68,7 @@ LABELS: dict[str, Any] = {
     "sent": _l("Handed to the worker"),
     "role": _l("Role"),
     "reason": _l("Reason"),
+    "sessions": _l("Sessions"),
 }
 _SECRET_WORDS = {
     changes.SET: _l("set"),
@@ -58,8 +76,8 @@ _SECRET_WORDS = {
     changes.REMOVED: _l("removed"),
 }
 #: Actions of which only what is new, or only what was, is told.
-_NEW = ("create", "duplicate", "start", "publish", "test")
-_GONE = ("delete",)
+_NEW = ("create", "duplicate", "start", "refused", "publish", "test")
+_GONE = ("delete", "end_sessions")
 
 
 @dataclass(frozen=True, slots=True)
