@@ -49,6 +49,8 @@
   }
 
   keepAlive?.addEventListener("input", showDetection);
+  // Somebody quick has typed before this script came.
+  if (keepAlive) showDetection();
 
   // --- changes that are not saved
 
@@ -62,7 +64,13 @@
     sign.hidden = false;
   }
 
-  if (isChanged) change();
+  function isEntered(field) {
+    if (field.type === "checkbox") return field.checked !== field.defaultChecked;
+    if (field.tagName === "SELECT") return [...field.options].some((option) => option.selected && !option.defaultSelected && option.index);
+    return field.type !== "hidden" && field.defaultValue !== undefined && field.value !== field.defaultValue;
+  }
+
+  if (isChanged || [...form.elements].some((field) => !field.closest("#test") && isEntered(field))) change();
   form.addEventListener("input", (event) => {
     // An option of the test is nothing to save.
     if (!event.target.closest("#test")) change();

@@ -65,7 +65,8 @@ def paths(number: int) -> list[str]:
         "/admin/",
         "/admin/connections/",
         "/admin/connections/?search=nothing-like-it",
-        "/admin/connections/new/",
+        "/admin/connections/?group=site&open=site-plant-connected",
+        f"/admin/connections/new/?from={number}",
         f"/admin/connections/edit/?id={number}",
         f"/admin/connections/details/?id={number}",
         "/admin/events/",
@@ -75,6 +76,7 @@ def paths(number: int) -> list[str]:
         "/admin/messages/",
         "/admin/kept/",
         "/admin/workers/",
+        "/admin/help/",
         "/change",
     ]
 
