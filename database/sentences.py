@@ -69,13 +69,13 @@ class _Words(dict[str, Any]):
             return value.translated(self.translate, self.digits)
         if isinstance(value, str) and value and key in _OUR_WORDS:
             return self.translate(value)
-        return _Number(value, self.digits) if type(value) is int else value
+        return _Number(value, self.digits) if type(value) in (int, float) else value
 
 
 class _Number:
-    """An integer that is formatted as the reader writes it."""
+    """A number that is formatted as the reader writes it."""
 
-    def __init__(self, value: int, digits: Callable[[str], str]) -> None:
+    def __init__(self, value: float, digits: Callable[[str], str]) -> None:
         self.value = value
         self.digits = digits
 

@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup, escape
 
-from webapp import changes, connection_form
+from webapp import changes, connection_form, texts
 from webapp.audit_log import Entry
 from webapp.messages.shown import visible
 
@@ -163,7 +163,7 @@ def _value(value: Any) -> Markup:
     if isinstance(value, bool):
         return escape(_("on") if value else _("off"))
     if isinstance(value, Mapping) and changes.LENGTH in value:
-        length = _("(%(number)s characters)", number=f"{value[changes.LENGTH]:,}")
+        length = _("(%(number)s characters)", number=texts.number(value[changes.LENGTH]))
         return visible(value.get(changes.CUT, ""), "\n") + "… " + escape(length)
     return visible(value if isinstance(value, str | int | float) else json.dumps(value), "\n")
 

@@ -35,6 +35,7 @@ def configure(app: Flask) -> None:
         size_words=shown.size_words,
         duration=texts.duration,
         number=texts.number,
+        digits=digits,
     )
     app.jinja_env.globals.update(
         version=VERSION,

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask_babel import lazy_gettext as _
+from flask_babel.speaklater import LazyString
 from wtforms import (
     BooleanField,
     FieldList,
@@ -24,7 +25,7 @@ from wtforms import (
 
 from database import publications
 from database.publications import MAX_PAYLOAD_BYTES, Properties, Publication
-from webapp import entered
+from webapp import entered, texts
 from webapp.changes import Changes
 from webapp.connection_form import QOS, ChoiceField
 from webapp.language import in_words
@@ -63,7 +64,8 @@ class PublishForm(Form):
     payload = TextAreaField(
         _("Payload"),
         description=_(
-            "At most %(number)s bytes. Line breaks are sent as LF.", number=f"{MAX_PAYLOAD_BYTES:,}"
+            "At most %(number)s bytes. Line breaks are sent as LF.",
+            number=LazyString(texts.number, MAX_PAYLOAD_BYTES),
         ),
     )
     payload_format_indicator = ChoiceField(
