@@ -13,8 +13,8 @@ from typing import Any
 
 from babel import Locale, numbers
 from babel.core import get_global
-from flask import Flask, has_request_context, redirect, request
-from flask_babel import Babel, get_locale, gettext
+from flask import Flask, g, has_request_context, redirect, request
+from flask_babel import Babel, get_locale, get_translations, gettext
 
 from database.sentences import Sentence
 from webapp import back, looks
@@ -34,9 +34,21 @@ def configure(app: Flask) -> None:
         default_translation_directories=str(TRANSLATIONS),
         locale_selector=lambda: locale_of(chosen()),
     )
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+        lambda text: _catalogue().ugettext(text),
+        lambda one, many, number: _catalogue().ungettext(one, many, number),
+        newstyle=True,
+    )
     app.jinja_env.filters["in_words"] = in_words
     app.jinja_env.globals.update(language=chosen, languages=choices)
     app.add_url_rule("/admin/language", "language", _choose, methods=["POST"])
+
+
+def _catalogue() -> Any:
+    """Return the texts of the page: looked for once a request, not for each of a thousand texts."""
+    if "catalogue" not in g:
+        g.catalogue = get_translations()
+    return g.catalogue
 
 
 def in_words(sentence: str) -> str:
