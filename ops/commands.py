@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "lint", _lint, "ruff, ruff format --check, mypy --strict")
     _add(commands, "bench", _bench, "run a benchmark, for example `bench connect`")
     _add_connections(commands)
+    _add(commands, "accounts", _accounts, "who may sign in: list, create, reset-password ...")
     _add(commands, "supervisorctl", _supervisorctl, "status, stop mqttworker, start mqttworker ...")
     _add(commands, "new-key", _new_key, "print a new encryption key")
     _add(commands, "words", _words, "take the texts of the pages into the catalogues of languages")
@@ -117,6 +118,13 @@ def _connections(options: argparse.Namespace, _rest: list[str]) -> int:
     here = options.file in (None, "-")
     files = [options.file or "-"] if here else [str(Path(options.file).absolute())]
     arguments = ["-m", "webapp", "connections", options.action, *files]
+    return _hand_over(python, arguments, surroundings.environment(home))
+
+
+def _accounts(options: argparse.Namespace, rest: list[str]) -> int:
+    python = virtual_environment.ensure("demo")
+    home = surroundings.home_directory(options.home)
+    arguments = ["-m", "webapp", "accounts", *rest]
     return _hand_over(python, arguments, surroundings.environment(home))
 
 

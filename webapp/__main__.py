@@ -1,4 +1,4 @@
-"""`python -m webapp`: set-up, import and export of connections, new keys."""
+"""`python -m webapp`: set-up, accounts, import and export of connections, new keys."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
         sample = _sample(options)
         setup.run(setup.Sample(*sample) if sample else None)
         return 0
+    if options.command == "accounts":
+        from webapp.people import command_line
+
+        return command_line.run(options)
     if options.action == "import":
         return portability.import_file(options.file)
     return portability.export_file(options.file)
@@ -41,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--sample-password-file", metavar="FILE", type=Path)
     commands.add_parser("words", help="make the catalogues of all languages anew")
     commands.add_parser("new-key", help="print a key for HAWSER_ENCRYPTION_KEYS")
+    _add_accounts(commands.add_parser("accounts", help="who may sign in, and as what"))
     connections = commands.add_parser("connections", help="connection records as JSON")
     actions = connections.add_subparsers(dest="action", required=True)
     actions.add_parser("import", help="create and update").add_argument("file", metavar="FILE")
@@ -48,6 +53,21 @@ def _parser() -> argparse.ArgumentParser:
         "file", metavar="FILE", nargs="?", default="-"
     )
     return parser
+
+
+def _add_accounts(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("list", help="all accounts")
+    create = actions.add_parser("create", help="make one; prints its one-time password")
+    create.add_argument("email", metavar="EMAIL")
+    create.add_argument("--role", choices=("viewer", "operator", "admin"), default="viewer")
+    for name, words in (
+        ("reset-password", "print a new one-time password, end all sessions"),
+        ("deactivate", "let nobody sign in, end all sessions"),
+        ("activate", "let the account sign in again"),
+        ("remove-second-factor", "ask for the password only, end all sessions"),
+    ):
+        actions.add_parser(name, help=words).add_argument("email", metavar="EMAIL")
 
 
 def _sample(options: argparse.Namespace) -> tuple[str, int, str, Path] | None:

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text
 from database.session import make_engine
 from tests.conftest import ENCRYPTION_KEY
 from tests.web import rows
+from webapp.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 
@@ -100,6 +101,7 @@ def test_a_given_password_is_used_and_not_printed(tmp_path: Path) -> None:
     assert "chosen-password" not in done.stdout
     assert not (home / "admin-password").exists()
     assert one(home, "select email from user_account") == "me@x.test"
+    assert one(home, "select must_change_password from user_account") == 0
 
 
 @pytest.mark.parametrize(
@@ -169,3 +171,32 @@ def test_the_web_server_ends_with_one_sentence_at_a_wrong_setting(home: Path) ->
     assert done.returncode == 2
     assert done.stderr.startswith("hawser: HAWSER_SECRET_KEY needs at least 32")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_owner_of_the_machine_looks_after_accounts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "home"
+    run(home, "setup")
+    monkeypatch.setenv("HAWSER_HOME", str(home))
+    admin = "admin@hawser.example"
+
+    def accounts(*arguments: str) -> tuple[int, str, str]:
+        status = main(["accounts", *arguments])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    assert one(home, "select must_change_password from user_account") == 1
+    made = accounts("create", "ann@hawser.example", "--role", "operator")
+    assert made[1].startswith("One-time password of ann@hawser.example: ")
+    assert "One-time password of admin@hawser.example: " in accounts("reset-password", admin)[1]
+    assert not (home / "admin-password").exists()
+    line = "ann@hawser.example  operator, active, one-time password, new, 0 sessions"
+    assert line in accounts("list")[1]
+    refused = accounts("deactivate", admin)
+    assert refused[0] == 1
+    assert "This is the last active administrator" in refused[2]
+    unknown = accounts("activate", "bob@hawser.example")
+    assert unknown[2] == "hawser: there is no account bob@hawser.example\n"
+    actor = one(home, "select actor from audit_entry where action = 'account.reset_password'")
+    assert str(actor).startswith("command line")

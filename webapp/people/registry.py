@@ -138,6 +138,7 @@ def reset_password(transaction: Transaction, found: Person) -> str:
     )
     sessions.end_all(transaction, found.id)
     _note(transaction, "account.reset_password", found.id, found.email)
+    accounts.forget_first_password(found.email)
     return password
 
 
