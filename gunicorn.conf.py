@@ -22,7 +22,7 @@ from webapp.settings import WebSettings
 
 #: How long a thread keeps Python's lock while others wait for it, seconds: a page that is being
 #: made must not hold up many short answers.
-SWITCH_INTERVAL = 0.001
+SWITCH_INTERVAL = 0.0001
 sys.setswitchinterval(SWITCH_INTERVAL)
 
 _settings = load(WebSettings)

@@ -52,6 +52,7 @@ def create_app(settings: WebSettings | None = None) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,
     )
     store.configure(app, settings)
+    health.configure(app)
     language.configure(app)
     json_bodies.configure(app)
     CSRFProtect(app)
@@ -60,7 +61,6 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     headers.configure(app)
     errors.configure(app)
     filters.configure(app)
-    health.configure(app)
     admin.configure(app)
     unused.configure(app)
     _trust_proxies(app, settings.trusted_proxies)

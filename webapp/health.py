@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoAnswerError
 
 from database import migrate
-from webapp import accounts, errors, health_body, judging, newest, store, texts
+from webapp import accounts, errors, health_body, health_callers, judging, newest, store, texts
 from webapp.health_body import Bodies, timestamp
 from webapp.overview import Picture
 from webapp.verdict import Verdict
@@ -30,8 +30,20 @@ HEALTH_JSON = "application/health+json"
 
 
 def configure(app: Flask) -> None:
-    """Register the endpoints."""
+    """Register the endpoints.
+
+    Call it before what looks up accounts: who asks for the health need not wait for that.
+    """
     app.register_blueprint(blueprint)
+    app.before_request(_at_once)
+    health_callers.configure(app)
+
+
+def _at_once() -> Response | None:
+    if request.endpoint != "health.health":
+        return None
+    is_known = health_callers.of_app().is_known(request.headers.get("Cookie", ""))
+    return health() if is_known or not request.cookies else None
 
 
 @blueprint.route("/livez", strict_slashes=False)
@@ -72,7 +84,9 @@ def health() -> Response:
 
 def _signed_in() -> bool:
     """Whether an account asks; without a cookie nobody needs to look."""
-    return bool(request.cookies) and accounts.signed_in()
+    if not request.cookies:
+        return False
+    return health_callers.of_app().ask(request.headers["Cookie"], accounts.signed_in)
 
 
 def bodies(full: bool) -> Bodies:
@@ -106,7 +120,7 @@ def _no_database(error: SQLAlchemyError) -> Response:
 def _bare(output: str, now: datetime, code: int) -> Response:
     """Answer `fail`, and why, in the form of all answers."""
     settings = accounts.settings_of_app()
-    if settings.health_anonymous == "status" and not accounts.signed_in():
+    if settings.health_anonymous == "status" and not _signed_in():
         return _json(_status_only("fail", now), code)
     stale_after = settings.heartbeat_stale_after
     return _json(health_body.without_connections("fail", output, now, stale_after), code)
