@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flask import g
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup, escape
@@ -135,8 +136,12 @@ def exported(entry: Entry) -> dict[str, Any]:
 
 
 def _labels() -> dict[str, str]:
-    form = {field.name: str(field.label.text) for field in connection_form.ConnectionForm()}
-    return {**form, **{name: str(label) for name, label in LABELS.items()}}
+    """Return what fields are called, made once a page: each entry asks."""
+    if "audit_labels" not in g:
+        form = {field.name: str(field.label.text) for field in connection_form.ConnectionForm()}
+        g.audit_labels = {**form, **{name: str(label) for name, label in LABELS.items()}}
+    found: dict[str, str] = g.audit_labels
+    return found
 
 
 def _plain(name: str) -> str:
