@@ -27,6 +27,8 @@ _SAME = re.compile(
     | \d\d\ (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b
     | \d{4}-\d\d-\d\dT[\d:.]+Z
     | \d(?:[\d.,:\ /+-]|\d{4}-\d\d-\d\dT)*\ ?(?:UTC|[kMGT]?i?B|ms|min|s|h|d|%|/s|/min)?(?![A-Za-z])
+    | me-probe-\w+ | _\w+_back | /backend/status | online\ /\ offline # what stands by itself
+    | Password\ not\ provided                             # in the catalogue of its library
     | \{to\}\ s | sensors/[+\w/\#]+
     | \b(?:Payload\ Format\ Indicator|Message\ Expiry\ Interval(?:\ \(s\))?|Content\ Type)
     | \b(?:Response\ Topic|Correlation\ Data|User\ Property|User\ Properties)\b

@@ -68,10 +68,16 @@ PAGES = (
     "/admin/messages/?topic=%23%23&since=x",
     "/admin/messages/1/",
     "/admin/messages/2/",
-    "/admin/commands/1/",
-    "/admin/commands/2/",
+    "/admin/commands/1/page",
+    "/admin/commands/2/page",
     "/admin/publish/?connection=3",
-    "/admin/publish/1/",
+    "/admin/publish/1",
+    "/admin/connections/?group=site",
+    "/admin/connections/?search=nothing",
+    "/admin/events/?connection=77&state=refused&tries=hidden",
+    "/admin/audit/?connection=3",
+    "/admin/people/details/?id=1",
+    "/admin/people/new/",
     "/admin/connections/?state=failing",
     "/admin/?kiosk=1",
     "/nowhere",
@@ -86,6 +92,9 @@ def test_every_text_of_every_page_comes_from_a_catalogue(
     token = admin.token()
     pseudo.speak(app, monkeypatch, tmp_path / "translations")
     found = {page: pseudo.outside(text) for page, text in _pages(app, admin, token).items()}
+    rows.sql(installation, "UPDATE worker_heartbeat SET beat_at = '2026-01-01 00:00:00+00:00'")
+    for page in ("/admin/", "/admin/?kiosk=1", CONNECTIONS, "/admin/workers/", NEW):
+        found[f"{page}, worker silent"] = pseudo.outside(admin.get(page).text)
     assert {page: missing for page, missing in found.items() if missing} == {}
 
 
@@ -97,18 +106,42 @@ def _pages(app: Flask, admin: Visitor, token: str) -> dict[str, str]:
         if "GET" in (rule.methods or ()) and not rule.arguments and rule.endpoint not in _NO_PAGES
     ]
     answers = {page: admin.get(page, follow_redirects=True) for page in (*plain, *PAGES)}
-    answers["a refused record"] = admin.client.post(
-        NEW, data={**form(name="", host="", port="x", keepalive_s="0"), "csrf_token": token}
-    )
-    answers["a refused message"] = admin.client.post(
-        publications.SEND,
-        data={**publications.form(3, topic="τ/+", qos="9", payload_kind="hex", payload="ξ")}
-        | {"csrf_token": token},
-    )
+    for deed, (address, values) in _DEEDS.items():
+        data = {"csrf_token": token, **values}
+        answers[deed] = admin.client.post(address, data=data, follow_redirects=True)
     answers["a form without its token"] = admin.client.post(NEW, data={})
     answers["the door"] = app.test_client().get("/login")
     return {page: answer.text for page, answer in answers.items() if answer.mimetype == "text/html"}
 
 
+CONNECTIONS = "/admin/connections/"
+#: What people send, and where; the answer is a page, or leads to one that says what was done.
+_DEEDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "a refused record": (NEW, form(name="", host="", port="x", keepalive_s="0")),
+    "a refused login": (NEW, form(username="", password="ψ", status_topic="#", client_id="{χ}")),
+    "a refused host": (NEW, form(host="169.254.169.254", port="22", site="\u202e")),
+    "a taken name": (NEW, form(name="Ω1", site="Σ", host="10.0.0.7", client_id="χ")),
+    "a new record": (NEW, form(name="Ω0", site="Σ", host="10.0.0.8")),
+    "records enabled": (CONNECTIONS + "action/", {"action": "enable", "rowid": ["1", "10"]}),
+    "records disabled": (CONNECTIONS + "action/", {"action": "disable", "rowid": ["1", "10"]}),
+    "nothing selected": (CONNECTIONS + "action/", {"action": "disable"}),
+    "reconnects": (CONNECTIONS + "action/", {"action": "reconnect", "rowid": ["2", "3", "10"]}),
+    "a command": (CONNECTIONS + "command/", {"id": "3", "kind": "clear_cooldown"}),
+    "a test": (CONNECTIONS + "test", form(name="Ω0", site="Σ", host="10.0.0.8")),
+    "a refused test": (CONNECTIONS + "test", form(name="Ω0", host="")),
+    "a deleted record": (CONNECTIONS + "delete/", {"id": "9"}),
+    "a deletion again": (CONNECTIONS + "delete/", {"id": "9"}),
+    "a message": (publications.SEND, publications.form(3, topic="τ", payload="1")),
+    "a refused message": (
+        publications.SEND,
+        publications.form(3, topic="τ/+", qos="9", payload_kind="hex", payload="ξ"),
+    ),
+    "a refused account": ("/admin/people/new/", {"email": "ξ", "role": "ξ"}),
+    "a new account": ("/admin/people/new/", {"email": "a@site.example", "role": "viewer"}),
+    "an own role": ("/admin/people/role", {"id": "1", "role": "viewer"}),
+    "a refused password": ("/change", {"password": "ξ", "new_password": "ξ"}),
+    "a refused file": (CONNECTIONS + "import", {}),
+    "a choice of nothing": ("/admin/help/look", {"theme": "ξ"}),
+}
 #: Leads out, or answers with no page.
 _NO_PAGES = {"security.logout"}
