@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask, current_app
+from flask import Flask
 from flask_security import current_user
 from markupsafe import Markup
 
@@ -48,7 +48,6 @@ def configure(app: Flask) -> None:
         may_edit=accounts.may_edit,
         own_choice=looks.chosen,
         may_administer=accounts.may_administer,
-        has_page=lambda endpoint: endpoint in current_app.view_functions,
         account=lambda: str(current_user.email),
     )
 
