@@ -117,8 +117,9 @@ def ask_many(kind: str, asked: Sequence[int]) -> None:
     shown = texts.named(sorted(names[number] for number in ids))
     told = str(MANY[kind]) % {"count": texts.count(len(ids), "connection"), "names": shown}
     if disabled:
-        left_out = texts.count(len(names) - len(ids), "disabled one")
-        told = f"{told} {_('%(count)s left out.', count=left_out)}"
+        disabled_ones = texts.count(len(names) - len(ids), "disabled one")
+        left_out = _("%(count)s left out.", count=disabled_ones)
+        told = f"{told} {left_out}"
     flash(told, "success")
 
 
