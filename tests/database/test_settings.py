@@ -37,6 +37,8 @@ WEB = {
     "HEALTH_ANONYMOUS": ["nonsense-value"],
     "TRUSTED_PROXIES": ["-1", "nonsense-value", "11"],
     "COOKIE_SECURE": ["nonsense-value"],
+    "SESSION_IDLE_HOURS": ["0", "nonsense-value", "721"],
+    "SESSION_HOURS": ["0", "nonsense-value", "721"],
 }
 WRONG = [
     (kind, name, value)

@@ -6,6 +6,7 @@ login, one host without a broker, and one client id that somebody else uses too.
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -24,12 +25,14 @@ PICTURE = ROOT / "docs" / "screenshot.png"
 SIZE = {"width": 1280, "height": 800}
 SITES = ("aalborg", "bergen", "emden", "esbjerg", "gdansk", "kiel", "malmo", "riga", "turku")
 LOGIN = ("hawser", "moored-fast")
+#: A given one need not be changed first.
+PASSWORD = secrets.token_urlsafe(16)
 
 
 def main() -> None:
     """Start everything, wait until every state is reached, take the picture."""
     with tempfile.TemporaryDirectory() as directory:
-        product = Product(Path(directory))
+        product = Product(Path(directory), HAWSER_ADMIN_PASSWORD=PASSWORD)
         with Mosquitto(Path(directory), users=dict([LOGIN, ("panel", "panel")])) as broker:
             product.start("--no-demo").wait_for_output("Hawser is ready", 30)
             try:
@@ -92,8 +95,7 @@ def log_in(page: Page, product: Product) -> None:
     """Sign in as the first account."""
     page.goto(f"http://{HOST}:{product.port}/")
     page.fill("input[name=email]", "admin@hawser.example")
-    password = (product.home / "admin-password").read_text(encoding="utf-8").strip()
-    page.fill("input[name=password]", password)
+    page.fill("input[name=password]", PASSWORD)
     page.press("input[name=password]", "Enter")
     page.wait_for_url("**/admin/")
 

@@ -146,6 +146,28 @@ def test_one_account_cannot_be_tried_from_everywhere_except_by_its_own_browsers(
     assert passed(throttle, [Attempt("password", "bob@hawser.example", ELSEWHERE)]) == 1
 
 
+def test_refused_attempts_are_news_once_a_minute_whatever_is_typed() -> None:
+    throttle, news = Throttle(), 0
+    for number in range(300):
+        try:
+            throttle.count(Attempt("password", f"{number}@hawser.example", THERE))
+        except TooManyAttemptsError as refusal:
+            news += refusal.is_news
+    assert news == 1
+
+
+def test_the_names_of_old_buckets_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webapp.people.throttle.MOST_NAMES", 100)
+    throttle = Throttle()
+    with time_machine.travel(1_800_000_000.0, tick=False) as clock:
+        for number in range(60):
+            throttle.count(Attempt("password", f"{number}@hawser.example", THERE, f"d{number}"))
+        clock.shift(301)
+        throttle._storage._MemoryStorage__expire_events()  # type: ignore[attr-defined]
+        throttle.count(Attempt("password", ANN, THERE))
+        assert len(throttle._storage.events) < 10
+
+
 def test_a_network_of_ipv6_addresses_is_one_address() -> None:
     spread = [Attempt("password", ANN, f"2001:db8:1:2::{n}") for n in range(1, 20)]
     assert passed(Throttle(), spread) == 5

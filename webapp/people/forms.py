@@ -55,7 +55,8 @@ class LoginForm(_LoginForm):
         if super().validate(**kwargs):
             succeeded(attempt)
             return True
-        diary.refused(typed, self._reason())
+        if not self.next.errors:
+            diary.refused(typed, self._reason())
         return False
 
     def _reason(self) -> str:

@@ -36,6 +36,8 @@ OF_ACCOUNT = parse_many("100 per 5 minutes")
 CODES_OF_ACCOUNT = parse_many("30 per hour")
 #: Refused attempts that are written down.
 NOTED = parse_many("1 per minute")
+#: Names of buckets that are kept before the empty ones go.
+MOST_NAMES = 10_000
 #: One subscriber has a whole network of IPv6 addresses.
 IPV6_PREFIX = 64
 
@@ -68,17 +70,19 @@ class Throttle:
     """The counts of one process, which serves all visitors."""
 
     def __init__(self) -> None:
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._storage = MemoryStorage()
+        self._limiter = MovingWindowRateLimiter(self._storage)
         self._turn = Lock()
 
     def count(self, attempt: Attempt) -> None:
         """Count an attempt. Raises TooManyAttemptsError; then it must not be made."""
         buckets = _buckets(attempt)
         with self._turn:
-            full = (self._wait(*bucket) for bucket in buckets)
-            wait = max(full, default=0)
-            if wait:
-                raise TooManyAttemptsError(wait, is_news=self._is_news(buckets[0][1]))
+            full = [(wait, key) for items, key in buckets if (wait := self._wait(items, key))]
+            if full:
+                wait, key = max(full)
+                raise TooManyAttemptsError(wait, is_news=self._is_news(key))
+            self._tidy()
             for items, key in buckets:
                 for item in items:
                     self._limiter.hit(item, key)
@@ -95,6 +99,13 @@ class Throttle:
         full = [item for item in items if not self._limiter.test(item, key)]
         ends = (self._limiter.get_window_stats(item, key).reset_time for item in full)
         return max((max(1, math.ceil(end - time.time())) for end in ends), default=0)
+
+    def _tidy(self) -> None:
+        """Forget the names of empty buckets; the library keeps them for ever."""
+        events = self._storage.events
+        if len(events) > MOST_NAMES:
+            for name in [name for name, counted in list(events.items()) if not counted]:
+                self._storage.clear(name)
 
     def _is_news(self, key: str) -> bool:
         return all(self._limiter.hit(item, "noted", key) for item in NOTED)
