@@ -52,7 +52,9 @@ def apply(transaction: Transaction, items: Sequence[Any], hostname: str) -> tupl
 
 
 def _lines(plan: Plan) -> list[str]:
-    where = f"item {plan.index + 1}" + (f' ("{plan.name}")' if plan.name else "")
+    where = _("item %(number)s", number=plan.index + 1)
+    if plan.name:
+        where = f'{where} ("{plan.name}")'
     return [
         f"{where}, {key}: {sentence}" if key else f"{where}: {sentence}"
         for key, sentence in plan.problems.items()

@@ -75,11 +75,16 @@ def _engine(settings: Settings) -> Iterator[Engine]:
 
 def _complain(lines: Sequence[str]) -> int:
     for line in lines[:SHOWN_ERRORS]:
-        sys.stderr.write(f"hawser: {line}\n")
+        sys.stderr.write(f"hawser: {_visible(line)}\n")
     if len(lines) > SHOWN_ERRORS:
         sys.stderr.write(f"hawser: and {len(lines) - SHOWN_ERRORS} more\n")
     sys.stderr.write("hawser: nothing was changed\n")
     return 1
+
+
+def _visible(line: str) -> str:
+    """Return a line in which nothing moves the cursor of a terminal."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
 def _read(path: str) -> str:

@@ -197,6 +197,21 @@ def test_a_file_that_is_no_list_is_one_sentence(
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_what_moves_a_terminal_is_written_by_its_escape(
+    run_import: Import, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_import([item("a\x1b[2J\u202e\nhawser: all is well")]) == 1
+    first = capsys.readouterr().err.splitlines()[0]
+    assert 'item 1 ("a\\x1b[2J\\u202e\\nhawser: all is well"), name: ' in first
+
+
+def test_an_import_is_signed_with_the_command_line(run_import: Import, engine: Engine) -> None:
+    run_import([item()])
+    with engine.connect() as transaction:
+        (actor,) = transaction.scalars(text("select actor from audit_entry"))
+    assert actor.startswith("command line (")
+
+
 def test_a_missing_file_is_one_sentence(
     environment: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -238,7 +253,8 @@ def test_thousands_of_records_are_imported_within_seconds(engine: Engine) -> Non
         item(f"c{n}", password="p", username="u", subscriptions=[{"topic_filter": f"t/{n}"}])
         for n in range(2000)
     ]
-    started = time.monotonic()
+    # The time of this process: others may be busy on the machine.
+    started = time.process_time()
     with immediate(engine).begin() as transaction:
         assert importing.apply(transaction, items, HOSTNAME) == (2000, 0, 0)
-    assert time.monotonic() - started < 4.0
+    assert time.process_time() - started < 4.0
