@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,24 @@ def test_every_text_of_every_page_comes_from_a_catalogue(
     pseudo.speak(app, monkeypatch, tmp_path / "translations")
     found = {page: pseudo.outside(text) for page, text in _pages(app, admin, token).items()}
     rows.sql(installation, "UPDATE worker_heartbeat SET beat_at = '2026-01-01 00:00:00+00:00'")
+    for page in _FOR_SCRIPTS:
+        texts = " ".join(_texts(admin.get(page, headers=publications.JSON).get_json()))
+        found[page] = pseudo.outside(texts)
     for page in ("/admin/", "/admin/?kiosk=1", CONNECTIONS, "/admin/workers/", NEW):
         found[f"{page}, worker silent"] = pseudo.outside(admin.get(page).text)
     assert {page: missing for page, missing in found.items() if missing} == {}
+
+
+def _texts(told: Any) -> Iterator[str]:
+    """Yield what a script shows of an answer."""
+    if isinstance(told, dict):
+        for name, value in told.items():
+            yield from _texts(value) if name not in _CODES else ()
+    elif isinstance(told, list):
+        for value in told:
+            yield from _texts(value)
+    elif isinstance(told, str):
+        yield told
 
 
 def _pages(app: Flask, admin: Visitor, token: str) -> dict[str, str]:
@@ -115,6 +131,18 @@ def _pages(app: Flask, admin: Visitor, token: str) -> dict[str, str]:
 
 
 CONNECTIONS = "/admin/connections/"
+#: Answered with JSON whose texts scripts show, and the names in it of what they do not.
+_FOR_SCRIPTS = (
+    "/admin/live",
+    "/admin/live?show=wall",
+    "/admin/connections/live",
+    "/admin/commands/1",
+    "/admin/commands/2",
+    "/admin/messages/live?after=0",
+    "/admin/messages/live?before=9",
+    "/admin/publish/connections?q=Ω",
+)
+_CODES = {"kind", "state", "result", "tone", "url", "code", "detail", "verdict", "title"}
 #: What people send, and where; the answer is a page, or leads to one that says what was done.
 _DEEDS: dict[str, tuple[str, dict[str, Any]]] = {
     "a refused record": (NEW, form(name="", host="", port="x", keepalive_s="0")),
