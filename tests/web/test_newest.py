@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, event
 
+from database import config_version
 from tests.support.process import wait_until
 from tests.web import rows
 from tests.web.conftest import Visitor
@@ -114,7 +115,7 @@ def test_a_database_that_does_not_answer_is_503_in_time(
 ) -> None:
     go_on = threading.Event()
     monkeypatch.setattr(newest, "ANSWER_WITHIN", 0.1)
-    monkeypatch.setattr(newest.config_version, "read", lambda _transaction: go_on.wait(10))
+    monkeypatch.setattr(config_version, "read", lambda _transaction: go_on.wait(10))
     answer = anonymous.get(HEALTH)
     go_on.set()
     assert answer.status_code == 503
