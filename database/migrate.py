@@ -12,6 +12,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from database.sentences import say
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: Seconds between two looks at a database that is not ready.
 RETRY_INTERVAL = 1.0
@@ -53,12 +55,14 @@ def problem(engine: Engine) -> str | None:
     try:
         revision = current(engine)
     except SQLAlchemyError as error:
-        return f"the database cannot be reached ({_kind(engine, error)})"
+        return say("the database cannot be reached ({kind})", kind=_kind(engine, error))
     if revision == head():
         return None
-    return (
-        f"the database schema is at {revision or 'nothing'} and {head()} is needed; "
-        "run the migrations (`python3 manage.py run` and the container do it at start)"
+    return say(
+        "the database schema is at {revision} and {head} is needed; "
+        "run the migrations (`python3 manage.py run` and the container do it at start)",
+        revision=revision or "nothing",
+        head=head(),
     )
 
 

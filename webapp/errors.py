@@ -12,7 +12,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from database import migrate
+from database.sentences import say
 from webapp import store, texts
+from webapp.language import in_words
 
 log = structlog.get_logger(__name__)
 #: Seconds after which a client may ask again while the database is away.
@@ -32,7 +34,7 @@ def configure(app: Flask) -> None:
 def database_problem(error: SQLAlchemyError, engine: Engine | None = None) -> str:
     """Say in one sentence what is wrong with the database; no address, no SQL."""
     problem = migrate.problem(engine or store.engine())
-    return problem or f"the database refused a request ({type(error).__name__})"
+    return problem or say("the database refused a request ({kind})", kind=type(error).__name__)
 
 
 def _form_expired(_error: CSRFError) -> Any:
@@ -59,7 +61,7 @@ def _sentence(error: HTTPException) -> str:
 def _database_error(error: SQLAlchemyError) -> Any:
     problem = database_problem(error)
     log.error("database error", problem=problem, kind=type(error).__name__, path=request.path)
-    response, status = _answer(503, f"{texts.NOT_READY} {texts.sentence(problem)}")
+    response, status = _answer(503, f"{texts.NOT_READY} {texts.sentence(in_words(problem))}")
     response.headers["Retry-After"] = str(RETRY_AFTER)
     return response, status
 
