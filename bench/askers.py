@@ -127,9 +127,10 @@ class Browser(threading.Thread):
 
     def __init__(self, port: int, pages: dict[str, str], headers: str) -> None:
         super().__init__(name="browser", daemon=True)
-        #: By the name of the page, and by `NAME poll`.
-        self.answers = {f"{name}{kind}": Answers() for name in pages for kind in ("", " poll")}
         self._port, self._pages, self._headers = port, pages, headers
+        #: By the name of the page, and by `NAME poll`.
+        self.answers: dict[str, Answers] = {}
+        self.forget()
         self._over = threading.Event()
 
     def run(self) -> None:
@@ -143,6 +144,11 @@ class Browser(threading.Thread):
         self._over.set()
         self.join()
         return self.answers
+
+    def forget(self) -> None:
+        """Count from now on."""
+        kinds = ("", " poll")
+        self.answers = {f"{name}{kind}": Answers() for name in self._pages for kind in kinds}
 
     def _look(self, name: str, path: str) -> None:
         page = self._get(self.answers[name], path)

@@ -244,12 +244,11 @@ def _ask(visitor: Visitor, plan: Plan) -> dict[str, Answers]:
         health = Probe(visitor.port, HEALTH, plan.rate, own)
         livez = Probe(visitor.port, "/livez", REFERENCE_RATE)
         browsers = [Browser(visitor.port, PAGES, headers) for _ in range(BROWSERS)]
-        with asking(health, livez):
+        with asking(health, livez, *browsers):
             time.sleep(WARM_UP)
-            health.forget()
-            livez.forget()
-            with asking(*browsers):
-                time.sleep(plan.seconds)
+            for asker in (health, livez, *browsers):
+                asker.forget()
+            time.sleep(plan.seconds)
         found[f"health, {caller}"] = health.answers
         found[f"livez, beside {caller}"] = livez.answers
         for browser in browsers:
