@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, islice
 from typing import Any
 
 from flask import Response
@@ -79,7 +80,10 @@ FORMATS: dict[str, tuple[Callable[..., Iterator[str]], str]] = {
 def download(name: str, kind: str, table: Table, slices: Iterable[Sequence[Row]]) -> Response:
     """Return a file of `slices` that is made while it is sent; `kind` is one of `FORMATS`."""
     lines, media_type = FORMATS[kind]
-    answer = Response(lines(slices, table), mimetype=None, content_type=media_type)
+    rest = iter(slices)
+    # Read before the answer begins: a database that is away is an error page, not half a file.
+    first = list(islice(rest, 1))
+    answer = Response(lines(chain(first, rest), table), mimetype=None, content_type=media_type)
     file_name = f"hawser-{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{kind}"
     answer.headers["Content-Disposition"] = f'attachment; filename="{file_name}"'
     return answer

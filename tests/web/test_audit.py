@@ -252,6 +252,13 @@ def test_only_administrators_read_the_log(
         assert anonymous.get(path).status_code == 302
 
 
+def test_an_export_from_a_broken_database_is_an_error_page(admin: Visitor, engine: Engine) -> None:
+    rows.sql(engine, "drop table audit_entry")
+    answer = admin.get(PAGE + "export?format=jsonl")
+    assert answer.status_code == 503
+    assert "audit_entry" not in answer.text
+
+
 def test_entries_go_when_they_are_too_old_and_never_with_zero_days(
     app: Flask, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

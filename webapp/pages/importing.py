@@ -75,8 +75,9 @@ class ImportPages:
         """Return all connections as the import takes them, without secrets."""
         with store.reading() as transaction:
             found = portability.export(transaction)
-        text = json.dumps(found, ensure_ascii=False, indent=2, default=str) + "\n"
-        answer = Response(text, mimetype="application/json")
+        # A line a record: what comes out must be small enough to go in again.
+        lines = (json.dumps(record, ensure_ascii=False, default=str) for record in found)
+        answer = Response("[\n" + ",\n".join(lines) + "\n]\n", mimetype="application/json")
         name = f"hawser-connections-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
         answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
         return answer
