@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response, abort, request
@@ -51,12 +50,8 @@ class EventView(BaseView):  # type: ignore[misc]
         kind = request.args.get("format", "csv")
         if kind not in exporting.FORMATS:
             abort(400)
-        lines, media_type = exporting.FORMATS[kind]
         slices = _slices(store.engine(), Filter.asked(request.args))
-        answer = Response(lines(slices), mimetype=None, content_type=media_type)
-        name = f"hawser-events-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{kind}"
-        answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-        return answer
+        return exporting.download("events", kind, exporting.EVENTS, slices)
 
 
 def _slices(engine: Engine, wanted: Filter) -> Iterator[Sequence[Mapping[str, Any]]]:
