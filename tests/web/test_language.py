@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from tests.web.conftest import Visitor
 from tests.worker.service.worker import ONE_DATABASE
 from webapp import texts
+from webapp.people import presence
 
 HEALTH = "/api/v1/mqtt/health/"
 ITALIAN = {"Accept-Language": "it-IT,it;q=0.9,en;q=0.8"}
@@ -67,3 +68,14 @@ def test_numbers_are_written_as_the_language_does(app: Flask) -> None:
         assert texts.number(1_234_567) == "1.234.567"
     with app.test_request_context("/"):
         assert texts.number(1_234_567) == "1,234,567"
+
+
+def test_a_page_without_a_database_speaks_too(unreachable_app: Flask) -> None:
+    client = unreachable_app.test_client()
+    with client.session_transaction() as session:
+        session["_user_id"] = "somebody"
+        session[presence.KEY] = "some session"
+    page = client.get("/admin/", headers=ITALIAN)
+    assert page.status_code == 503
+    assert '<html lang="it"' in page.text
+    assert "Hawser non raggiunge i suoi dati" in page.text
