@@ -147,6 +147,17 @@ def test_a_reset_password_replaces_the_one_before(
     assert visitor.get("/admin/").location == "/change"
 
 
+def test_a_one_time_password_works_for_seven_days(
+    app: Flask, admin: Visitor, engine: Engine
+) -> None:
+    _number, password = added(admin)
+    given = "update user_account set password_changed_at = datetime('now', '-{} days') where 1"
+    for days, words in (("8", "older than seven days"), ("6", None)):
+        rows.sql(engine, given.format(days))
+        answer = Visitor(app.test_client()).sign_in(ANN, password)
+        assert (answer.status_code == 302) if words is None else (words in answer.text)
+
+
 def test_the_last_administrator_stays_one(app: Flask, admin: Visitor, engine: Engine) -> None:
     number = people.one(engine, "select id from user_account")
     rows.sql(engine, f"update user_account set email = '{ANN}'")

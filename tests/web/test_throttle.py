@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 import time_machine
@@ -119,6 +120,20 @@ def test_attempts_at_the_same_moment_do_not_slip_through() -> None:
 
     with ThreadPoolExecutor(16) as pool:
         assert sum(pool.map(count, range(200))) == 5
+
+
+def test_a_flood_of_sign_ins_leaves_threads_for_pages_and_known_browsers() -> None:
+    throttle = Throttle()
+    strangers = [Attempt("password", f"{n}@hawser.example", f"203.0.113.{n}") for n in range(4)]
+    with ExitStack() as busy:
+        for each in strangers[:3]:
+            busy.enter_context(throttle.room(each))
+        with pytest.raises(TooManyAttemptsError), throttle.room(strangers[3]):
+            pass
+        with throttle.room(Attempt("password", ANN, THERE, device="known")):
+            pass
+    with throttle.room(strangers[3]):
+        pass
 
 
 def passed(throttle: Throttle, attempts: list[Attempt]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import request
@@ -20,20 +21,31 @@ from webapp.people.passwords import MAX_PASSWORD_CHARACTERS
 from webapp.people.throttle import Attempt, TooManyAttemptsError
 
 WRONG_PASSWORD, WRONG_CODE = "wrong password", "wrong code"
+LATE = "one-time password too old"
+#: How long a password that an administrator gave can be used to choose one's own.
+ONE_TIME_LASTS = timedelta(days=7)
 NO_ACCOUNT, INACTIVE, TOO_MANY = "no such account", "account deactivated", "too many attempts"
 
 
 def attempt_on(account: str, kind: str) -> Attempt:
     """Count an attempt of this request on an account. Raises TooManyAttemptsError."""
+    attempt = _attempt(account, kind)
+    _count(attempt, account)
+    return attempt
+
+
+def _attempt(account: str, kind: str) -> Attempt:
     name = account.strip().lower()
-    attempt = Attempt(kind, name, request.remote_addr, device.known_as(name))
+    return Attempt(kind, name, request.remote_addr, device.known_as(name))
+
+
+def _count(attempt: Attempt, typed: str) -> None:
     try:
         throttle.of_app().count(attempt)
     except TooManyAttemptsError as refusal:
         if refusal.is_news:
-            diary.refused(account, TOO_MANY)
+            diary.refused(typed, TOO_MANY)
         raise
-    return attempt
 
 
 def succeeded(attempt: Attempt) -> None:
@@ -44,6 +56,8 @@ def succeeded(attempt: Attempt) -> None:
 class LoginForm(_LoginForm):
     """Address and password."""
 
+    is_late = False
+
     def validate(self, **kwargs: Any) -> bool:
         """Whether the password is the account's. Raises TooManyAttemptsError."""
         typed, password = self.email.data or "", self.password.data
@@ -51,17 +65,31 @@ class LoginForm(_LoginForm):
             # Nothing is looked up for what cannot be right.
             self.form_errors.append(_("E-mail address and password do not match."))
             return False
-        attempt = attempt_on(typed, "password")
-        if super().validate(**kwargs):
+        attempt = _attempt(typed, "password")
+        with throttle.of_app().room(attempt):
+            _count(attempt, typed)
+            is_right = super().validate(**kwargs) and not self._is_late()
+        if is_right:
             succeeded(attempt)
-            return True
-        if not self.next.errors:
+        elif not self.next.errors:
             diary.refused(typed, self._reason())
-        return False
+        return is_right
+
+    def _is_late(self) -> bool:
+        """Whether a one-time password was not used in time. Its owner is told so."""
+        user: Any = self.user
+        given_at = user.password_changed_at
+        late = given_at and datetime.now(UTC) - given_at > ONE_TIME_LASTS
+        self.is_late = bool(user.must_change_password and late)
+        if self.is_late:
+            self.form_errors.append(_("This one-time password is too old."))
+        return self.is_late
 
     def _reason(self) -> str:
         if self.user is None:
             return NO_ACCOUNT
+        if self.is_late:
+            return LATE
         return INACTIVE if self.user_authenticated and not self.user.active else WRONG_PASSWORD
 
 

@@ -19,8 +19,10 @@ import hashlib
 import ipaddress
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 
 from flask import Flask, current_app
 from limits import RateLimitItem, parse_many
@@ -36,6 +38,8 @@ OF_ACCOUNT = parse_many("100 per 5 minutes")
 CODES_OF_ACCOUNT = parse_many("30 per hour")
 #: Refused attempts that are written down.
 NOTED = parse_many("1 per minute")
+#: Passwords of strangers that are hashed at the same moment: the other threads serve pages.
+HASHED_AT_ONCE = 3
 #: Names of buckets that are kept before the empty ones go.
 MOST_NAMES = 10_000
 #: One subscriber has a whole network of IPv6 addresses.
@@ -73,6 +77,20 @@ class Throttle:
         self._storage = MemoryStorage()
         self._limiter = MovingWindowRateLimiter(self._storage)
         self._turn = Lock()
+        self._hashing = BoundedSemaphore(HASHED_AT_ONCE)
+
+    @contextmanager
+    def room(self, attempt: Attempt) -> Iterator[None]:
+        """Compute for a few strangers at a time. Raises TooManyAttemptsError."""
+        if attempt.device:
+            yield
+            return
+        if not self._hashing.acquire(blocking=False):
+            raise TooManyAttemptsError(1, is_news=False)
+        try:
+            yield
+        finally:
+            self._hashing.release()
 
     def count(self, attempt: Attempt) -> None:
         """Count an attempt. Raises TooManyAttemptsError; then it must not be made."""
