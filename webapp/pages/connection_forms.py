@@ -14,12 +14,17 @@ from webapp import (
     connection_fields,
     connection_form,
     duplicating,
+    listing,
+    live,
     records,
     saving,
     store,
     texts,
 )
 from webapp.connection_fields import ConnectionForm
+
+#: Sites that the form offers at most.
+MOST_SITES = 500
 
 
 class FormPages:
@@ -85,6 +90,7 @@ class FormPages:
             groups=connection_fields.GROUPS,
             required=connection_fields.REQUIRED,
             blank=connection_form.blank_row(),
+            sites=listing.sites(live.picture().items)[:MOST_SITES],
             asked_back=back.asked_for(),
             cancel_url=back.asked_for() or _leave(record or source),
             save_url=url_for(action, **number),
