@@ -79,3 +79,12 @@ def test_a_page_without_a_database_speaks_too(unreachable_app: Flask) -> None:
     assert page.status_code == 503
     assert '<html lang="it"' in page.text
     assert "Hawser non raggiunge i suoi dati" in page.text
+
+
+def test_scripts_learn_their_texts_before_they_run(operator: Visitor) -> None:
+    page = operator.get("/admin/", headers=ITALIAN).text
+    assert page.index("/static/words.js") < page.index("/static/words/it.js")
+    assert page.index("/static/words/it.js") < page.index("/static/app.js")
+    with operator.get("/static/words/it.js") as taught:
+        assert "Aggiornato {seconds} s fa" in taught.text
+    assert "/static/words/" not in operator.get("/admin/").text
