@@ -52,8 +52,6 @@ MESSAGES, TALKING = 50.0, 20
 #: Connections of one site.
 SITE = 17
 SWITCH_INTERVAL = 0.0005  # seconds
-#: Seconds before the measurement in which the same is asked.
-WARM_UP = 5.0
 #: Seconds allowed for all connects: this and so many connections a second.
 CONNECT_TIMEOUT, SLOWEST_RATE = 60.0, 50
 
@@ -65,6 +63,8 @@ class Plan:
     connections: int
     seconds: float
     rate: float
+    #: Seconds before the measurement in which the same is asked.
+    warm_up: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--connections", type=positive, default=5000, metavar="N")
     add("--seconds", type=float, default=30.0, metavar="S", help="for each kind of caller")
     add("--rate", type=float, default=200.0, metavar="R", help="questions a second to health")
+    add("--warm-up", type=float, default=5.0, metavar="S", help="seconds that do not count")
     add("--database", choices=KINDS, action="append", help="again for a second; both by default")
     add("--json", action="store_true", help="print the measurement as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; return 0 if every target was met."""
-    plan = Plan(arguments.connections, arguments.seconds, arguments.rate)
+    plan = Plan(arguments.connections, arguments.seconds, arguments.rate, arguments.warm_up)
     # Those who ask are threads of this process: none may hold up the others.
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.freeze()
@@ -245,8 +246,9 @@ def _ask(visitor: Visitor, plan: Plan) -> dict[str, Answers]:
         livez = Probe(visitor.port, "/livez", REFERENCE_RATE)
         browsers = [Browser(visitor.port, PAGES, headers) for _ in range(BROWSERS)]
         with asking(health, livez, *browsers):
-            time.sleep(WARM_UP)
-            for asker in (health, livez, *browsers):
+            time.sleep(plan.warm_up)
+            everybody: list[Probe | Browser] = [health, livez, *browsers]
+            for asker in everybody:
                 asker.forget()
             time.sleep(plan.seconds)
         found[f"health, {caller}"] = health.answers
