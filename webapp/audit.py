@@ -5,7 +5,8 @@ Of a secret an entry tells that it changed, never what it was.
 
 from __future__ import annotations
 
-import getpass
+import os
+import pwd
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -88,10 +89,12 @@ def _row(subject: Subject) -> dict[str, Any]:
 def _actor() -> str:
     if has_request_context():
         return accounts.email() if accounts.signed_in() else NOBODY
+    # Not what the environment says: anybody can write there.
+    number = os.getuid()
     try:
-        return f"{COMMAND_LINE} ({getpass.getuser()})"
-    except (KeyError, OSError):
-        return COMMAND_LINE
+        return f"{COMMAND_LINE} ({pwd.getpwuid(number).pw_name})"
+    except KeyError:
+        return f"{COMMAND_LINE} ({number})"
 
 
 # --- how long entries are kept -----------------------------------------------------------
