@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -230,16 +231,16 @@ def test_an_unknown_account_takes_as_long_as_a_known_one(app: Flask) -> None:
     assert 0.5 < known / unknown < 2
 
 
-@pytest.mark.parametrize("email", ["x" * 100_000, "a\x00b", "\u202egnp.exe", "ann@hawser.example"])
-@pytest.mark.parametrize("password", ["y" * 100_000, "a\x00b", "\u202e", "\ud800"])
-def test_no_address_or_password_makes_a_500(app: Flask, email: str, password: str) -> None:
+def test_no_address_or_password_makes_a_500(app: Flask) -> None:
     people.make(app)
     visitor = Visitor(app.test_client())
     told = {"X-CSRFToken": visitor.token(), "Accept": "application/json"}
-    answer = visitor.client.post(
-        "/login", json={"email": email, "password": password}, headers=told
-    )
-    assert answer.status_code in (400, 429)
+    emails = ["x" * 100_000, "a\x00b", "\u202egnp.exe", "\ud800@x", 5, None, [ANN], {"a": 1}]
+    passwords = ["y" * 100_000, "a\x00b", "\u202e", "\ud800", 5, None, ["x"]]
+    for email, password in itertools.product([*emails, ANN], passwords):
+        body = {"email": email, "password": password}
+        answer = visitor.client.post("/login", json=body, headers=told)
+        assert answer.status_code in (400, 429), body
 
 
 def test_what_was_typed_is_cut_in_the_audit_log_and_holds_no_password(

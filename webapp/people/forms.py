@@ -98,13 +98,12 @@ class ChangePasswordForm(_ChangePasswordForm):
 
     def validate(self, **kwargs: Any) -> bool:
         """Whether the change may be made; then the lock for it is held."""
-        if self.password.data and not _is_text(self.password.data):
+        # First and by itself: whoever knows the password may look for a new one at leisure.
+        if not is_own_password(self.password.data):
             self.password.errors = [_("This is not your password.")]
             return False
-        attempt = attempt_on(current_user.email, "own password")
         if not super().validate(**kwargs):
             return False
-        succeeded(attempt)
         tables.begin_writing()
         return True
 
@@ -133,10 +132,10 @@ class RecoveryForm(_RecoveryForm):
         return _told(attempt, super().validate(**kwargs))
 
 
-def is_own_password(password: str) -> bool:
+def is_own_password(password: str | None) -> bool:
     """Whether this is the password of who is signed in. Raises TooManyAttemptsError."""
     attempt = attempt_on(current_user.email, "own password")
-    if not _is_text(password) or not _matches(password):
+    if not _is_text(password) or not _matches(str(password)):
         return False
     succeeded(attempt)
     return True
