@@ -17,28 +17,26 @@ def database_url(sqlite_url: str) -> str:
     return sqlite_url
 
 
-@pytest.mark.parametrize(
-    ("password", "words"),
-    [
-        ("short77", "Use at least 8 characters."),
-        ("x" * 513, "Use at most 512 characters."),
-        ("Password123!", "among the first that are guessed"),
-        ("P4$$w0rd2026", "among the first that are guessed"),
-        ("87654321", "among the first that are guessed"),
-        ("aaaaaaaaaaaa", "among the first that are guessed"),
-        ("xx-annabel-yy", "your own address"),
-        (PASSWORD, "must be different"),
-    ],
-)
-def test_a_password_that_is_easily_guessed_is_not_taken(
-    app: Flask, engine: Engine, password: str, words: str
-) -> None:
+EASY = [
+    ("short77", "Use at least 8 characters."),
+    ("x" * 513, "Use at most 512 characters."),
+    ("Password123!", "among the first that are guessed"),
+    ("P4$$w0rd2026", "among the first that are guessed"),
+    ("87654321", "among the first that are guessed"),
+    ("aaaaaaaaaaaa", "among the first that are guessed"),
+    ("xx-annabel-yy", "your own address"),
+    (PASSWORD, "must be different"),
+]
+
+
+def test_a_password_that_is_easily_guessed_is_not_taken_however_often(app: Flask) -> None:
     people.make(app, email="annabel@hawser.example")
     visitor = Visitor(app.test_client())
     visitor.sign_in("annabel@hawser.example", PASSWORD)
-    answer = new_password(visitor, password)
-    assert answer.status_code == 200
-    assert words in answer.text
+    for password, words in EASY:
+        answer = new_password(visitor, password)
+        assert answer.status_code == 200
+        assert words in answer.text, password
 
 
 @pytest.mark.parametrize(
