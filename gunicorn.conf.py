@@ -16,7 +16,7 @@ import gunicorn.http.wsgi
 
 from database import logs
 from database.settings import load
-from ops import parent
+from ops import closing, parent
 from webapp import refusals
 from webapp.settings import WebSettings
 
@@ -28,6 +28,7 @@ sys.setswitchinterval(SWITCH_INTERVAL)
 _settings = load(WebSettings)
 logs.configure(_settings.log_level, _settings.log_format)
 parent.end_with_supervisord(signal.SIGTERM)
+closing.configure()
 
 
 def post_worker_init(_worker: Any) -> None:
