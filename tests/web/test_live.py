@@ -6,6 +6,7 @@ import json
 
 from sqlalchemy import Engine
 
+from database.clock import database_now
 from database.words import ConnectionState as S
 from database.words import WorkerState
 from tests.web import rows
@@ -91,3 +92,60 @@ def test_events_can_be_narrowed_to_one_connection(operator: Visitor, worker: Eng
 def test_events_outlive_their_record(operator: Visitor, worker: Engine) -> None:
     rows.event(worker, 4711, S.CONNECTED)
     assert "deleted, was 4711" in operator.get("/admin/events/").text
+
+
+def test_sites_that_need_a_look_lead_to_their_connections(
+    operator: Visitor, worker: Engine
+) -> None:
+    for site, state in (("north", S.CONNECTED), ("south", S.REFUSED), ("south", S.CONNECTED)):
+        rows.status(worker, rows.record(worker, f"{site}-{state}", site=site), state)
+    page = operator.get("/admin/").text
+    assert 'href="/admin/connections/?site=south"' in page
+    assert 'href="/admin/connections/?site=north"' not in page
+    assert "1 of 2" in page
+    assert "1 other site is fine." in page
+    assert 'href="/admin/connections/?show=failing"' in page
+
+
+def test_the_sentence_names_what_is_degraded_beside_what_is_down(
+    operator: Visitor, worker: Engine
+) -> None:
+    states = {"up": S.CONNECTED, "down": S.REFUSED, "quiet": S.DEGRADED}
+    for name, state in states.items():
+        rows.status(worker, rows.record(worker, name), state, reason_code="message_overdue")
+    page = operator.get("/admin/").text
+    assert "1 of 3 enabled connections is not connected: down (refused, " in page
+    assert "; 1 more is not fully working: quiet (degraded, " in page
+
+
+def test_a_loss_within_the_grace_is_no_outage_yet(operator: Visitor, worker: Engine) -> None:
+    for name in ("one", "two"):
+        lost = rows.record(worker, name)
+        rows.status(
+            worker,
+            lost,
+            S.BACKOFF,
+            for_seconds=1,
+            attempt=1,
+            down_since=database_now(-1.0),
+        )
+    page = operator.get("/admin/").text
+    assert "0 of 2 enabled connections connected, 2 starting or lost for less than 10 s." in page
+    assert "Outage of a broker" not in page
+
+
+def test_the_dashboard_tells_of_its_database(operator: Visitor, worker: Engine) -> None:
+    page = operator.get("/admin/").text
+    assert ("SQLite 3" if worker.dialect.name == "sqlite" else "PostgreSQL 1") in page
+
+
+def test_a_viewer_sees_the_wall_and_nothing_to_click(viewer: Visitor, worker: Engine) -> None:
+    rows.status(worker, rows.record(worker, "bad-one", site="north"), S.REFUSED)
+    rows.status(worker, rows.record(worker, "good-one", site="south"))
+    page = viewer.get("/admin/?kiosk=1").text
+    assert "bad-one" in page
+    assert "north" in page
+    assert "<form" not in page
+    assert "<a " not in page
+    parts = json.loads(viewer.get(f"{LIVE}?show=wall").text)["parts"]
+    assert "Needs a look" in parts["wall_verdict"]
