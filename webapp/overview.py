@@ -105,10 +105,8 @@ class Picture:
     items: Sequence[Item]
     #: Ids that lost a session or were started within the grace.
     lately_up: frozenset[int] = frozenset()
-    #: The version of the wishes that is shown; None if nobody asked.
-    version: int | None = None
-    #: When it was taken by the clock of this process; None for a moment ago.
-    taken_at: float | None = None
+    version: int | None = None  # of the wishes; None: nobody asked
+    taken_at: float | None = None  # by the clock of this process; None: a moment ago
 
     @property
     def live(self) -> bool:
