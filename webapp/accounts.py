@@ -1,7 +1,8 @@
 """Who may sign in, and what a role may do.
 
-Roles: `viewer` reads; `operator` and `admin` edit. Accounts are made by the set-up;
-there is no registration and no recovery by e-mail.
+Roles: `viewer` reads; `operator` edits and publishes; `admin` also looks after people and
+sees who changed what. The set-up makes the first account, administrators make the others
+(`people.registry`); there is no registration and no recovery by e-mail.
 """
 
 from __future__ import annotations
