@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from database.base import Base
 from tests.security.conftest import MakeSite
+from tests.security.fuzzing import JSON_VALUES
 from tests.security.site import Site
 from tests.web.forms import filters, form
 
@@ -110,3 +111,17 @@ def test_a_refused_form_gives_no_password_back(site: Site) -> None:
         sent = {**form(**values), **dict.fromkeys(names, CANARY)}
         answer = caller.post(f"{address.path}?id=1", sent)
         assert CANARY not in answer.text, address
+
+
+@pytest.mark.parametrize("path", ["/login", "/change", "/tf-validate", "/mf-recovery"])
+def test_json_that_is_no_form_is_refused(site: Site, path: str) -> None:
+    caller = site.client(None if path != "/change" else "admin")
+    fields = ("email", "password", "new_password", "code", "next")
+    bodies = [*JSON_VALUES, *(dict.fromkeys(fields, value) for value in JSON_VALUES)]
+    refused = 0
+    for body in bodies:
+        headers = {"X-CSRFToken": caller.token}
+        answer = caller.client.post(path, json=body, headers=headers)
+        assert answer.status_code < 500, body
+        refused += answer.status_code == 400
+    assert refused >= len(bodies) - 6
