@@ -20,6 +20,7 @@ def test_keys_lead_through_the_pages_and_never_while_one_types(site: Site, open_
     for name in ("one", "two"):
         rows.record(site.engine, name, client_id=name)
     page = open_page(LIST)
+    page.wait_for_load_state()
     page.keyboard.press("/")
     search = page.get_by_role("searchbox")
     expect(search).to_be_focused()
@@ -35,14 +36,17 @@ def test_keys_lead_through_the_pages_and_never_while_one_types(site: Site, open_
     page.keyboard.press("k")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="one")).to_be_visible()
+    page.wait_for_load_state()
     for keys, heading in (("ge", "Events"), ("gw", "Workers"), ("gd", "Dashboard"), ("n", "New")):
         for key in keys:
             page.keyboard.press(key)
         expect(page.get_by_role("heading", level=1, name=heading)).to_be_visible()
+        page.wait_for_load_state()
 
 
 def test_the_list_of_keys_opens_closes_and_switches_them_off(site: Site, open_page: Open) -> None:
     page = open_page(LIST)
+    page.wait_for_load_state()
     page.keyboard.press("?")
     dialog = page.get_by_role("dialog", name="Keys")
     expect(dialog).to_be_visible()
@@ -89,6 +93,7 @@ def test_nothing_changes_under_a_pointer_that_is_down(site: Site, open_page: Ope
     number = rows.record(site.engine, "plant-1")
     rows.status(site.engine, number)
     page = open_page(LIST)
+    page.wait_for_load_state()
     state = page.locator(f"#state-{number}")
     page.get_by_role("button", name="Delete plant-1").hover()
     page.mouse.down()
@@ -109,6 +114,7 @@ def test_a_poll_replaces_only_what_has_changed(site: Site, open_page: Open) -> N
     for number in made:
         rows.status(site.engine, number)
     page = open_page(f"/admin/connections/details/?id={made[0]}")
+    page.wait_for_load_state()
     page.evaluate("document.querySelector('#now .facts').dataset.mine = 'yes'")
     badge = page.locator("#now .state .badge").element_handle()
     rows.sql(site.engine, "update connection_status set messages_in = 4711")
@@ -161,6 +167,7 @@ def test_a_site_opens_in_its_place_and_its_address_says_so(site: Site, open_page
             rows.record(site.engine, f"p{number}", site="north", client_id=f"c{number}"),
         )
     page = open_page(f"{LIST}?group=site")
+    page.wait_for_load_state()
     page.evaluate("window.stayed = true")
     page.get_by_role("link", name="north", exact=False).first.click()
     expect(page.get_by_label("Select p2")).to_be_visible()

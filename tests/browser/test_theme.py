@@ -13,6 +13,7 @@ BACK = "getComputedStyle(document.body).backgroundColor"
 
 
 def choose(page: Page, name: str) -> None:
+    page.wait_for_load_state()
     page.locator("header .account summary").click()
     page.get_by_role("button", name=name, exact=True).click()
 
