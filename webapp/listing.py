@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ SORT_KEYS: dict[str, Callable[[Item], Any]] = {
     "broker": lambda item: (str(item.host), str(item.port), item.client_id),
     "since": lambda item: item.since.timestamp() if item.since else 0.0,
 }
+_PIECES = re.compile(r"([^0-9]*)([0-9]{0,18})")
 #: Rows that an open site shows; the site's own list has all of them.
 ROWS_OF_SITE = 50
 
@@ -119,9 +121,14 @@ def by_site(items: Iterable[Item]) -> list[Group]:
     for item in items:
         sites[item.site].append(item)
     groups = [Group(site, found) for site, found in sites.items()]
-    return sorted(groups, key=lambda group: (rank(group.worst), group.site.lower()))
+    return sorted(groups, key=lambda group: (rank(group.worst), natural(group.site)))
 
 
 def sites(items: Iterable[Item]) -> list[str]:
     """Return the names of all sites, for the filter."""
-    return sorted({item.site for item in items}, key=str.lower)
+    return sorted({item.site for item in items}, key=natural)
+
+
+def natural(name: str) -> list[tuple[str, int]]:
+    """Return what sorts `site_2` before `site_10`."""
+    return [(words, int(digits or 0)) for words, digits in _PIECES.findall(name.lower())]

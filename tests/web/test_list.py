@@ -11,6 +11,7 @@ from database.words import ConnectionState as S
 from tests.web import rows
 from tests.web.conftest import Visitor
 from tests.web.forms import LIST, one
+from webapp import listing
 
 
 def fleet(engine: Engine) -> list[int]:
@@ -136,3 +137,16 @@ def test_the_first_steps_are_for_a_new_installation(operator: Visitor, worker: E
     rows.record(worker, "demo")
     rows.record(worker, "plant-1")
     assert "Three steps" not in operator.get(LIST).text
+
+
+def test_sites_stand_in_the_order_people_count() -> None:
+    names = ["site_10", "site_2b", "b", "site_2", "10", "9", "A"]
+    assert sorted(names, key=listing.natural) == [
+        "9",
+        "10",
+        "A",
+        "b",
+        "site_2",
+        "site_2b",
+        "site_10",
+    ]
