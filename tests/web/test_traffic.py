@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask_babel import Babel
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event
@@ -70,9 +71,19 @@ def test_no_window_holds_more_than_was_counted(buckets: list[Counts], seconds: f
 # --- pictures
 
 
+def drawn(given: Series) -> charts.Chart:
+    """Return a chart as a page in English shows it."""
+    with _english.app_context():
+        return charts.chart(given)
+
+
+_english = Flask("charts")
+Babel(_english)
+
+
 @given(st.lists(_counts, min_size=61, max_size=61))
 def test_every_bar_stays_in_the_chart_and_can_be_seen(buckets: list[Counts]) -> None:
-    chart = charts.chart(Series(HOUR, NOON, buckets))
+    chart = drawn(Series(HOUR, NOON, buckets))
     for bar in chart.bars:
         assert 0 <= bar.x < chart.number
         assert bar.came + bar.dropped <= charts.HEIGHT + charts.LEAST
@@ -81,7 +92,7 @@ def test_every_bar_stays_in_the_chart_and_can_be_seen(buckets: list[Counts]) -> 
 
 
 def test_a_bar_tells_its_time_and_what_passed() -> None:
-    (bar,) = charts.chart(series(120, 0, 0)).bars
+    (bar,) = drawn(series(120, 0, 0)).bars
     assert (bar.x, bar.came) == (57, charts.HEIGHT)
     assert bar.title == "23 Nov 11:58 UTC: 120 in (120 B)"
 
