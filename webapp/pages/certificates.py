@@ -7,19 +7,13 @@ from typing import Any
 
 from flask_admin import BaseView, expose
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
 
 from webapp import certificates, store
-from webapp.certificates import Certificate, Role
+from webapp.certificates import Certificate
+from webapp.verdict import ROLES
 
 #: Certificates on the page, and connections named with one.
 SHOWN, NAMED = 200, 3
-#: What a certificate is for, in words.
-ROLES = {
-    Role.CA: lazy_gettext("CA certificate"),
-    Role.CLIENT: lazy_gettext("client certificate"),
-    Role.BROKER: lazy_gettext("broker's certificate"),
-}
 
 
 class CertificateView(BaseView):  # type: ignore[misc]
