@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from flask_babel import format_datetime, gettext, ngettext
+from flask_babel import gettext, ngettext
 from flask_babel import lazy_gettext as _
 
 from database.words import ConnectionState as S
 from database.words import WorkerState as W
-from webapp.language import digits
+from webapp.language import digits, month
 
 PRODUCT = "Hawser"
 #: Stands where there is nothing to show.
@@ -234,7 +234,8 @@ def named(names: Sequence[str]) -> str:
 
 def moment(when: datetime) -> str:
     """Return a time as it stands in titles and under pictures: `23 Nov 09:30 UTC`."""
-    return f"{format_datetime(when, 'dd MMM HH:mm')} UTC"
+    utc = when.astimezone(UTC)
+    return f"{utc:%d} {month(utc.month)} {utc:%H:%M} UTC"
 
 
 def worker_word(state: str) -> str:
