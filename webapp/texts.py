@@ -198,20 +198,16 @@ def duration(seconds: float) -> str:
     """Return a length of time in its two largest units: `3 d 4 h`, `12 min 5 s`."""
     if seconds < 1:
         return str(gettext("less than 1 s"))
-    left = round(seconds)
+    # The only unit that differs between languages.
+    left, day = round(seconds), gettext("d")
     words = []
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
         number, left = divmod(left, size)
         if number:
-            words.append(f"{number} {_unit(unit)}")
+            words.append(f"{number} {day if unit == 'd' else unit}")
         elif words:
             break
     return " ".join(words[:2])
-
-
-def _unit(unit: str) -> str:
-    """Return the sign of a unit of time; only that of days differs between languages."""
-    return str(gettext("d")) if unit == "d" else unit
 
 
 def expiry(seconds: float) -> str:
