@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, ScalarSelect, Select, Text, cast, exists, func, or_, select
 from sqlalchemy import Connection as Transaction
 
 from database.clock import database_moment
 from database.models import Connection, audit_entry
 from webapp import columns, records
+from webapp.lazy import lazy_gettext as _l
 
 #: Times that one may ask for: word in the address, words on the page, seconds.
 SPANS: dict[str, tuple[Any, float]] = {

@@ -9,11 +9,11 @@ from typing import Any
 
 from flask import g
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext as _l
 from markupsafe import Markup, escape
 
 from webapp import changes, connection_form, texts
 from webapp.audit_log import Entry
+from webapp.lazy import lazy_gettext as _l
 from webapp.messages.shown import visible
 
 #: What can be done, as the filter offers it, and as a sentence of who did it.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask_babel import lazy_gettext as _
 from wtforms import (
     BooleanField,
     Field,
@@ -19,6 +18,7 @@ from wtforms import (
 )
 
 from database.words import Protocol
+from webapp.lazy import lazy_gettext as _
 
 PROTOCOLS = [
     (Protocol.AUTO.value, _("auto (try 5, fall back to 3.1.1)")),

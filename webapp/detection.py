@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flask_babel import lazy_gettext as _
-
 from webapp import texts
 from webapp.language import digits
+from webapp.lazy import lazy_gettext as _
 
 #: Wanted at every broker that heeds the Keep Alive, and the longest that gives it, seconds.
 TARGET_S, ADVISED_S = 10, 2

@@ -7,7 +7,8 @@ import binascii
 import json
 
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
+
+from webapp.lazy import lazy_gettext
 
 #: How bytes can be entered.
 PLAIN, JSON, HEX, BASE64 = "text", "json", "hex", "base64"

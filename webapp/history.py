@@ -12,12 +12,12 @@ from typing import Any
 
 from flask import current_app
 from flask_babel import format_datetime, get_locale, gettext
-from flask_babel import lazy_gettext as _
 from sqlalchemy import Connection as Transaction
 
 from database import reasons
 from webapp import marks, remembered, texts, uptime
 from webapp.language import in_words
+from webapp.lazy import lazy_gettext as _
 from webapp.marks import Recent
 from webapp.overview import Item, Picture
 from webapp.uptime import Bucket, Kind, Mark, Uptime

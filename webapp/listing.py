@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask_babel import lazy_gettext as _
-
 from webapp import texts
+from webapp.lazy import lazy_gettext as _
 from webapp.overview import Item
 
 #: The chips above the list: word, and which connections it selects.

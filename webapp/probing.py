@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask_babel import lazy_gettext as _
-
 from database import outcomes, reasons
 from webapp import accounts, checks, columns, connection_form, records, saving, store
 from webapp.connection_form import ConnectionForm
 from webapp.language import in_words
+from webapp.lazy import lazy_gettext as _
 
 #: The option beside the button.
 REAL_ID_FIELD = "use_real_client_id"

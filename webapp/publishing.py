@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 from wtforms import (
     BooleanField,
@@ -29,6 +28,7 @@ from webapp import entered, texts
 from webapp.changes import Changes
 from webapp.connection_form import QOS, ChoiceField
 from webapp.language import in_words
+from webapp.lazy import lazy_gettext as _
 
 #: A form that was sent earlier than this cannot be sent again by mistake, seconds.
 FORM_LASTS = 86_400.0

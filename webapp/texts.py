@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask_babel import gettext, ngettext
-from flask_babel import lazy_gettext as _
 
 from database.words import ConnectionState as S
 from database.words import WorkerState as W
 from webapp.language import digits, month
+from webapp.lazy import lazy_gettext as _
 
 PRODUCT = "Hawser"
 #: Stands where there is nothing to show.

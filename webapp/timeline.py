@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from flask_babel import lazy_gettext as _
 from sqlalchemy import ColumnElement, ScalarSelect, Select, func, null, select
 from sqlalchemy import Connection as Transaction
 
@@ -23,6 +22,7 @@ from database.models import Connection, ConnectionEvent
 from database.words import DOWN_STATES, ConnectionState
 from webapp import columns, records
 from webapp.language import in_words
+from webapp.lazy import lazy_gettext as _
 
 #: Times that one may ask for: word in the address, words on the page, seconds.
 SPANS: dict[str, tuple[Any, float]] = {

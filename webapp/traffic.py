@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from flask_babel import lazy_gettext as _
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import select
 
 from database.models import ConnectionTraffic
 from webapp import columns
+from webapp.lazy import lazy_gettext as _
 
 _row = ConnectionTraffic
 

@@ -12,13 +12,14 @@ from datetime import datetime
 from typing import Literal
 
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext, ngettext
+from flask_babel import ngettext
 
 from database.words import ConnectionState, WorkerState
 from webapp import texts
 from webapp.certificates import Held
 from webapp.certificates import Role as CertificateRole
 from webapp.language import in_words
+from webapp.lazy import lazy_gettext
 from webapp.overview import Item, Picture
 from webapp.workers import Worker
 

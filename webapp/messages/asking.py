@@ -7,11 +7,12 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from flask_babel import gettext, lazy_gettext
+from flask_babel import gettext
 
 from database.rules import check_topic_filter
 from webapp import records, texts
 from webapp.language import in_words
+from webapp.lazy import lazy_gettext
 from webapp.timeline import SPANS
 
 #: Bytes of a text to look for: three times as many in an address.

@@ -8,13 +8,13 @@ from typing import Any
 from flask import Response, abort, current_app, flash, jsonify, redirect, request, url_for
 from flask_admin import BaseView, expose
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
 from markupsafe import Markup
 
 from database.words import CommandKind
 from webapp import accounts, commands, connection_form, duplicating, probing, records, store, texts
 from webapp.commands import Answer, NobodyToAskError
 from webapp.connection_form import ConnectionForm
+from webapp.lazy import lazy_gettext
 from webapp.probing import REAL_ID_FIELD, UntestableError
 
 #: What can be asked for many connections at once, and what is said then.

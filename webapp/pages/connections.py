@@ -7,12 +7,12 @@ from typing import Any
 from flask import abort
 from flask_admin import expose
 from flask_admin.model import BaseModelView
-from flask_babel import lazy_gettext as _
 from wtforms import Form
 
 from database.models import Connection
 from webapp import accounts, kept, listing, live, store, timeline
 from webapp.connection_fields import ConnectionForm
+from webapp.lazy import lazy_gettext as _
 from webapp.overview import Item
 from webapp.pages.commands import CommandPages
 from webapp.pages.connection_changes import ChangePages

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask_admin.model import BaseModelView
-from flask_babel import lazy_gettext as _
 from sqlalchemy import Select
 from wtforms import Form
 
 from database.models import WorkerHeartbeat
 from webapp import accounts, records, store, workers
+from webapp.lazy import lazy_gettext as _
 
 
 class ReadOnlyView(BaseModelView):  # type: ignore[misc]
