@@ -30,7 +30,8 @@
     try {
       const body = new FormData(button.form);
       if (button.name) body.append(button.name, button.value);
-      const headers = { Accept: "application/json" };
+      // With the second one a refusal is no error in the browser's log either.
+      const headers = { Accept: "application/json", "Hawser-Own-Script": "yes" };
       // A button without an address of its own would answer with that of the page.
       const address = button.getAttribute("formaction") || button.form.getAttribute("action");
       const answer = await fetch(address, { method: "POST", body, headers });

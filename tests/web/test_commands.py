@@ -343,3 +343,11 @@ def test_a_cooldown_can_be_cleared_only_where_something_waits(
     assert re.findall(r"Clear cooldown: (\w+)", listing) == ["down"]
     assert "Clear cooldown" in operator.get(f"{LIST}details/?id={down}").text
     assert "Clear cooldown" not in operator.get(f"{LIST}details/?id={up}").text
+
+
+def test_a_pages_own_script_is_told_what_is_wrong_without_an_error_of_the_browser(
+    operator: Visitor,
+) -> None:
+    headers = JSON | {"Hawser-Own-Script": "yes"}
+    answer = operator.post(TEST, {"name": ""}, headers=headers)
+    assert (answer.status_code, "name" in answer.get_json()["errors"]) == (200, True)

@@ -24,6 +24,8 @@ MANY = {
         "%(count)s asked to forget failures and try again at once: %(names)s."
     ),
 }
+#: The header by which a page's own script is known.
+OWN_SCRIPT = "Hawser-Own-Script"
 #: Seconds between two looks of a page without scripts.
 REFRESH_S = 1
 
@@ -69,7 +71,7 @@ class CommandPages:
             return self._wrong(form, record)
         except NobodyToAskError as error:
             if wants_json():
-                return _sentence(error.sentence, error.next_step)
+                return refused(409, sentence=error.sentence, next_step=error.next_step)
             flash(f"{error.sentence} {error.next_step}", "danger")
             return self._form_page(form, record)
         return _follow(asked)
@@ -91,11 +93,11 @@ class CommandPages:
         if not wants_json():
             return self._form_page(form, record)
         found = connection_form.errors(form)
-        return jsonify(errors=found, sentence=str(texts.NOT_TESTED), next_step=""), 422
+        return refused(422, errors=found, sentence=str(texts.NOT_TESTED), next_step="")
 
     def _refused(self, number: int, sentence: str, next_step: str) -> Any:
         if wants_json():
-            return _sentence(sentence, next_step)
+            return refused(409, sentence=sentence, next_step=next_step)
         flash(f"{sentence} {next_step}".strip(), "danger")
         return redirect(url_for("connections.details_view", id=number))
 
@@ -190,8 +192,12 @@ def _follow(asked: list[int]) -> Any:
     return redirect(url_for("commands.page_view", number=number))
 
 
-def _sentence(sentence: str, next_step: str) -> Any:
-    return jsonify(sentence=sentence, next_step=next_step), 409
+def refused(status: int, **told: Any) -> Any:
+    """Answer a script with what is wrong; a page's own gets it with status 200.
+
+    Browsers log every other status as an error, and what is wrong here is what somebody entered.
+    """
+    return jsonify(**told), 200 if OWN_SCRIPT in request.headers else status
 
 
 def wants_json() -> bool:

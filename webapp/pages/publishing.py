@@ -26,7 +26,7 @@ from webapp import (
 from webapp.choosing import Chosen, UnclearError
 from webapp.commands import NobodyToAskError
 from webapp.messages import shown
-from webapp.pages.commands import REFRESH_S, rendered, wants_json
+from webapp.pages.commands import REFRESH_S, refused, rendered, wants_json
 from webapp.publishing import PublishForm
 from webapp.publishing_history import Entry
 
@@ -117,7 +117,7 @@ class PublishView(BaseView):  # type: ignore[misc]
 
     def _not_asked(self, form: PublishForm, sentence: str, next_step: str) -> Any:
         if wants_json():
-            return jsonify(sentence=sentence, next_step=next_step), 409
+            return refused(409, sentence=sentence, next_step=next_step)
         flash(f"{sentence} {next_step}".strip(), "danger")
         return self._page(form, records.identifier(form.connection.data))
 
@@ -125,7 +125,7 @@ class PublishView(BaseView):  # type: ignore[misc]
         publishing.mark(form, wrong)
         if wants_json():
             found = publishing.errors(form)
-            return jsonify(errors=found, sentence=str(texts.NOT_PUBLISHED), next_step=""), 422
+            return refused(422, errors=found, sentence=str(texts.NOT_PUBLISHED), next_step="")
         flash(str(texts.NOT_PUBLISHED), "danger")
         return self._page(form, records.identifier(form.connection.data))
 
