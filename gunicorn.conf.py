@@ -17,7 +17,7 @@ import gunicorn.http.wsgi
 from database import logs
 from database.settings import load
 from ops import parent
-from webapp import closing, refusals
+from webapp.front import closing, refusals
 from webapp.settings import WebSettings
 
 #: How long a thread keeps Python's lock while others wait for it, seconds: a page that is being

@@ -29,7 +29,7 @@
     (next?.querySelector("input") || document.querySelector("[data-add-row]")).focus();
   });
 
-  // --- what a Keep Alive means, while one types it (the rules are webapp/detection.py's)
+  // --- what a Keep Alive means, while one types it (the rules are webapp/connections/detection.py's)
 
   const detection = document.querySelector("[data-detection]");
   const keepAlive = detection && document.getElementById(detection.dataset.detection);

@@ -16,12 +16,13 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.write(encryption.new_key() + "\n")
         return 0
     if options.command == "words":
-        from webapp import catalogues
+        from webapp.wording import catalogues
 
         catalogues.write()
         return 0
     # Only from here on the settings are read and the libraries loaded.
-    from webapp import portability, setup
+    from webapp import setup
+    from webapp.connections import portability
 
     if options.command == "setup":
         sample = _sample(options)

@@ -8,7 +8,6 @@ from flask import Flask, redirect, url_for
 from flask_admin import Admin
 from flask_admin.theme import Bootstrap4Theme
 
-from webapp import texts
 from webapp.pages.account import AccountView
 from webapp.pages.audit import AuditView
 from webapp.pages.certificates import CertificateView
@@ -22,6 +21,7 @@ from webapp.pages.kept import KeptView
 from webapp.pages.messages import MessageView
 from webapp.pages.people import PeopleView
 from webapp.pages.publishing import PublishView
+from webapp.wording import texts
 
 
 def configure(app: Flask) -> None:

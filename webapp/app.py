@@ -10,20 +10,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from database import logs
 from database.settings import load
-from webapp import (
-    admin,
-    errors,
-    filters,
-    guard,
-    headers,
-    health,
-    json_bodies,
-    language,
-    store,
-    unused,
-)
+from webapp import admin, store
+from webapp.front import errors, guard, headers, json_bodies, unused
 from webapp.people import door
+from webapp.picture import health
 from webapp.settings import WebSettings
+from webapp.wording import filters, language
 
 ROOT = Path(__file__).parent.parent
 #: Largest form or upload, bytes.

@@ -19,7 +19,7 @@ from sqlalchemy import Connection as Transaction
 from database.clock import database_moment, database_now
 from database.models import Connection, ConnectionStatus
 from webapp import columns, store
-from webapp.overview import Item, Picture
+from webapp.picture.overview import Item, Picture
 
 #: Health warns when a certificate expires within this time.
 WARN_WITHIN = timedelta(days=14)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from webapp import accounts, looks
-from webapp.overview import Item
+from webapp.people import accounts
+from webapp.picture.overview import Item
+from webapp.wording import looks
 
 #: What puts the steps away in one browser.
 CHOICE, DONE = "first_run", "done"

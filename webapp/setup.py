@@ -15,8 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from database import migrate
 from database.models import Connection
 from database.settings import PREFIX, Settings, load
-from webapp import accounts, audit, home, records, store
+from webapp import home, store
 from webapp.app import create_app
+from webapp.auditing import audit
+from webapp.connections import records
+from webapp.people import accounts
 from webapp.settings import ADMIN_PASSWORD_FILE, WebSettings
 
 #: Beside the data: the sample was offered once.

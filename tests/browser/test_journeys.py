@@ -12,7 +12,8 @@ from database.clock import database_now
 from database.words import ConnectionState as S
 from tests.browser.conftest import Site
 from tests.web import rows
-from webapp import detection, texts
+from webapp.connections import detection
+from webapp.wording import texts
 
 Open = Callable[..., Page]
 

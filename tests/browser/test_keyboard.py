@@ -9,7 +9,7 @@ from playwright.sync_api import Dialog, Page, Route, expect
 
 from database.words import ConnectionState as S
 from tests.browser.conftest import Site
-from tests.support.pages import serious
+from tests.support.pages import dismissing, serious
 from tests.web import rows
 
 Open = Callable[..., Page]
@@ -69,17 +69,12 @@ def test_a_click_before_the_other_scripts_are_there_is_not_lost(
     rows.record(site.engine, "plant-1")
     page = open_page("/admin/workers/")
     waiting: list[Route] = []
-    asked: list[str] = []
+    asked = dismissing(page)
 
     def hold(route: Route) -> None:
         waiting.append(route)
 
-    def dismiss(dialog: Dialog) -> None:
-        asked.append(dialog.message)
-        dialog.dismiss()
-
     page.route(re.compile(r"/static/(app|frame|keys|lists|commands)\.js"), hold)
-    page.on("dialog", dismiss)
     page.goto(LIST, wait_until="commit")
     page.get_by_role("button", name="Delete plant-1").click()
     assert asked == ["Delete connection “plant-1”? This cannot be undone."]
@@ -102,8 +97,7 @@ def test_nothing_changes_under_a_pointer_that_is_down(site: Site, open_page: Ope
         pass
     page.wait_for_timeout(100)  # for what would come in the same moment
     expect(state).to_contain_text("connected")
-    asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    asked = dismissing(page)
     page.mouse.up()
     expect(state).to_contain_text("refused")
     assert len(asked) == 1

@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.visit import Visit
 from tests.end_to_end.conftest import end
 from tests.end_to_end.product import Product
 from tests.support.mosquitto import Mosquitto, executable
+from tests.support.pages import dismissing
 from tests.support.process import HOST, free_port
 
 LOGIN = ("plant", "moored-fast")
@@ -163,13 +164,7 @@ def switch_off_and_on(visit: Visit, name: str) -> None:
 
 def keep_what_was_asked_about(page: Page, name: str) -> None:
     """Dismiss the question whether to delete: the row stays."""
-    asked: list[str] = []
-
-    def dismiss(dialog: Dialog) -> None:
-        asked.append(dialog.message)
-        dialog.dismiss()
-
-    page.once("dialog", dismiss)
+    asked = dismissing(page)
     page.get_by_role("button", name=f"Delete {name}").click()
     assert [name in question for question in asked] == [True]
     page.reload()

@@ -20,7 +20,7 @@ from tests.support.databases import Databases
 from tests.support.observer import Observer
 from tests.support.scripted_broker import ScriptedBroker
 from tests.support.scripts import GOOD, NO_CONNACK
-from webapp.overview import GRACE_S
+from webapp.picture.overview import GRACE_S
 
 #: How wrong the clock is set, one after the other, seconds.
 AHEAD, BEHIND = 3600, -86_400

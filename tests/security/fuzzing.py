@@ -16,7 +16,7 @@ from werkzeug.routing import Rule
 from tests.security.site import Caller, Site
 from tests.web import publications
 from tests.web.forms import filters, form
-from webapp import unused
+from webapp.front import unused
 
 #: Values that trip over types, sizes, encodings, patterns and databases.
 VALUES = (

@@ -14,7 +14,7 @@ from tests.security.filling import fill
 from tests.security.site import PASSWORD, Site
 from tests.web import publications
 from tests.web.forms import filters, form
-from webapp import importing
+from webapp.connections import importing
 
 NEW = "/admin/connections/new/"
 EDIT = "/admin/connections/edit/?id=1"

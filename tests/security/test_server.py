@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import ENCRYPTION_KEY
 from tests.support.databases import Databases
 from tests.support.process import HOST, Child, accepts, free_port
-from webapp.headers import HEADERS
+from webapp.front.headers import HEADERS
 
 ROOT = Path(__file__).parents[2]
 #: An answer that must end the connection by itself is here by then, seconds.

@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from tests.security.conftest import MakeSite
 from tests.security.site import Address, Caller, Site
-from webapp import unused
+from webapp.front import unused
 
 #: What anybody may ask without an account; everything else is closed.
 OPEN = {

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Dialog, Page
 
 CHROMIUM = Path("/usr/bin/chromium")
 #: How chromium is started, as root in a container too.
@@ -35,6 +35,18 @@ class Watch:
     def _note_request(self, url: str) -> None:
         if urlsplit(url).netloc != urlsplit(self.url).netloc and not url.startswith("data:"):
             self.complaints.append(f"foreign request: {url}")
+
+
+def dismissing(page: Page) -> list[str]:
+    """Dismiss each question of `page` from now on; return the list in which they are noted."""
+    asked: list[str] = []
+
+    def dismiss(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
+    return asked
 
 
 def serious(page: Page) -> list[str]:

@@ -16,9 +16,8 @@ from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
 from tests.conftest import ENCRYPTION_KEY, HOSTNAME
-from webapp import accounts
 from webapp.app import create_app
-from webapp.people import presence, sessions, tables
+from webapp.people import accounts, presence, sessions, tables
 from webapp.settings import WebSettings
 from webapp.store import db
 

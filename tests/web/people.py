@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import Engine, text
 
 from tests.web.conftest import Visitor
-from webapp import accounts
+from webapp.people import accounts
 
 PASSWORD = "correct horse battery"
 ANN = "ann@hawser.example"

@@ -10,7 +10,7 @@ import pytest
 from babel.messages import Catalog, mofile
 from flask import Flask
 
-from webapp import catalogues, language
+from webapp.wording import catalogues, language
 
 #: Looks like English; the catalogues of the libraries that we use have nothing for it.
 CODE = "en_GB"

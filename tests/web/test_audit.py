@@ -21,7 +21,8 @@ from tests.web.conftest import Visitor, signed_in
 from tests.web.forms import LIST, NEW, SECRET, filters, form, one
 from tests.web.publications import SEND
 from tests.web.publications import form as message
-from webapp import audit, changes, importing, records
+from webapp.auditing import audit, changes
+from webapp.connections import importing, records
 
 PAGE = "/admin/audit/"
 HOSTILE = "<script>alert(1)</script>\u202e{{7*7}}%(x)s"
@@ -216,7 +217,7 @@ def test_pages_go_on_where_the_last_one_ended(admin: Visitor, engine: Engine) ->
 def test_a_search_without_an_index_says_how_far_it_came(
     admin: Visitor, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webapp.audit_log.SEARCHED", 2)
+    monkeypatch.setattr("webapp.auditing.audit_log.SEARCHED", 2)
     for name in ("first", "b", "c", "d"):
         write(engine, subject_name=name)
     page = admin.get(f"{PAGE}?name=first").text
@@ -266,7 +267,7 @@ def test_entries_go_when_they_are_too_old_and_never_with_zero_days(
     for _ in range(3):
         write(engine, at=database_now(-731 * 86_400.0))
     write(engine, at=database_now(-729 * 86_400.0))
-    monkeypatch.setattr("webapp.audit._Clock.next_at", 0.0)
+    monkeypatch.setattr("webapp.auditing.audit._Clock.next_at", 0.0)
     with app.app_context():
         for left in (3, 3, 4):
             with engine.begin() as transaction:

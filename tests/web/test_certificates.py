@@ -18,7 +18,8 @@ from tests.support.certificates import Authority
 from tests.web import rows
 from tests.web.conftest import Visitor
 from tests.worker.service.worker import ONE_DATABASE
-from webapp import certificates, texts
+from webapp import certificates
+from webapp.wording import texts
 
 PAGE = "/admin/certificates/"
 HEALTH = "/api/v1/mqtt/health/"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 
-from webapp.closing import let_go
+from webapp.front.closing import let_go
 
 
 def pair() -> tuple[socket.socket, socket.socket]:

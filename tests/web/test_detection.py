@@ -9,7 +9,8 @@ from tests.web import rows
 from tests.web.conftest import Visitor
 from tests.web.forms import NEW, form
 from tests.worker.service.worker import ONE_DATABASE
-from webapp import detection, texts
+from webapp.connections import detection
+from webapp.wording import texts
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 
 from tests.web import rows
 from tests.web.conftest import Visitor, signed_in
-from webapp import accounts, guard
-from webapp.people import presence
+from webapp.front import guard
+from webapp.people import accounts, presence
 from webapp.settings import WebSettings
 
 PASSWORD = "correct horse battery"

@@ -19,8 +19,9 @@ from database.words import ConnectionState as S
 from tests.web import rows
 from tests.web.conftest import Visitor
 from tests.worker.service.worker import ONE_DATABASE
-from webapp import exporting, timeline
+from webapp import exporting
 from webapp.pages import events as page
+from webapp.past import timeline
 
 EVENTS = "/admin/events/"
 EXPORT = EVENTS + "export"

@@ -12,7 +12,7 @@ from tests.web.conftest import Visitor
 from tests.web.forms import NEW, errors, filters, form, one
 from tests.web.test_connections import edit
 from tests.web.test_portability import Import, environment, item, run_import
-from webapp import portability
+from webapp.connections import portability
 
 __all__ = ["environment", "run_import"]
 EVERY = "subscriptions-0-expected_every_s"

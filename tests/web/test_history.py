@@ -15,8 +15,8 @@ from database.words import Origin
 from tests.web import rows
 from tests.web.conftest import Visitor
 from tests.worker.service.worker import ONE_DATABASE
-from webapp import texts
 from webapp.store import db
+from webapp.wording import texts
 
 HOUR = 3600.0
 DETAILS = "/admin/connections/details/"

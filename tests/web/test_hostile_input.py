@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from tests.web.conftest import Visitor
 from tests.web.forms import LIST, NEW, filters, form
-from webapp import accounts
+from webapp.people import accounts
 
 #: The pages share one database over all examples on purpose: leftovers are part of the test.
 hostile = settings(

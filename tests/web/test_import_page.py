@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from tests.web import rows
 from tests.web.conftest import Visitor, signed_in
 from tests.web.forms import LIST, SECRET, one
-from webapp.uploads import MOST, Uploads
+from webapp.connections.uploads import MOST, Uploads
 
 PAGE = LIST + "import"
 EXPORT = LIST + "export.json"
@@ -132,5 +132,5 @@ def test_files_wait_in_memory_encrypted_for_their_owner_and_not_for_ever(
     assert uploads.take("ann", first) == SECRET
     tokens = [uploads.keep("ann", "x") for _ in range(MOST + 1)]
     assert uploads.take("ann", tokens[0]) is None
-    monkeypatch.setattr("webapp.uploads.LASTS", -1.0)
+    monkeypatch.setattr("webapp.connections.uploads.LASTS", -1.0)
     assert uploads.take("ann", uploads.keep("ann", "x")) is None

@@ -8,8 +8,8 @@ from sqlalchemy import Engine
 
 from tests.web.conftest import Visitor
 from tests.worker.service.worker import ONE_DATABASE
-from webapp import texts
 from webapp.people import presence
+from webapp.wording import texts
 
 HEALTH = "/api/v1/mqtt/health/"
 ITALIAN = {"Accept-Language": "it-IT,it;q=0.9,en;q=0.8"}
@@ -75,7 +75,7 @@ def test_a_page_without_a_database_speaks_too(unreachable_app: Flask) -> None:
     with client.session_transaction() as session:
         session["_user_id"] = "somebody"
         session[presence.KEY] = "some session"
-    page = client.get("/admin/", headers=ITALIAN)
+    page = Visitor(client).get("/admin/", headers=ITALIAN)
     assert page.status_code == 503
     assert '<html lang="it"' in page.text
     assert "Hawser non raggiunge i suoi dati" in page.text
@@ -85,6 +85,7 @@ def test_scripts_learn_their_texts_before_they_run(operator: Visitor) -> None:
     page = operator.get("/admin/", headers=ITALIAN).text
     assert page.index("/static/words.js") < page.index("/static/words/it.js")
     assert page.index("/static/words/it.js") < page.index("/static/app.js")
-    with operator.get("/static/words/it.js") as taught:
-        assert "Aggiornato {seconds} s fa" in taught.text
+    taught = operator.get("/static/words/it.js")
+    assert "Aggiornato {seconds} s fa" in taught.text
+    taught.close()
     assert "/static/words/" not in operator.get("/admin/").text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask, render_template_string
 
 from tests.structure.source import below, imports, python_files
-from webapp.lazy import lazy_gettext
+from webapp.wording.lazy import lazy_gettext
 
 
 def test_a_lazy_text_is_escaped_with_what_fills_it(app: Flask) -> None:

@@ -11,7 +11,7 @@ from database.words import ConnectionState as S
 from tests.web import rows
 from tests.web.conftest import Visitor
 from tests.web.forms import LIST, one
-from webapp import listing
+from webapp.connections import listing
 
 
 def fleet(engine: Engine) -> list[int]:

@@ -14,7 +14,7 @@ from database import config_version
 from tests.support.process import wait_until
 from tests.web import rows
 from tests.web.conftest import Visitor
-from webapp import newest
+from webapp.picture import newest
 from webapp.store import db
 
 HEALTH = "/api/v1/mqtt/health/"

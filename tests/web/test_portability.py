@@ -15,7 +15,7 @@ from database.session import immediate
 from tests.conftest import ENCRYPTION_KEY, HOSTNAME
 from tests.web import rows
 from tests.web.conftest import SECRET_KEY
-from webapp import importing, portability
+from webapp.connections import importing, portability
 
 SECRET = "canary-imported-password"
 Import = Callable[[Any], int]

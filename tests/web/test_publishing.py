@@ -13,7 +13,7 @@ from tests.web import rows
 from tests.web.conftest import Visitor
 from tests.web.forms import LIST, errors, one
 from tests.web.publications import JSON, PAGE, SEND, asked, form, publish
-from webapp import choosing
+from webapp.connections import choosing
 
 _TOKEN = re.compile(r'name="token" value="([^"]+)"')
 

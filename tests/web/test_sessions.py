@@ -11,8 +11,7 @@ from sqlalchemy import Engine
 from tests.web import people, rows
 from tests.web.conftest import Visitor, signed_in
 from tests.web.people import ANN, PASSWORD, is_in, new_password, visitor_of
-from webapp import accounts
-from webapp.people import presence
+from webapp.people import accounts, presence
 
 COOKIE = "hawser-session"
 

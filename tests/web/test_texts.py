@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from webapp import texts
+from webapp.wording import texts
 
 
 @pytest.mark.parametrize(

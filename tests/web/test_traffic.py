@@ -20,9 +20,9 @@ from database.words import ConnectionState as S
 from tests.web import rows
 from tests.web.conftest import Visitor
 from tests.worker.service.worker import ONE_DATABASE
-from webapp import charts
+from webapp.messages import charts
+from webapp.messages.traffic import DAY, HOUR, Counts, Series, windows
 from webapp.store import db
-from webapp.traffic import DAY, HOUR, Counts, Series, windows
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DETAILS = "/admin/connections/details/"

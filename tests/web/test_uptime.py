@@ -9,8 +9,8 @@ import pytest
 
 from database.words import DOWN_STATES
 from database.words import ConnectionState as S
-from webapp import uptime
-from webapp.uptime import Kind, Mark
+from webapp.past import uptime
+from webapp.past.uptime import Kind, Mark
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 HOUR = timedelta(hours=1)

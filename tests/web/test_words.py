@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from webapp import catalogues, language
+from webapp.wording import catalogues, language
 
 #: `%(name)s` of gettext and `{name}` of sentences and scripts.
 _BLANK = re.compile(r"%\((\w+)\)[sd]|\{(\w+)[^}]*\}")

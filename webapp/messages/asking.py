@@ -10,10 +10,11 @@ from typing import Any, Self
 from flask_babel import gettext
 
 from database.rules import check_topic_filter
-from webapp import records, texts
-from webapp.language import in_words
-from webapp.lazy import lazy_gettext
-from webapp.timeline import SPANS
+from webapp.connections import records
+from webapp.past.timeline import SPANS
+from webapp.wording import texts
+from webapp.wording.language import in_words
+from webapp.wording.lazy import lazy_gettext
 
 #: Bytes of a text to look for: three times as many in an address.
 MAX_TEXT = 1_000

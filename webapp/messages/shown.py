@@ -16,7 +16,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from webapp import texts
+from webapp.wording import texts
 
 #: What a list shows of a payload: characters of text, or bytes of anything else.
 PREVIEW_CHARACTERS, PREVIEW_BYTES = 160, 20

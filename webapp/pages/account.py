@@ -11,9 +11,19 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_security import current_user
 
-from webapp import accounts, store
+from webapp import store
 from webapp.pages.people import roles
-from webapp.people import browsers, diary, forms, presence, second_factor, sessions, tables, views
+from webapp.people import (
+    accounts,
+    browsers,
+    diary,
+    forms,
+    presence,
+    second_factor,
+    sessions,
+    tables,
+    views,
+)
 from webapp.people.throttle import TooManyAttemptsError
 
 #: Where the cookie keeps the encrypted secret that an app is being set up with.

@@ -11,8 +11,11 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import Engine, select
 
 from database.models import Connection
-from webapp import accounts, audit_log, audit_words, columns, exporting, records, store
-from webapp.audit_log import Filter
+from webapp import columns, exporting, store
+from webapp.auditing import audit_log, audit_words
+from webapp.auditing.audit_log import Filter
+from webapp.connections import records
+from webapp.people import accounts
 
 PAGE_SIZE = 50
 #: Rows of an export at most, and rows read at a time.

@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 
 from webapp import certificates, store
 from webapp.certificates import Certificate
-from webapp.verdict import ROLES
+from webapp.picture.verdict import ROLES
 
 #: Certificates on the page, and connections named with one.
 SHOWN, NAMED = 200, 3

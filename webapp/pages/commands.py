@@ -11,11 +11,14 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 
 from database.words import CommandKind
-from webapp import accounts, commands, connection_form, duplicating, probing, records, store, texts
-from webapp.commands import Answer, NobodyToAskError
-from webapp.connection_form import ConnectionForm
-from webapp.lazy import lazy_gettext
-from webapp.probing import REAL_ID_FIELD, UntestableError
+from webapp import store
+from webapp.connections import commands, connection_form, duplicating, probing, records
+from webapp.connections.commands import Answer, NobodyToAskError
+from webapp.connections.connection_form import ConnectionForm
+from webapp.connections.probing import REAL_ID_FIELD, UntestableError
+from webapp.people import accounts
+from webapp.wording import texts
+from webapp.wording.lazy import lazy_gettext
 
 #: What can be asked for many connections at once, and what is said then.
 MANY = {

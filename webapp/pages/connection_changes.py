@@ -9,8 +9,12 @@ from flask_admin import expose
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from webapp import back, listing, live, records, store, texts
+from webapp import store
+from webapp.connections import listing, records
+from webapp.front import back
 from webapp.pages import commands
+from webapp.picture import live
+from webapp.wording import texts
 
 
 class ChangePages:

@@ -8,20 +8,20 @@ from flask import abort, flash, redirect, request, url_for
 from flask_admin import expose
 from flask_babel import gettext as _
 
-from webapp import (
-    accounts,
-    back,
+from webapp import store
+from webapp.connections import (
     connection_fields,
     connection_form,
     duplicating,
     listing,
-    live,
     records,
     saving,
-    store,
-    texts,
 )
-from webapp.connection_fields import ConnectionForm
+from webapp.connections.connection_fields import ConnectionForm
+from webapp.front import back
+from webapp.people import accounts
+from webapp.picture import live
+from webapp.wording import texts
 
 #: Sites that the form offers at most.
 MOST_SITES = 500

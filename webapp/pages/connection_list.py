@@ -11,9 +11,11 @@ from flask_admin import expose
 from markupsafe import Markup
 
 from database.words import ConnectionState as S
-from webapp import first_run, listed, listing, live, records
-from webapp.listing import Filter, Group
-from webapp.overview import Item, Picture
+from webapp import first_run
+from webapp.connections import listed, listing, records
+from webapp.connections.listing import Filter, Group
+from webapp.picture import live
+from webapp.picture.overview import Item, Picture
 
 #: On its way: the page looks again sooner.
 UNDER_WAY = frozenset({S.PENDING, S.CONNECTING, S.STOPPING})

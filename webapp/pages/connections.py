@@ -10,15 +10,20 @@ from flask_admin.model import BaseModelView
 from wtforms import Form
 
 from database.models import Connection
-from webapp import accounts, kept, listing, live, store, timeline
-from webapp.connection_fields import ConnectionForm
-from webapp.lazy import lazy_gettext as _
-from webapp.overview import Item
+from webapp import store
+from webapp.connections import listing
+from webapp.connections.connection_fields import ConnectionForm
+from webapp.messages import kept
 from webapp.pages.commands import CommandPages
 from webapp.pages.connection_changes import ChangePages
 from webapp.pages.connection_forms import FormPages
 from webapp.pages.connection_list import ListPages, is_under_way
 from webapp.pages.importing import ImportPages
+from webapp.past import timeline
+from webapp.people import accounts
+from webapp.picture import live
+from webapp.picture.overview import Item
+from webapp.wording.lazy import lazy_gettext as _
 
 #: Events on the details page.
 LAST_EVENTS = 20

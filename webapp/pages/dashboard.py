@@ -7,7 +7,9 @@ from typing import Any
 from flask import request
 from flask_admin import AdminIndexView, expose
 
-from webapp import board, first_run, live, records
+from webapp import first_run
+from webapp.connections import records
+from webapp.picture import board, live
 
 #: Ids that one poll may ask about: a page of the list.
 MAX_IDS = 200

@@ -10,8 +10,10 @@ from flask_admin import BaseView, expose
 from sqlalchemy import Engine, select
 
 from database.models import Connection
-from webapp import exporting, records, store, timeline
-from webapp.timeline import Filter, Found
+from webapp import exporting, store
+from webapp.connections import records
+from webapp.past import timeline
+from webapp.past.timeline import Filter, Found
 
 PAGE_SIZE = 50
 #: Rows of an export at most, and rows read at a time.

@@ -10,8 +10,11 @@ from sqlalchemy import Select
 from wtforms import Form
 
 from database.models import WorkerHeartbeat
-from webapp import accounts, records, store, workers
-from webapp.lazy import lazy_gettext as _
+from webapp import store
+from webapp.connections import records
+from webapp.people import accounts
+from webapp.picture import workers
+from webapp.wording.lazy import lazy_gettext as _
 
 
 class ReadOnlyView(BaseModelView):  # type: ignore[misc]

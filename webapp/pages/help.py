@@ -10,7 +10,8 @@ from flask_babel import gettext as _
 
 from database.words import ConnectionState
 from database.words import ConnectionState as S
-from webapp import back, looks, texts
+from webapp.front import back
+from webapp.wording import looks, texts
 
 #: What a visitor may choose for one browser, by cookie; `auto` follows the system.
 CHOICES = {"theme": ("light", "dark", "auto"), "first_run": ("done",)}

@@ -13,22 +13,15 @@ from flask_admin import expose
 from flask_babel import gettext as _
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp import (
-    accounts,
-    audit_words,
-    changes,
-    import_plan,
-    importing,
-    portability,
-    records,
-    store,
-    subscriptions,
-    texts,
-)
-from webapp.audit_words import Line
-from webapp.import_plan import Plan
-from webapp.importing import RejectedError
-from webapp.uploads import Uploads
+from webapp import store
+from webapp.auditing import audit_words, changes
+from webapp.auditing.audit_words import Line
+from webapp.connections import import_plan, importing, portability, records, subscriptions
+from webapp.connections.import_plan import Plan
+from webapp.connections.importing import RejectedError
+from webapp.connections.uploads import Uploads
+from webapp.people import accounts
+from webapp.wording import texts
 
 log = structlog.get_logger(__name__)
 #: Records and problems of a file that its page shows.

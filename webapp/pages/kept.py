@@ -6,7 +6,9 @@ from typing import Any
 
 from flask_admin import BaseView, expose
 
-from webapp import accounts, kept, store
+from webapp import store
+from webapp.messages import kept
+from webapp.people import accounts
 
 #: Connections on the page.
 SHOWN = 200

@@ -14,12 +14,13 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import select
 
 from database.models import Connection, DeadLetter, Message
-from webapp import columns, records, store
+from webapp import columns, store
+from webapp.connections import records
 from webapp.messages import files, rows, search, shown, streams
 from webapp.messages.asking import Filter
 from webapp.messages.rows import Row
 from webapp.messages.search import Found, Place
-from webapp.timeline import SPANS
+from webapp.past.timeline import SPANS
 
 PAGE_SIZE = 50
 #: New messages that one look of a live page brings, and that it counts at most.

@@ -12,8 +12,9 @@ from flask_babel import ngettext
 from flask_security import current_user
 from sqlalchemy import Connection as Transaction
 
-from webapp import accounts, records, store
-from webapp.people import browsers, registry, sessions, tables
+from webapp import store
+from webapp.connections import records
+from webapp.people import accounts, browsers, registry, sessions, tables
 from webapp.people.registry import Person, RefusedError
 
 

@@ -13,22 +13,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from database.publications import Publication
 from database.words import CommandKind
-from webapp import (
-    accounts,
-    choosing,
-    commands,
-    publishing,
-    publishing_history,
-    records,
-    store,
-    texts,
-)
-from webapp.choosing import Chosen, UnclearError
-from webapp.commands import NobodyToAskError
+from webapp import store
+from webapp.connections import choosing, commands, records
+from webapp.connections.choosing import Chosen, UnclearError
+from webapp.connections.commands import NobodyToAskError
 from webapp.messages import shown
 from webapp.pages.commands import REFRESH_S, refused, rendered, wants_json
-from webapp.publishing import PublishForm
-from webapp.publishing_history import Entry
+from webapp.people import accounts
+from webapp.publications import publishing, publishing_history
+from webapp.publications.publishing import PublishForm
+from webapp.publications.publishing_history import Entry
+from webapp.wording import texts
 
 log = structlog.get_logger(__name__)
 PAGE_SIZE = 20

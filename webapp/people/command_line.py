@@ -10,9 +10,10 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy.exc import SQLAlchemyError
 
 from database.settings import load
-from webapp import accounts, errors, store
+from webapp import store
 from webapp.app import create_app
-from webapp.people import registry, tables
+from webapp.front import errors
+from webapp.people import accounts, registry, tables
 from webapp.people.registry import Person, RefusedError
 from webapp.settings import WebSettings
 

@@ -12,7 +12,8 @@ import secrets
 from flask import Response, current_app, request
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from webapp import accounts, headers
+from webapp.front import headers
+from webapp.people import accounts
 
 NAME = "hawser-device"
 #: How long a browser is known, seconds.

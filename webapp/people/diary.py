@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import Connection as Transaction
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp import audit
+from webapp.auditing import audit
 from webapp.people import tables
 
 log = structlog.get_logger(__name__)

@@ -14,9 +14,8 @@ from sqlalchemy import update
 
 from database.clock import database_now
 from database.models import people
-from webapp import accounts
-from webapp.accounts import User
 from webapp.people import (
+    accounts,
     device,
     diary,
     forms,
@@ -27,6 +26,7 @@ from webapp.people import (
     throttle,
     views,
 )
+from webapp.people.accounts import User
 from webapp.people.passwords import Passwords
 from webapp.settings import MIN_PASSWORD_CHARACTERS, WebSettings
 from webapp.store import db

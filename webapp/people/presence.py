@@ -12,9 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from database.models.people import user_session
-from webapp import accounts
-from webapp.accounts import User
-from webapp.people import sessions, tables
+from webapp.people import accounts, sessions, tables
+from webapp.people.accounts import User
 from webapp.store import db
 
 log = structlog.get_logger(__name__)

@@ -21,8 +21,8 @@ from sqlalchemy.exc import IntegrityError
 from database.clock import database_now
 from database.models.people import role as role_table
 from database.models.people import role_user, user, user_session
-from webapp import accounts, audit
-from webapp.people import passwords, second_factor, sessions
+from webapp.auditing import audit
+from webapp.people import accounts, passwords, second_factor, sessions
 from webapp.settings import WebSettings
 
 KIND = "account"

@@ -19,7 +19,7 @@ from sqlalchemy import Connection as Transaction
 
 from database.clock import database_moment, database_now
 from database.models.people import user_session
-from webapp.changes import text
+from webapp.auditing.changes import text
 from webapp.settings import WebSettings
 
 #: Random bytes of the name of a session.

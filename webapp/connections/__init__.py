@@ -1,0 +1,1 @@
+"""Connection records: read, checked, written, copied, brought in and out, tested."""

@@ -1,0 +1,117 @@
+"""Connections to and from JSON: everything or nothing, secrets in but never out.
+
+The file is a list of objects with the columns of `connection` and, if wanted,
+`subscriptions: [{"topic_filter", "qos", "is_enabled", "expected_every_s"}]`. Records are
+matched by name: a new name is created, a known one changed in the given fields only.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from database.models import Connection
+from database.session import make_engine
+from database.settings import Settings, load
+from webapp import columns, store
+from webapp.connections import importing, records, subscriptions
+from webapp.connections.importing import RejectedError
+from webapp.front import errors
+
+#: Errors that are written before the rest is only counted.
+SHOWN_ERRORS = 100
+
+
+def import_file(path: str) -> int:
+    """Apply a file; return the exit status."""
+    settings = load(Settings)
+    with _engine(settings) as engine:
+        try:
+            items = importing.parse(_read(path))
+            with store.writing(engine) as transaction:
+                created, changed, same = importing.apply(transaction, items, settings.hostname)
+        except RejectedError as error:
+            return _complain(error.lines)
+        except SQLAlchemyError as error:
+            return _complain([errors.database_problem(error, engine)])
+    sys.stdout.write(f"{created} created, {changed} changed, {same} already so.\n")
+    return 0
+
+
+def export_file(path: str) -> int:
+    """Write all connections without secrets to `path`, `-` for stdout; return the exit status."""
+    with _engine(load(Settings)) as engine:
+        try:
+            with store.reading(engine) as transaction:
+                text = (
+                    json.dumps(export(transaction), ensure_ascii=False, indent=2, default=str)
+                    + "\n"
+                )
+        except SQLAlchemyError as error:
+            return _complain([errors.database_problem(error, engine)])
+    try:
+        if path == "-":
+            sys.stdout.write(text)
+        else:
+            Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        return _complain([f"{path}: {error.strerror}"])
+    return 0
+
+
+@contextmanager
+def _engine(settings: Settings) -> Iterator[Engine]:
+    engine = make_engine(settings.database_url.get_secret_value())
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _complain(lines: Sequence[str]) -> int:
+    for line in lines[:SHOWN_ERRORS]:
+        sys.stderr.write(f"hawser: {_visible(line)}\n")
+    if len(lines) > SHOWN_ERRORS:
+        sys.stderr.write(f"hawser: and {len(lines) - SHOWN_ERRORS} more\n")
+    sys.stderr.write("hawser: nothing was changed\n")
+    return 1
+
+
+def _visible(line: str) -> str:
+    """Return a line in which nothing moves the cursor of a terminal."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+
+
+def _read(path: str) -> str:
+    try:
+        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise RejectedError([f"{path}: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise RejectedError([f"{path}: this is not UTF-8 text"]) from None
+
+
+def export(transaction: Transaction) -> list[records.Values]:
+    """Return all connections as the import takes them, by name, without secrets."""
+    rows = transaction.execute(
+        select(
+            columns.raw(Connection.id),
+            *(columns.raw(getattr(Connection, key)) for key in records.PLAIN_FIELDS),
+        ).order_by(Connection.name)
+    )
+    result = {row.id: dict(row._mapping) for row in rows}
+    for record in result.values():
+        del record["id"]
+        record["subscriptions"] = []
+        records.read_flags(record)
+    for connection_id, item in subscriptions.of_all(transaction):
+        if connection_id in result:
+            result[connection_id]["subscriptions"].append(item)
+    return list(result.values())

@@ -1,0 +1,1 @@
+"""What stands before every page: the door, headers, errors, and what is closed."""

@@ -1,0 +1,1 @@
+"""What was: events, and the uptime that is reckoned from them."""

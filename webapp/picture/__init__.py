@@ -1,0 +1,1 @@
+"""How everything stands now: states, verdict, what pages and machines are told of it."""

@@ -1,0 +1,23 @@
+"""The verdict on the newest picture, found once for all who ask in one language."""
+
+from __future__ import annotations
+
+from flask import current_app
+from flask_babel import get_locale
+
+from webapp import certificates
+from webapp.picture import verdict
+from webapp.picture.overview import Picture
+from webapp.picture.verdict import Verdict
+
+
+def of(picture: Picture) -> Verdict:
+    """Return the verdict on `picture` and on the certificates of its connections."""
+    known: dict[str, tuple[Picture, Verdict]]
+    known = current_app.extensions.setdefault("hawser-verdicts", {})
+    language = str(get_locale())
+    if language in known and known[language][0] is picture:
+        return known[language][1]
+    found = verdict.judge(picture, certificates.watch().expiring(picture))
+    known[language] = picture, found
+    return found

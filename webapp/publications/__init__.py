@@ -1,0 +1,1 @@
+"""Messages that operators publish: the form, the bytes, what became of them."""

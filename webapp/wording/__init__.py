@@ -1,0 +1,1 @@
+"""Words: texts in the language of the page, and how they are shown."""
