@@ -109,6 +109,8 @@ def sign_in(page: Page) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.locator("#menu").wait_for(state="attached")
+    # Deferred scripts have run: what a test presses next does what it does for people.
+    page.wait_for_load_state()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

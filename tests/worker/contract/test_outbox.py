@@ -62,6 +62,7 @@ def test_what_waits_is_bounded_in_messages_and_the_caller_is_told(
     assert str(told.ends[0]).startswith("Too much waits for this broker already: 1000 messages")
     # Our own have a queue of their own.
     told.publish("own", patience_s=None)
+    assert sent(scripted_broker, session, 1) == [b"0"]
     acknowledge(session, 0)
     assert sent(scripted_broker, session, 2)[-1] == b"own"
 
@@ -76,6 +77,7 @@ def test_what_has_waited_too_long_is_not_sent_any_more(
     told.publish("patient")
     assert told.wait(1) == ["outbound_queue_full"]
     assert "was not sent" in str(told.ends[0])
+    assert sent(scripted_broker, session, 1) == [b"first"]
     acknowledge(session, 0)
     assert sent(scripted_broker, session, 2) == [b"first", b"patient"]
 
