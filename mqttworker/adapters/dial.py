@@ -110,4 +110,9 @@ async def _resolve(host: str, port: int) -> list[str]:
             return [host]
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(item[4][0]) for item in found))
+    return list(dict.fromkeys(_with_zone(*item[4]) for item in found))
+
+
+def _with_zone(address: str | int, _port: object, _flow: object = 0, zone: int = 0) -> str:
+    # Without its zone a link-local address leads nowhere.
+    return f"{address}%{zone}" if zone else str(address)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 
 import pytest
 
+from database import destinations
 from database.reasons import CONNACK_311, REASON_CODES_5
 from mqttworker.core.events import Failed, Opened
 from mqttworker.core.spec import SubscriptionSpec
@@ -49,6 +51,16 @@ def test_a_name_that_does_not_exist_is_named(open_try: OpenTry) -> None:
 @pytest.mark.parametrize("host", ["a..b", "x" * 70 + ".example", "\u2028.example"])
 def test_a_name_that_cannot_be_looked_up_is_named(open_try: OpenTry, host: str) -> None:
     assert open_try(spec_for(1883, host=host)).failure().code == "dns_failed"
+
+
+def test_a_link_local_address_is_dialled_with_its_zone(
+    open_try: OpenTry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = destinations.Rule(destinations.networks_of("fe80::/10"))
+    monkeypatch.setattr(destinations, "_rule", rule)
+    # What answers depends on the machine; without a zone Linux does not even try.
+    why = open_try(spec_for(free_port(), host="fe80::1%1", connect_timeout_s=0.5)).failure()
+    assert why.raw_code != errno.EINVAL
 
 
 def test_a_host_that_does_not_answer_is_given_up_in_time(open_try: OpenTry) -> None:
