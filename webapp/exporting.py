@@ -9,12 +9,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
-from typing import Any
+from typing import Any, Protocol
 
 from flask import Response
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import Engine
 
 from database import reasons
+from webapp import store
 
+#: Rows of a file at most, and rows read at a time.
+ROWS, SLICE = 100_000, 1_000
 #: Spreadsheets take a cell that begins so for a formula.
 _FORMULA = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")  # and in full width
 
@@ -26,7 +31,7 @@ class Table:
     """What a file holds: its columns in order, and how a row becomes them."""
 
     columns: tuple[str, ...]
-    entry: Callable[[Row], Mapping[str, Any]]
+    entry: Callable[[Any], Row]
 
 
 def _event(row: Row) -> Row:
@@ -50,21 +55,41 @@ COLUMNS = (
     "detail",
 )
 EVENTS = Table(COLUMNS, _event)
-#: Who changed what, as `audit_words.exported` tells it.
-AUDIT = Table(
-    ("id", "at", "who", "address", "action", "kind", "subject_id", "subject", "changes"),
-    lambda row: row,
-)
 
 
-def csv_lines(slices: Iterable[Sequence[Row]], table: Table = EVENTS) -> Iterator[str]:
+class Found(Protocol):
+    """A page of a search: its rows, and the id before which the next one begins."""
+
+    @property
+    def rows(self) -> Sequence[Any]: ...
+    @property
+    def before(self) -> int | None: ...
+
+
+def slices(
+    engine: Engine, search: Callable[[Transaction, int | None, int], Found]
+) -> Iterator[Sequence[Any]]:
+    """Yield what `search(transaction, before, limit)` finds, each slice in a short transaction."""
+    left, before = ROWS, None
+    while left:
+        with store.reading(engine) as transaction:
+            found = search(transaction, before, min(left, SLICE))
+        if found.rows:
+            yield found.rows
+        left -= len(found.rows)
+        before = found.before
+        if before is None:
+            return
+
+
+def csv_lines(slices: Iterable[Sequence[Any]], table: Table = EVENTS) -> Iterator[str]:
     """Yield a heading and the rows of each slice; no cell can be taken for a formula."""
     yield _csv([table.columns])
     for rows in slices:
         yield _csv([_cells(_entry(row, table)) for row in rows])
 
 
-def json_lines(slices: Iterable[Sequence[Row]], table: Table = EVENTS) -> Iterator[str]:
+def json_lines(slices: Iterable[Sequence[Any]], table: Table = EVENTS) -> Iterator[str]:
     """Yield an object a line."""
     for rows in slices:
         yield "".join(json.dumps(_entry(row, table), default=str) + "\n" for row in rows)
@@ -77,7 +102,7 @@ FORMATS: dict[str, tuple[Callable[..., Iterator[str]], str]] = {
 }
 
 
-def download(name: str, kind: str, table: Table, slices: Iterable[Sequence[Row]]) -> Response:
+def download(name: str, kind: str, table: Table, slices: Iterable[Sequence[Any]]) -> Response:
     """Return a file of `slices` that is made while it is sent; `kind` is one of `FORMATS`."""
     lines, media_type = FORMATS[kind]
     rest = iter(slices)
@@ -94,7 +119,7 @@ def safe(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
-def _entry(row: Row, table: Table) -> dict[str, Any]:
+def _entry(row: Any, table: Table) -> dict[str, Any]:
     given = table.entry(row)
     found = {name: given.get(name) for name in table.columns}
     moment = found["at"]

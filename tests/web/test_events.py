@@ -192,9 +192,9 @@ def test_no_cell_begins_a_formula(operator: Visitor, worker: Engine, start: str)
 def test_an_export_is_made_in_slices_up_to_its_limit(
     operator: Visitor, plants: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page, "EXPORT_SLICE", 2)
+    monkeypatch.setattr(exporting, "SLICE", 2)
     assert [entry["id"] for entry in exported(operator)] == [6, 5, 4, 3, 2, 1]
-    monkeypatch.setattr(page, "EXPORT_ROWS", 5)
+    monkeypatch.setattr(exporting, "ROWS", 5)
     assert len(exported(operator)) == 5
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flask import Response, abort, request
 from flask_admin import BaseView, expose
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 
 from database.models import Connection
 from webapp import exporting, store
 from webapp.connections import records
 from webapp.past import timeline
-from webapp.past.timeline import Filter, Found
+from webapp.past.timeline import Filter
 
 PAGE_SIZE = 50
-#: Rows of an export at most, and rows read at a time.
-EXPORT_ROWS, EXPORT_SLICE = 100_000, 1_000
 
 
 class EventView(BaseView):  # type: ignore[misc]
@@ -43,7 +40,7 @@ class EventView(BaseView):  # type: ignore[misc]
             reasons=reasons,
             states=timeline.STATES,
             spans=timeline.SPANS,
-            export_rows=EXPORT_ROWS,
+            export_rows=exporting.ROWS,
         )
 
     @expose("/export")
@@ -52,22 +49,12 @@ class EventView(BaseView):  # type: ignore[misc]
         kind = request.args.get("format", "csv")
         if kind not in exporting.FORMATS:
             abort(400)
-        slices = _slices(store.engine(), Filter.asked(request.args))
-        return exporting.download("events", kind, exporting.EVENTS, slices)
-
-
-def _slices(engine: Engine, wanted: Filter) -> Iterator[Sequence[Mapping[str, Any]]]:
-    """Yield what `wanted` selects, each slice in a short transaction of its own."""
-    left, before = EXPORT_ROWS, None
-    while left:
-        with store.reading(engine) as transaction:
-            found: Found = timeline.search(transaction, wanted, before, min(left, EXPORT_SLICE))
-        if found.rows:
-            yield found.rows
-        left -= len(found.rows)
-        before = found.before
-        if before is None:
-            return
+        wanted = Filter.asked(request.args)
+        found = exporting.slices(
+            store.engine(),
+            lambda transaction, before, limit: timeline.search(transaction, wanted, before, limit),
+        )
+        return exporting.download("events", kind, exporting.EVENTS, found)
 
 
 def _name(transaction: Any, wanted: Filter) -> str | None:

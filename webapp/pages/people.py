@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import abort, flash, redirect, request
-from flask_admin import BaseView, expose
+from flask_admin import expose
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_security import current_user
@@ -14,22 +14,16 @@ from sqlalchemy import Connection as Transaction
 
 from webapp import store
 from webapp.connections import records
+from webapp.pages.restricted import AdministratorsView
 from webapp.people import accounts, browsers, registry, sessions, tables
 from webapp.people.registry import Person, RefusedError
 
 
-class PeopleView(BaseView):  # type: ignore[misc]
+class PeopleView(AdministratorsView):
     """All accounts, and what an administrator can do with each."""
 
     def __init__(self) -> None:
         super().__init__("People", endpoint="people", url="/admin/people")
-
-    def is_accessible(self) -> bool:
-        """Accounts are for administrators."""
-        return accounts.may_administer()
-
-    def inaccessible_callback(self, name: str, **kwargs: Any) -> Any:
-        abort(403)
 
     @expose("/")
     def index_view(self) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 from flask import Response, abort, flash, jsonify, redirect, request, url_for
-from flask_admin import BaseView, expose
+from flask_admin import expose
 from flask_babel import gettext as _
 from sqlalchemy import Connection as Transaction
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,6 +19,7 @@ from webapp.connections.choosing import Chosen, UnclearError
 from webapp.connections.commands import NobodyToAskError
 from webapp.messages import shown
 from webapp.pages.commands import REFRESH_S, refused, rendered, wants_json
+from webapp.pages.restricted import RestrictedView
 from webapp.people import accounts
 from webapp.publications import publishing, publishing_history
 from webapp.publications.publishing import PublishForm
@@ -31,7 +32,7 @@ PAGE_SIZE = 20
 PREVIEW_BYTES = 4_096
 
 
-class PublishView(BaseView):  # type: ignore[misc]
+class PublishView(RestrictedView):
     """The form, the history below it, and a page for each message."""
 
     def __init__(self) -> None:
@@ -40,9 +41,6 @@ class PublishView(BaseView):  # type: ignore[misc]
     def is_accessible(self) -> bool:
         """Who only reads has no business here: payloads may hold anything."""
         return accounts.may_edit()
-
-    def inaccessible_callback(self, name: str, **kwargs: Any) -> Any:
-        abort(403)
 
     @expose("/")
     def index_view(self) -> Any:
