@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -15,6 +17,7 @@ from database.words import Origin
 from tests.web import rows
 from tests.web.conftest import Visitor
 from tests.worker.service.worker import ONE_DATABASE
+from webapp.past import marks
 from webapp.store import db
 from webapp.wording import texts
 
@@ -116,6 +119,38 @@ def test_a_new_event_appears_in_a_ribbon_that_was_read_before(
     change(worker, number, 0.05, S.BACKOFF, S.CONNECTED, "peer_closed")
     again = json.loads(operator.get(f"/admin/live?show=rows&ids={number}").text)
     assert "1 failure" in again["parts"][f"day-{number}"]
+
+
+def test_what_happens_while_the_past_is_read_counts_once(
+    app: Flask, operator: Visitor, worker: Engine
+) -> None:
+    number = rows.record(worker)
+    rows.status(worker, number)
+    change(worker, number, 2, S.CONNECTED, S.CONNECTING, "success")
+    late = [number]
+
+    def lose(*given: Any) -> None:
+        if "max(connection_event.id)" in given[2] and late:
+            change(worker, late.pop(), 0.1, S.BACKOFF, S.CONNECTED, "peer_closed")
+
+    with app.app_context():
+        event.listen(db.engine, "after_cursor_execute", lose)
+    operator.get("/admin/connections/")
+    assert not late
+    assert "1 failure" in operator.get("/admin/connections/").text
+
+
+def test_the_past_of_what_nobody_looks_at_does_not_grow(worker: Engine) -> None:
+    shown, other = rows.record(worker, "shown"), rows.record(worker, "other")
+    recent, now = marks.Recent(), datetime.now(UTC)
+    change(worker, other, 48, S.CONNECTED, S.CONNECTING, "success")
+    with worker.connect() as transaction:
+        recent.of(transaction, [other], now - timedelta(hours=50))
+    for hours in range(47, 30, -1):
+        change(worker, other, hours, S.BACKOFF, S.CONNECTED, "peer_closed")
+    with worker.connect() as transaction:
+        recent.of(transaction, [shown], now - timedelta(hours=24))
+    assert len(recent._known[other]) == 1
 
 
 @ONE_DATABASE

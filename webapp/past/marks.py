@@ -43,14 +43,15 @@ class Recent:
     def of(self, transaction: Transaction, ids: Sequence[int], start: datetime) -> Marks:
         """Return the transitions of each connection since `start` and the last one before."""
         with self._lock:
-            self._catch_up(transaction)
+            self._catch_up(transaction, start)
             missing = [number for number in ids if number not in self._known]
             if missing:
-                found = read(transaction, missing, start)
+                # What comes meanwhile is for the next time: else it would be there twice.
+                found = read(transaction, missing, start, self._read_up_to)
                 self._known.update({number: found[number] for number in missing})
             return defaultdict(list, {number: self._trim(number, start) for number in ids})
 
-    def _catch_up(self, transaction: Transaction) -> None:
+    def _catch_up(self, transaction: Transaction, start: datetime) -> None:
         newest = transaction.scalar(select(func.max(_event.id))) or 0
         if len(self._known) > KEPT or newest - self._read_up_to > CAUGHT_UP:
             self._known.clear()
@@ -60,6 +61,8 @@ class Recent:
             for number, new in _by_connection(rows).items():
                 if number in self._known:
                     self._known[number] += new
+                    # Nobody may ask for this one any more, and its list must not grow for ever.
+                    self._trim(number, start)
         self._read_up_to = newest
 
     def _trim(self, number: int, start: datetime) -> list[Mark]:
@@ -69,15 +72,20 @@ class Recent:
         return list(found)
 
 
-def read(transaction: Transaction, ids: Sequence[int], start: datetime) -> Marks:
-    """Return the transitions since `start` and the last one before, in order: one statement."""
+def read(
+    transaction: Transaction, ids: Sequence[int], start: datetime, newest: int = records.MAX_ID
+) -> Marks:
+    """Return the transitions since `start` and the last one before, in order: one statement.
+
+    Events with ids above `newest` are left out.
+    """
     if not ids:
         return defaultdict(list)
     first = timeline.first_since(start - timedelta(seconds=timeline.LATE))
     first_id = func.coalesce(first, literal(records.MAX_ID))
     mine = _event.connection_id.in_(ids)
-    since = _select(mine, _event.id >= first_id, ~timeline.another_try())
-    before = _select(_event.id.in_(_last_before(first_id, ids)))
+    since = _select(mine, _event.id.between(first_id, newest), ~timeline.another_try())
+    before = _select(_event.id.in_(_last_before(first_id, ids)), _event.id <= newest)
     return _by_connection(transaction.execute(union_all(since, before)))
 
 
