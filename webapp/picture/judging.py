@@ -16,8 +16,10 @@ def of(picture: Picture) -> Verdict:
     known: dict[str, tuple[Picture, Verdict]]
     known = current_app.extensions.setdefault("hawser-verdicts", {})
     language = str(get_locale())
-    if language in known and known[language][0] is picture:
-        return known[language][1]
+    # Taken out once: another thread may put the verdict on another picture there at any moment.
+    last = known.get(language)
+    if last is not None and last[0] is picture:
+        return last[1]
     found = verdict.judge(picture, certificates.watch().expiring(picture))
     known[language] = picture, found
     return found
