@@ -6,6 +6,8 @@
   const { t } = window.hawserWords;
   const POLL_MS = 3000;
   const POLL_SLOWEST_MS = 30000;
+  // An answer that takes longer will not come.
+  const ANSWER_MS = 15000;
   // Something is on its way: look more often, for a while.
   const EAGER_POLL_MS = 700;
   const EAGER_FOR_MS = 20000;
@@ -98,11 +100,12 @@
     try {
       const headers = { Accept: "application/json" };
       if (etag) headers["If-None-Match"] = etag;
-      const answer = await fetch(live.dataset.live, { headers, cache: "no-store" });
-      if (answer.status === 401) { location.reload(); return; }
+      const answer = await fetch(live.dataset.live, { headers, cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
+      // Signed out, or the record is gone: the page itself says so.
+      if (answer.status === 401 || answer.status === 404) { location.reload(); return; }
       if (answer.status !== 304 && !answer.ok) throw new Error(String(answer.status));
       const date = Date.parse(answer.headers.get("Date"));
-      if (!Number.isNaN(date) && Math.abs(date - Date.now()) > 2000) clockOffsetMs = date - Date.now();
+      if (!Number.isNaN(date)) clockOffsetMs = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
       const age = parseFloat(answer.headers.get("Hawser-Heartbeat-Age"));
       beatAt = Number.isNaN(age) ? null : Date.now() - age * 1000;
       if (answer.status === 200) {
@@ -111,7 +114,7 @@
         put(body.parts);
         document.title = body.title + baseTitle;
       }
-      pictureAt = Date.now();
+      pictureAt = Date.now() - 1000 * (parseFloat(answer.headers.get("Hawser-Picture-Age")) || 0);
       failed = false;
       delay = isEager() ? EAGER_POLL_MS : POLL_MS;
     } catch {

@@ -46,7 +46,7 @@
       if (answer.status === 200) put(await answer.json());
       etag = answer.headers.get("ETag");
       const date = Date.parse(answer.headers.get("Date"));
-      if (!Number.isNaN(date) && Math.abs(date - Date.now()) > 2000) clockOffsetMs = date - Date.now();
+      if (!Number.isNaN(date)) clockOffsetMs = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
       pictureAt = Date.now() - 1000 * (parseFloat(answer.headers.get("Hawser-Picture-Age")) || 0);
       why = null;
       delay = POLL_MS;

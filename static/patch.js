@@ -40,12 +40,22 @@
   function patchChildren(before, after) {
     const wanted = [...after.childNodes];
     wanted.forEach((node, index) => {
+      bring(before, node.id, index);
       const there = before.childNodes[index];
       if (!there) before.append(node);
       else if (same(there, node)) patchNode(there, node);
+      // What stood here may be wanted further down.
+      else if (node.id && there.id) there.before(node);
       else there.replaceWith(node);
     });
     while (before.childNodes.length > wanted.length) before.lastChild.remove();
+  }
+
+  // What has an id moves with it: a new row on top must not shift what the others hold.
+  function bring(parent, id, index) {
+    if (!id || parent.childNodes[index]?.id === id) return;
+    const known = [...parent.children].find((child) => child.id === id);
+    if (known) parent.insertBefore(known, parent.childNodes[index]);
   }
 
   window.hawserPatch = patchChildren;

@@ -77,6 +77,21 @@ def test_rows_are_asked_for_by_id(operator: Visitor, worker: Engine) -> None:
     }
 
 
+def test_what_was_deleted_elsewhere_is_not_shown_on_as_it_was(
+    operator: Visitor, worker: Engine
+) -> None:
+    number, other = rows.record(worker, "one"), rows.record(worker, "two")
+    details = f"{LIVE}?show=details&ids={number}"
+    assert operator.get(details).status_code == 200
+    rows.sql(worker, "delete from connection where id = :number", number=number)
+    assert operator.get(details).status_code == 404
+    for address in (f"{LIVE}?show=rows&ids=", "/admin/connections/live?ids="):
+        parts = json.loads(operator.get(f"{address}{number},{other}").text)["parts"]
+        assert "(deleted)" in parts[f"state-{number}"]
+        assert parts[f"reason-{number}"] == ""
+        assert "deleted" not in parts[f"state-{other}"]
+
+
 def test_the_poll_of_an_ended_session_is_401(anonymous: Visitor) -> None:
     assert anonymous.get(LIVE, headers={"Accept": "application/json"}).status_code == 401
 

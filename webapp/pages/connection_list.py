@@ -122,7 +122,7 @@ class ListPages:
         asked = request.args.get("ids", "").split(",")[:MOST_ROWS]
         ids = [number for number in map(records.identifier, asked) if number]
         whole = live.picture()
-        parts = live.row_parts(live.picture(ids))
+        parts = live.row_parts(live.picture(ids), ids)
         found = Filter.of(request.args).beside_chip(whole.items)
         parts["chips"] = _macro("chips", listing.chips(found), request.args)
         if is_grouped():

@@ -19,14 +19,10 @@ from webapp.pages.connection_changes import ChangePages
 from webapp.pages.connection_forms import FormPages
 from webapp.pages.connection_list import ListPages, is_under_way
 from webapp.pages.importing import ImportPages
-from webapp.past import timeline
 from webapp.people import accounts
 from webapp.picture import live
 from webapp.picture.overview import Item
 from webapp.wording.lazy import lazy_gettext as _
-
-#: Events on the details page.
-LAST_EVENTS = 20
 
 
 class ConnectionView(
@@ -91,14 +87,12 @@ class ConnectionView(
         found = live.picture([record["id"]])
         item = found.items[0] if found.items else abort(404)
         with store.reading() as transaction:
-            last = timeline.latest(transaction, record["id"], LAST_EVENTS)
             stored = kept.read(transaction, accounts.settings_of_app(), only=record["id"])
         return self.render(
             "connections/details.html",
             record=record,
             item=item,
             is_under_way=is_under_way(item),
-            events=last,
             kept=stored,
             parts=live.detail_parts(found),
             banner=live.banner(found),

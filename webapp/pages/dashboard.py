@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import request
+from flask import abort, request
 from flask_admin import AdminIndexView, expose
 
 from webapp import first_run
 from webapp.connections import records
 from webapp.picture import board, live
+from webapp.wording import texts
 
 #: Ids that one poll may ask about: a page of the list.
 MAX_IDS = 200
@@ -39,9 +40,11 @@ class DashboardView(AdminIndexView):  # type: ignore[misc]
         show = request.args.get("show")
         if show == "rows":
             found = live.picture(ids)
-            return live.answer(found, live.row_parts(found))
+            return live.answer(found, live.row_parts(found, ids))
         if show == "details" and ids:
             found = live.picture(ids[:1])
-            return live.answer(found, live.detail_parts(found) if found.items else {})
+            if not found.items:
+                abort(404, str(texts.RECORD_GONE))
+            return live.answer(found, live.detail_parts(found))
         found = live.picture()
         return live.answer(found, (board.wall_parts if show == "wall" else board.parts)(found))

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from flask import Response, current_app, jsonify, request
-from flask_babel import get_locale
+from flask_babel import get_locale, gettext
 from markupsafe import Markup
 
 from database import config_version
@@ -21,7 +21,7 @@ from database.models import Connection
 from webapp import store
 from webapp.messages import charts, heard, traffic
 from webapp.messages.charts import Sparkline
-from webapp.past import history
+from webapp.past import history, timeline
 from webapp.past.history import Ribbon
 from webapp.people import accounts
 from webapp.picture import newest, overview, remembered
@@ -29,6 +29,10 @@ from webapp.picture.overview import Item, Picture
 
 #: So many connections are looked up by themselves; more are taken out of the whole picture.
 FEW = 3
+#: Events on the details page.
+LAST_EVENTS = 20
+#: The cells of a list row that change.
+CELLS = ("state", "reason", "since", "day", "messages")
 
 
 def picture(ids: Iterable[int] | None = None) -> Picture:
@@ -49,9 +53,9 @@ def picture(ids: Iterable[int] | None = None) -> Picture:
     return replace(found, items=[item for item in found.items if item.id in wanted])
 
 
-def row_parts(found: Picture) -> dict[str, Markup]:
-    """Return the parts of list rows by element id."""
-    parts = {"banner": banner(found)}
+def row_parts(found: Picture, ids: Iterable[int]) -> dict[str, Markup]:
+    """Return the parts of the list rows of `ids` by element id."""
+    parts = {"banner": banner(found)} | _gone(set(ids) - {item.id for item in found.items})
     days, lines = ribbons(found, found.items), sparklines(found, found.items)
     made, language = remembered.of_app("hawser-rows"), str(get_locale())
     for item in found.items:
@@ -61,8 +65,15 @@ def row_parts(found: Picture) -> dict[str, Markup]:
     return parts
 
 
+def _gone(ids: Iterable[int]) -> dict[str, Markup]:
+    """Return the rows of records that were deleted after the page was made."""
+    badge = Markup('<span class="badge off">{}</span>').format(gettext("(deleted)"))
+    cells = {"state": badge, **dict.fromkeys(CELLS[1:], Markup())}
+    return {f"{name}-{number}": html for number in ids for name, html in cells.items()}
+
+
 def _cells(shown: Mapping[str, Any]) -> dict[str, Markup]:
-    return render("parts/row.html", ("state", "reason", "since", "day", "messages"), **shown)
+    return render("parts/row.html", CELLS, **shown)
 
 
 def detail_parts(found: Picture) -> dict[str, Markup]:
@@ -71,12 +82,14 @@ def detail_parts(found: Picture) -> dict[str, Markup]:
     now = render("parts/details.html", ("now", "past"), item=item, spans=past(found))
     with store.reading() as transaction:
         entries = heard.read(transaction, item.id)
+        events = timeline.latest(transaction, item.id, LAST_EVENTS)
     by_filter = render("parts/traffic.html", ("heard",), item=item, entries=entries)
     return {
         "banner": banner(found),
         **now,
         **carried(found, item.id, "carried", item),
         **by_filter,
+        **render("parts/facts.html", ("latest",), item=item, events=events),
     }
 
 
