@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,8 +32,9 @@ class Outage:
 
     @property
     def key(self) -> str:
-        """Names the outage among the others of a page."""
-        return f"outage-{min(item.id for item in self.items)}"
+        """Names the outage among the others of a page, whoever of it has come back meanwhile."""
+        broker = f"{self.host}:{self.port}".lower().encode("utf-8", "replace")
+        return f"outage-{hashlib.sha256(broker).hexdigest()[:12]}"
 
     @property
     def sentence(self) -> str:
