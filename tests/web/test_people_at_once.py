@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from flask import Flask
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from tests.web import people
 from webapp import store
@@ -62,3 +65,21 @@ def test_a_recovery_code_opens_for_one_of_two(app: Flask, engine: Engine) -> Non
 
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(use, range(2))) == [False, True]
+
+
+def test_an_account_is_made_beside_a_worker_that_writes(app: Flask, engine: Engine) -> None:
+    if engine.dialect.name != "sqlite":
+        pytest.skip("only SQLite has one lock for all")
+    file = engine.url.database or ""
+
+    def write(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        # What was read until here is old afterwards, unless the lock is taken already.
+        if statement.startswith("SELECT"):
+            with suppress(sqlite3.OperationalError), sqlite3.connect(file, timeout=0) as worker:
+                worker.execute("update config_version set version = version + 1")
+            worker.close()
+
+    with app.app_context():
+        event.listen(store.engine(), "after_cursor_execute", write)
+    people.make(app)
+    assert people.one(engine, "select count(*) from user_account") == 1

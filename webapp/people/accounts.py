@@ -21,6 +21,7 @@ from sqlalchemy.orm import relationship
 
 from database.base import Base
 from database.models import people
+from webapp.people import tables
 from webapp.settings import ADMIN_PASSWORD_FILE, WebSettings
 from webapp.store import db
 
@@ -52,12 +53,17 @@ class Addresses(MailUtil):
     """Takes addresses as they are: no mail is ever sent, and on-site domains are fine."""
 
     def normalize(self, email: str) -> str:
-        # PostgreSQL takes no NUL, and no lone half of a character; no address holds one.
-        known = email.encode("utf-8", "ignore").decode("utf-8")
-        return known.replace("\x00", "").strip().lower()
+        return plain(email)
 
     def validate(self, email: str) -> str:
         return self.normalize(email)
+
+
+def plain(email: str) -> str:
+    """Return the address that an account is looked up by, however it was typed."""
+    # PostgreSQL takes no NUL, and no lone half of a character; no address holds one.
+    known = email.encode("utf-8", "ignore").decode("utf-8")
+    return known.replace("\x00", "").strip().lower()
 
 
 datastore = SQLAlchemyUserDatastore(db, User, Role)
@@ -96,6 +102,7 @@ def email() -> str:
 
 def ensure_roles() -> None:
     """Make the roles that are missing."""
+    tables.begin_writing()
     for name, description in ROLES.items():
         datastore.find_or_create_role(name, description=description)
     db.session.commit()
@@ -109,9 +116,11 @@ def any_user() -> bool:
 
 def create(address: str, password: str, role: str, *, must_change: bool = False) -> Any:
     """Make an account with one role."""
+    hashed = _hash_password(password)
+    tables.begin_writing()
     user = datastore.create_user(
         email=address,
-        password=_hash_password(password),
+        password=hashed,
         roles=[role],
         must_change_password=must_change,
     )
