@@ -162,6 +162,21 @@ def test_one_account_cannot_be_tried_from_everywhere_except_by_its_own_browsers(
     assert passed(throttle, [Attempt("password", "bob@hawser.example", ELSEWHERE)]) == 1
 
 
+def test_no_spelling_of_an_address_is_counted_apart(app: Flask) -> None:
+    people.make(app)
+    stranger = Visitor(app.test_client())
+    spellings = [ANN[:at] + "\0" + ANN[at:] for at in range(4)] + [f"\0 {ANN.upper()}", f"\t{ANN} "]
+    assert [attempt(stranger, email=each).status_code for each in spellings].count(429) == 1
+
+
+@pytest.mark.parametrize(("kind", "most"), [("password", 100), ("code", 30)])
+def test_who_has_signed_in_with_many_browsers_tries_no_more(kind: str, most: int) -> None:
+    throttle = Throttle()
+    browsers = [Attempt(kind, ANN, THERE, device=f"browser {n}") for n in range(200)]
+    assert passed(throttle, browsers) == most
+    assert passed(throttle, [Attempt(kind, ANN, ELSEWHERE)]) == 1
+
+
 def test_refused_attempts_are_news_once_a_minute_whatever_is_typed() -> None:
     throttle, news = Throttle(), 0
     for number in range(300):

@@ -16,7 +16,7 @@ from flask_security import current_user, verify_password
 from flask_security.proxies import _security
 from wtforms import RadioField
 
-from webapp.people import device, diary, tables, throttle
+from webapp.people import accounts, device, diary, tables, throttle
 from webapp.people.passwords import MAX_PASSWORD_CHARACTERS
 from webapp.people.throttle import Attempt, TooManyAttemptsError
 
@@ -35,7 +35,8 @@ def attempt_on(account: str, kind: str) -> Attempt:
 
 
 def _attempt(account: str, kind: str) -> Attempt:
-    name = account.strip().lower()
+    # As it is looked up: no spelling has a count of its own.
+    name = accounts.plain(account)
     return Attempt(kind, name, request.remote_addr, device.known_as(name))
 
 

@@ -8,9 +8,10 @@ the narrow ones first, so that an attempt that a narrow one stops fills no wide 
 - of one address, over all accounts;
 - of one account, over all addresses.
 
-A browser that has signed in to the account before (`device`) has only a bucket of its own:
-what strangers try, even from its address, never keeps it out. No bucket tells whether an
-account exists: the name is counted as it was typed.
+A browser that has signed in to the account before (`device`) has a bucket of its own, and one
+with its like: what strangers try, even from its address, never keeps it out, and nobody tries
+more by having signed in often. No bucket tells whether an
+account exists: the name is counted whether there is one or not.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ NARROW = parse_many("5 per 30 seconds; 10 per 2 minutes; 15 per 5 minutes")
 #: Attempts from one address, on one account.
 OF_ADDRESS = parse_many("100 per 5 minutes")
 OF_ACCOUNT = parse_many("100 per 5 minutes")
-#: Codes of one account over all addresses: a code has only six digits.
+#: Codes of one account over all addresses, or all known browsers: a code has only six digits.
 CODES_OF_ACCOUNT = parse_many("30 per hour")
 #: Refused attempts that are written down.
 NOTED = parse_many("1 per minute")
@@ -63,7 +64,7 @@ class Attempt:
 
     #: What is tried: `password`, `code`.
     kind: str
-    #: The account, as it was typed.
+    #: The address that the account is looked up by.
     account: str
     address: str | None
     #: What a browser that is known to the account is called.
@@ -142,9 +143,12 @@ def of_app() -> Throttle:
 
 def _buckets(attempt: Attempt) -> list[Bucket]:
     kind, account, address = attempt.kind, _short(attempt.account), _network(attempt.address)
-    if attempt.device:
-        return [(NARROW, f"{kind}:device:{_short(attempt.device)}:{account}")]
     whole = CODES_OF_ACCOUNT if kind == "code" else OF_ACCOUNT
+    if attempt.device:
+        return [
+            (NARROW, f"{kind}:device:{_short(attempt.device)}:{account}"),
+            (whole, f"{kind}:devices:{account}"),
+        ]
     return [
         (NARROW, f"{kind}:{account}:{address}"),
         (OF_ADDRESS, f"{kind}:address:{address}"),
