@@ -14,6 +14,7 @@ from flask import Flask
 from sqlalchemy import Engine, event
 
 from tests.web import people
+from tests.web.conftest import signed_in
 from webapp import store
 from webapp.people import registry, second_factor, tables
 from webapp.settings import WebSettings
@@ -39,6 +40,40 @@ def test_two_administrators_cannot_take_each_other_away_at_once(
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(deactivate, numbers)) == [False, True]
     assert people.one(engine, "select count(*) from user_account where active") == 1
+
+
+def test_one_account_is_given_two_roles_at_once_and_has_one(app: Flask, engine: Engine) -> None:
+    admins = [signed_in(app, "admin") for _number in range(2)]
+    tokens = [admin.token() for admin in admins]
+    number = people.make(app, "viewer")
+
+    def give(at: int, role: str) -> int:
+        data = {"csrf_token": tokens[at], "id": number, "role": role}
+        return admins[at].client.post("/admin/people/role", data=data).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        assert [*pool.map(give, (0, 1), ("operator", "admin"))] == [303, 303]
+    assert people.one(engine, f"select count(*) from role_user where user_id = {number}") == 1
+
+
+def test_a_password_that_is_reset_meanwhile_stays_so(
+    app: Flask, engine: Engine, make_settings: Callable[..., WebSettings]
+) -> None:
+    number = people.make(app)
+    here = people.visitor_of(app)
+
+    def reset() -> None:
+        with app.app_context(), tables.changing() as transaction:
+            found = registry.person(transaction, make_settings(), number)
+            registry.reset_password(transaction, found)
+
+    def once_the_old_password_was_right(_session: Any) -> None:
+        with ThreadPoolExecutor(1) as administrator:
+            administrator.submit(reset).result()
+
+    event.listen(store.db.session, "after_commit", once_the_old_password_was_right, once=True)
+    assert people.new_password(here).status_code == 401
+    assert people.one(engine, "select must_change_password from user_account")
 
 
 def test_a_password_is_changed_and_a_session_ended_on_both(app: Flask, engine: Engine) -> None:

@@ -21,7 +21,6 @@ from webapp.people import (
     presence,
     second_factor,
     sessions,
-    tables,
     views,
 )
 from webapp.people.throttle import TooManyAttemptsError
@@ -54,7 +53,7 @@ class AccountView(BaseView):  # type: ignore[misc]
     @expose("/sessions", methods=("POST",))
     def sessions_view(self) -> Any:
         """Sign out everywhere else."""
-        with tables.changing() as transaction:
+        with presence.changing() as transaction:
             ended = sessions.end_all(transaction, current_user.id, keep=presence.current())
             if ended:
                 told = {"sessions": (ended, None)}
@@ -121,7 +120,7 @@ class AccountView(BaseView):  # type: ignore[misc]
         if not second_factor.is_code(request.form.get("code", ""), secret, current_user):
             return None
         codes, stored = second_factor.fresh_codes()
-        with tables.changing() as transaction:
+        with presence.changing() as transaction:
             second_factor.turn_on(transaction, current_user.id, secret, stored)
             sessions.end_all(transaction, current_user.id, keep=presence.current())
             diary.told(transaction, "account.add_second_factor", current_user)
@@ -130,13 +129,13 @@ class AccountView(BaseView):  # type: ignore[misc]
 
     def _renew(self) -> Any:
         codes, stored = second_factor.fresh_codes()
-        with tables.changing() as transaction:
+        with presence.changing() as transaction:
             second_factor.renew(transaction, current_user.id, stored)
             diary.told(transaction, "account.renew_recovery_codes", current_user)
         return self.render("account/codes.html", codes=codes)
 
     def _turn_off(self) -> Any:
-        with tables.changing() as transaction:
+        with presence.changing() as transaction:
             second_factor.turn_off(transaction, current_user.id)
             diary.told(transaction, "account.remove_second_factor", current_user)
         flash(_("The second factor is removed."), "success")

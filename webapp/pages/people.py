@@ -15,7 +15,7 @@ from sqlalchemy import Connection as Transaction
 from webapp import store
 from webapp.connections import records
 from webapp.pages.restricted import AdministratorsView
-from webapp.people import accounts, browsers, registry, sessions, tables
+from webapp.people import accounts, browsers, presence, registry, sessions
 from webapp.people.registry import Person, RefusedError
 
 
@@ -37,7 +37,7 @@ class PeopleView(AdministratorsView):
             return self._form()
         email, role = request.form.get("email", ""), request.form.get("role", "")
         try:
-            with tables.changing() as transaction:
+            with presence.changing() as transaction:
                 number, password = registry.create(transaction, email, role)
         except RefusedError as refusal:
             return self._form(problem=str(refusal), email=email, role=role)
@@ -85,7 +85,7 @@ class PeopleView(AdministratorsView):
     def reset_view(self) -> Any:
         _refuse_oneself()
         number = _number(request.form.get("id"))
-        with tables.changing() as transaction:
+        with presence.changing(number) as transaction:
             password = registry.reset_password(transaction, _person(transaction, number))
         return self._show(number, password=password)
 
@@ -97,7 +97,7 @@ class PeopleView(AdministratorsView):
         """Make one change, and lead back to the account with what became of it."""
         number = _number(request.form.get("id"))
         try:
-            with tables.changing() as transaction:
+            with presence.changing(number) as transaction:
                 change(transaction, _person(transaction, number))
         except RefusedError as refusal:
             flash(str(refusal), "error")

@@ -68,6 +68,7 @@ def _found(transaction: Transaction, settings: WebSettings, email: str) -> Perso
     if number is None:
         msg = f"there is no account {email}"
         raise RefusedError(msg)
+    tables.hold(transaction, number)
     return registry.person(transaction, settings, number)
 
 

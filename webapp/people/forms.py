@@ -16,7 +16,7 @@ from flask_security import current_user, verify_password
 from flask_security.proxies import _security
 from wtforms import RadioField
 
-from webapp.people import accounts, device, diary, tables, throttle
+from webapp.people import accounts, device, diary, presence, tables, throttle
 from webapp.people.passwords import MAX_PASSWORD_CHARACTERS
 from webapp.people.throttle import Attempt, TooManyAttemptsError
 
@@ -105,7 +105,7 @@ class ChangePasswordForm(_ChangePasswordForm):
             return False
         if not super().validate(**kwargs):
             return False
-        tables.begin_writing()
+        presence.insist(tables.begin_writing())
         return True
 
 

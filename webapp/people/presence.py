@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from flask import Flask, current_app, g, session
+from flask import Flask, abort, current_app, g, session
+from flask_security import current_user
 from flask_security.utils import set_request_attr
+from sqlalchemy import Connection as Transaction
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -36,6 +40,24 @@ def current() -> int | None:
     """Return the number of the session of this request."""
     found: int | None = g.get("hawser_session")
     return found
+
+
+@contextmanager
+def changing(*others: int) -> Iterator[Transaction]:
+    """A write transaction of who is signed in, on their own account or on `others`.
+
+    Nobody changes these meanwhile. Ends with 401 where the session ended a moment ago.
+    """
+    with tables.changing() as transaction:
+        insist(transaction, *others)
+        yield transaction
+
+
+def insist(transaction: Transaction, *others: int) -> None:
+    """Go on only while this session lives: what ends it may have come in between."""
+    tables.hold(transaction, current_user.id, *others)
+    if sessions.number(transaction, session.get(KEY, "")) is None:
+        abort(401)
 
 
 def _load(key: str) -> User | None:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection as Transaction
+from sqlalchemy import select
 
+from database.models import people
 from database.session import immediate
 from webapp import store
 from webapp.store import db
@@ -29,3 +31,10 @@ def begin_writing() -> Transaction:
         execution_options={"sqlite_begin": "BEGIN IMMEDIATE"}
     )
     return found
+
+
+def hold(transaction: Transaction, *numbers: int) -> None:
+    """Let nobody else change these accounts until the transaction ends; then read them."""
+    which = select(people.user.c.id).where(people.user.c.id.in_(numbers))
+    # All take them in one order, so that no two wait for each other.
+    transaction.execute(which.order_by(people.user.c.id).with_for_update()).all()
