@@ -87,7 +87,7 @@
     const focused = element.contains(document.activeElement) ? document.activeElement : null;
     const name = focused?.outerHTML;
     window.hawserPatch(element, template.content);
-    if (focused && (!focused.isConnected || focused.outerHTML !== name)) refocus(element, name);
+    if (focused && (document.activeElement !== focused || focused.outerHTML !== name)) refocus(element, name);
   }
 
   function refocus(part, outerHTML) {

@@ -137,6 +137,13 @@ def test_the_keyboard_stays_at_its_link_while_the_rows_change(site: Site, open_p
     )
     expect(page.get_by_role("row").nth(1)).to_contain_text("plant-2")
     expect(page.get_by_role("link", name="plant-1")).to_be_focused()
+    rows.sql(
+        site.engine,
+        "update connection_status set state = 'config_error' where connection_id = :n",
+        n=first,
+    )
+    expect(page.get_by_role("row").nth(1)).to_contain_text("plant-1")
+    expect(page.get_by_role("link", name="plant-1", exact=True)).to_be_focused()
 
 
 def test_the_detection_window_follows_the_keep_alive_as_it_is_typed(

@@ -114,6 +114,13 @@ def test_a_poll_replaces_only_what_has_changed(site: Site, open_page: Open) -> N
     rows.sql(site.engine, "update connection_status set messages_in = 4711")
     expect(page.locator("#now")).to_contain_text("4,711")
     assert badge.evaluate("badge => badge.isConnected")
+    events = page.locator("#latest")
+    expect(events).to_contain_text("None yet.")
+    rows.event(site.engine, made[0], S.CONNECTED)
+    events.locator("summary").click()
+    rows.event(site.engine, made[0], S.REFUSED, previous_state=S.CONNECTED)
+    expect(events.get_by_role("row").nth(1)).to_contain_text("refused")
+    expect(events.get_by_role("row").nth(2).locator("details")).to_have_attribute("open", "")
 
 
 def test_a_saved_record_turns_connected_without_a_reload(site: Site, open_page: Open) -> None:
