@@ -15,11 +15,12 @@ TIMEOUT = 30.0  # seconds
 
 
 class Form(HTMLParser):
-    """The fields of the first form that a browser would send."""
+    """The fields of the first form in a page's `<main>` that a browser would send."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.fields: dict[str, str] = {}
+        self._is_wanted = False
         #: The field whose content comes as text, and the select whose options follow.
         self._open: str | None = None
         self._select: str | None = None
@@ -30,9 +31,11 @@ class Form(HTMLParser):
         """Take the field that begins."""
         given = dict(attributes)
         name = given.get("name")
-        if tag == "template":
+        if tag == "main":
+            self._is_wanted = True
+        elif tag == "template":
             self._is_template = True
-        elif self._is_template:
+        elif self._is_template or not self._is_wanted:
             return
         elif tag == "input" and name:
             self._take_input(name, given)
@@ -47,7 +50,9 @@ class Form(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         """Close what has ended."""
-        if tag == "template":
+        if tag == "form":
+            self._is_wanted = False
+        elif tag == "template":
             self._is_template = False
         elif tag == "select":
             self._select = None

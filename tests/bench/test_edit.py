@@ -13,7 +13,8 @@ from bench.visitor import Form
 from tests.structure.source import ROOT
 
 PAGE = """
-<form method="post">
+<form method="post"><input type="hidden" name="url" value="/here"></form>
+<main><form method="post">
 <input type="hidden" name="revision" value="3"><input name="host" value="a &amp; b">
 <input type="checkbox" name="on" value="y" checked><input type="checkbox" name="off" value="y">
 <select name="first"><option value="1">one</option><option value="2">two</option></select>
@@ -23,7 +24,7 @@ two
 lines</textarea>
 <template><input name="row" value="x"></template>
 <button name="go" value="1">Save</button>
-</form>
+</form><form method="post"><input name="other" value="x"></form></main>
 """
 
 
