@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 from tests.web import rows
 from tests.web.conftest import Visitor, signed_in
 from tests.web.forms import LIST, SECRET, one
+from webapp.connections.importing import MOST_OBJECTS
 from webapp.connections.uploads import MOST, Uploads
 
 PAGE = LIST + "import"
@@ -80,6 +81,14 @@ def test_a_file_that_cannot_be_read_is_one_sentence(operator: Visitor, content: 
     page = look(operator, content)
     assert page.status_code == 200
     assert 'role="alert"' in page.text
+
+
+@pytest.mark.parametrize("one_of_many", ["[{},{}]", '[{"subscriptions":[1,{}]}]'])
+def test_what_is_small_in_a_file_and_large_in_memory_is_not_looked_at(
+    operator: Visitor, one_of_many: str
+) -> None:
+    many = one_of_many.replace("{}", "{}," * MOST_OBJECTS + "{}", 1)
+    assert "at most 50,000 records and subscriptions" in look(operator, many.encode()).text
 
 
 def test_an_export_can_be_imported_again_and_holds_no_secret(

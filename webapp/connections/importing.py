@@ -12,6 +12,10 @@ from sqlalchemy import Connection as Transaction
 from webapp.connections import bulk, import_plan
 from webapp.connections.bulk import Difference
 from webapp.connections.import_plan import Plan
+from webapp.wording import texts
+
+#: Records and subscriptions that a page looks at: each is far larger in memory than in a file.
+MOST_OBJECTS = 50_000
 
 
 class RejectedError(Exception):
@@ -37,6 +41,16 @@ def parse(text: str) -> list[Any]:
     if not isinstance(items, list):
         raise RejectedError([_("the file must hold a list of objects: [{...}, {...}]")])
     return items
+
+
+def refuse_too_many(items: Sequence[Any]) -> None:
+    """Refuse a file that would keep all other pages waiting. Raises RejectedError."""
+    lists = (item.get("subscriptions") for item in items if isinstance(item, dict))
+    if len(items) + sum(len(each) for each in lists if isinstance(each, list)) > MOST_OBJECTS:
+        many = texts.number(MOST_OBJECTS)
+        raise RejectedError(
+            [_("A file holds at most %(number)s records and subscriptions.", number=many)]
+        )
 
 
 def apply(transaction: Transaction, items: Sequence[Any], hostname: str) -> tuple[int, int, int]:

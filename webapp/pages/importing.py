@@ -90,6 +90,7 @@ def _sent() -> str:
 
 def _look(text: str) -> Any:
     items = importing.parse(text)
+    importing.refuse_too_many(items)
     with store.reading() as transaction:
         plans = import_plan.make(transaction, items, accounts.settings_of_app().hostname)
     problems = [
