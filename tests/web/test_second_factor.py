@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urljoin
@@ -76,6 +77,16 @@ def first_step(app: Flask) -> HalfIn:
     assert visitor.sign_in(ANN, PASSWORD).location.startswith("/tf-validate")
     assert not is_in(visitor)
     return HalfIn(visitor.client)
+
+
+def test_a_phone_is_set_up_anew_where_the_key_changed_meanwhile(
+    app: Flask, make_app: Callable[..., Flask]
+) -> None:
+    people.make(app)
+    here = visitor_of(app)
+    before = here.get(SETUP).text
+    here.client.application = make_app(encryption_keys=encryption.new_key())
+    assert _KEY.findall(here.get(SETUP).text)[0] not in before
 
 
 def test_a_phone_is_set_up_and_asked_for_from_then_on(

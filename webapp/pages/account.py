@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from flask import flash, make_response, redirect, request, session
@@ -66,9 +67,7 @@ class AccountView(BaseView):  # type: ignore[misc]
         """Set up an authenticator app: a code of it and the password turn it on."""
         if second_factor.is_on(current_user):
             return self._home()
-        secret = session.setdefault(PENDING, second_factor.new_secret())
-        setup = second_factor.setup(secret, current_user)
-        return self._with_password("account/second_factor.html", self._turn_on, setup=setup)
+        return self._with_password("account/second_factor.html", self._turn_on, setup=_setup())
 
     @expose("/recovery-codes/", methods=("GET", "POST"))
     def codes_view(self) -> Any:
@@ -143,3 +142,12 @@ class AccountView(BaseView):  # type: ignore[misc]
 
     def _home(self) -> Any:
         return redirect(self.get_url("account.index_view"), 303)
+
+
+def _setup() -> dict[str, str]:
+    """Return what an app is set up with: as before, or anew."""
+    # Nothing is there yet, or it was encrypted with a key that has been taken away since.
+    with suppress(KeyError, ValueError, TypeError):
+        return second_factor.setup(session[PENDING], current_user)
+    session[PENDING] = second_factor.new_secret()
+    return second_factor.setup(session[PENDING], current_user)
