@@ -12,6 +12,7 @@ from tests.web import rows
 from tests.web.conftest import Visitor
 from tests.web.forms import LIST, one
 from webapp.connections import listing
+from webapp.pages import connection_list
 
 
 def fleet(engine: Engine) -> list[int]:
@@ -64,6 +65,15 @@ def test_an_open_site_leads_to_its_rows_beyond_the_first(operator: Visitor, work
     page = operator.get(f"{LIST}?group=site&open=big").text
     assert len(names(page)) == 50
     assert "2 more of this site" in page
+
+
+def test_no_row_is_shown_that_the_poll_leaves_out(operator: Visitor, worker: Engine) -> None:
+    for number in range(connection_list.MOST_OPEN + 1):
+        rows.record(worker, f"p{number}", site=f"s{number}", client_id=f"c{number}")
+    every = "&".join(f"open=s{number}" for number in range(connection_list.MOST_OPEN + 1))
+    page = operator.get(f"{LIST}?group=site&{every}").text
+    assert f"p{connection_list.MOST_OPEN}" in names(page)
+    assert len(names(page)) * listing.ROWS_OF_SITE <= connection_list.MOST_ROWS
 
 
 def test_the_poll_moves_chips_rows_and_sites(operator: Visitor, worker: Engine) -> None:

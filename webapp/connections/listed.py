@@ -16,6 +16,8 @@ from webapp.past.history import Ribbon
 from webapp.picture import remembered
 from webapp.picture.overview import Item
 
+#: Characters of an address with which rows are kept.
+LONGEST = 500
 #: Stands where the token of the session belongs; no record can hold it.
 _TOKEN = secrets.token_hex(16)
 
@@ -25,7 +27,9 @@ def row(item: Item, day: Ribbon, line: Sparkline | None, editor: bool, return_ur
     made = remembered.of_app("hawser-list-rows")
     key = (item.id, str(get_locale()), editor, return_url)
     given = (item, day, line)
-    html: str = made.of(key, given, partial(_made, *given, editor, return_url))
+    make = partial(_made, *given, editor, return_url)
+    # An address may hold anything, and stands in each row several times: not to be kept then.
+    html: str = made.of(key, given, make) if len(return_url) <= LONGEST else make()
     return Markup(html.replace(_TOKEN, generate_csrf()))  # noqa: S704 - escaped inside
 
 

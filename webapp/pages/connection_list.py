@@ -19,8 +19,10 @@ from webapp.picture.overview import Item, Picture
 
 #: On its way: the page looks again sooner.
 UNDER_WAY = frozenset({S.PENDING, S.CONNECTING, S.STOPPING})
-#: Rows that one poll may ask about, and sites that a page may hold open.
-MOST_ROWS, MOST_OPEN = 400, 20
+#: Rows that one poll may ask about, and sites that a page may hold open: no row may stay as
+#: it was while the page says that it is fresh.
+MOST_ROWS = 400
+MOST_OPEN = MOST_ROWS // listing.ROWS_OF_SITE
 #: What the links of a page keep of its address.
 _KEPT = ("show", "site", "search", "group", "sort", "desc", "page_size")
 
@@ -144,5 +146,5 @@ def is_grouped() -> bool:
 
 
 def opened() -> list[str]:
-    """Return the sites whose rows the address asks for."""
-    return request.args.getlist("open")[:MOST_OPEN]
+    """Return the sites whose rows the address asks for, those opened last."""
+    return request.args.getlist("open")[-MOST_OPEN:]
