@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import socket
 import time
+from threading import BoundedSemaphore
 
+import pytest
+
+from webapp.front import closing
 from webapp.front.closing import let_go
 
 
@@ -26,6 +30,19 @@ def test_a_client_that_stays_is_not_waited_for_and_gets_the_whole_answer() -> No
         while piece := client.recv(65_536):
             received += len(piece)
         assert received == 100_000
+
+
+def test_too_many_clients_that_still_send_are_not_kept_in_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(closing, "_places", BoundedSemaphore(1))
+    (first, one), (second, other) = pair(), pair()
+    with one, other:
+        for client, server in ((one, first), (other, second)):
+            client.sendall(b"y" * 20_000)
+            let_go(server)
+        assert second.fileno() == -1
+        assert first.fileno() != -1
 
 
 def test_a_client_that_still_sends_reads_its_answer_all_the_same() -> None:

@@ -11,14 +11,17 @@ from __future__ import annotations
 import contextlib
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore
 
 import gunicorn.util
 
-#: Clients that are waited for at the same time.
-AT_ONCE = 4
+#: Clients that are waited for at the same time, and with those that stand in line: each holds
+#: a file.
+AT_ONCE, AT_MOST = 4, 64
 _CHUNK = 4096
 _wait_for = gunicorn.util.close_graceful
 _waiting = ThreadPoolExecutor(AT_ONCE, "closing")
+_places = BoundedSemaphore(AT_MOST)
 
 
 def configure() -> None:
@@ -28,10 +31,17 @@ def configure() -> None:
 
 def let_go(client: socket.socket, timeout: float = 2.0, max_drain: int = 65_536) -> None:
     """Close a connection at once; one whose client is still sending, in a thread of its own."""
-    if _is_still_sending(client):
-        _waiting.submit(_wait_for, client, timeout, max_drain)
+    if _is_still_sending(client) and _places.acquire(blocking=False):
+        _waiting.submit(_wait, client, timeout, max_drain)
         return
     client.close()
+
+
+def _wait(client: socket.socket, timeout: float, max_drain: int) -> None:
+    try:
+        _wait_for(client, timeout, max_drain)
+    finally:
+        _places.release()
 
 
 def _is_still_sending(client: socket.socket) -> bool:
