@@ -20,17 +20,9 @@ CHIPS: dict[str, tuple[Any, Callable[[Item], bool]]] = {
     "failing": (_("Failing"), lambda item: item.enabled and not item.up),
     "disabled": (_("Disabled"), lambda item: not item.enabled),
 }
-_RANKS: dict[str, int] = {state: texts.rank(state) for state in texts.WORST_FIRST}
-
-
-def rank(state: str) -> int:
-    """Return how early `state` comes where the worst is shown first."""
-    return _RANKS.get(state, 0)
-
-
 #: How each column sorts.
 SORT_KEYS: dict[str, Callable[[Item], Any]] = {
-    "state": lambda item: (rank(item.state), item.name.lower()),
+    "state": lambda item: (texts.rank(item.state), item.name.lower()),
     "name": lambda item: item.name.lower(),
     "site": lambda item: (item.site.lower(), item.name.lower()),
     "broker": lambda item: (str(item.host), str(item.port), item.client_id),
@@ -105,13 +97,13 @@ class Group:
     @property
     def worst(self) -> str:
         """The state of the connection that needs a look first."""
-        return min((item.state for item in self.items), key=rank)
+        return min((item.state for item in self.items), key=texts.rank)
 
     @property
     def states(self) -> list[tuple[str, int]]:
         """How many are in each state, worst first."""
         found = Counter(item.state for item in self.items)
-        return sorted(found.items(), key=lambda pair: rank(pair[0]))
+        return sorted(found.items(), key=lambda pair: texts.rank(pair[0]))
 
 
 def by_site(items: Iterable[Item]) -> list[Group]:
@@ -120,7 +112,7 @@ def by_site(items: Iterable[Item]) -> list[Group]:
     for item in items:
         sites[item.site].append(item)
     groups = [Group(site, found) for site, found in sites.items()]
-    return sorted(groups, key=lambda group: (rank(group.worst), natural(group.site)))
+    return sorted(groups, key=lambda group: (texts.rank(group.worst), natural(group.site)))
 
 
 def sites(items: Iterable[Item]) -> list[str]:
