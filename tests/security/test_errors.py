@@ -125,3 +125,14 @@ def test_json_that_is_no_form_is_refused(site: Site, path: str) -> None:
         assert answer.status_code < 500, body
         refused += answer.status_code == 400
     assert refused >= len(bodies) - 6
+
+
+@pytest.mark.parametrize("path", ["/login", "/readyz", "/api/v1/mqtt/health/", "/static/app.css"])
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"email":' * 100_000])
+def test_json_that_is_nested_too_deeply_is_refused_to_strangers(
+    site: Site, path: str, body: bytes
+) -> None:
+    caller = site.client(None)
+    method = "POST" if path == "/login" else "GET"
+    headers = {"X-CSRFToken": caller.token, "Content-Type": "application/json"}
+    assert caller.client.open(path, method=method, data=body, headers=headers).status_code == 400

@@ -17,8 +17,16 @@ def configure(app: Flask) -> None:
 
 def _check() -> None:
     has_body = request.content_length or request.method not in guard.SAFE_METHODS
-    if has_body and request.is_json and not _is_form(request.get_json(silent=True)):
+    if has_body and request.is_json and not _is_form(_body()):
         abort(400)
+
+
+def _body() -> object:
+    """Return what was sent, None if it cannot be read or is nested too deeply to be."""
+    try:
+        return request.get_json(silent=True)
+    except RecursionError:
+        return None
 
 
 def _is_form(body: object) -> bool:
