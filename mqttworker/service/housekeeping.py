@@ -41,10 +41,11 @@ class Housekeeping:
         self._fleet = fleet
         self._ledger = ledger
 
-    def note_lost_sessions(self) -> None:
-        """Put down, before anything connects, which sessions a dead worker left behind."""
+    def note_what_was_left(self) -> None:
+        """Put down, before anything connects, what became of the states of an earlier worker."""
         if number := in_thread(self._store.facts.note_lost_sessions):
             log.warning("the worker before this one ended without a word", sessions=number)
+        in_thread(self._store.facts.note_disabled)
 
     def write_traffic(self) -> None:
         """Write the counters that moved since last time."""

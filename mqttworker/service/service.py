@@ -190,7 +190,7 @@ class MQTTService:
         self._lease.held.wait()
         self._heartbeat.state = WorkerState.RUNNING
         _tolerating_database(self._heartbeat.beat)
-        _tolerating_database(self._housekeeping.note_lost_sessions)
+        _tolerating_database(self._housekeeping.note_what_was_left)
         self._helpers.every("retention", RETENTION_INTERVAL, self._keeper.clean)
         # Goes on while the service stops: what was received is stored, or it comes again.
         self._helpers.watch("intake", gevent.spawn(self._intake.run))

@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Engine, Row, Select, Table, Update, delete, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    Row,
+    Select,
+    Table,
+    Update,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.engine import Connection as Transaction
 
+from database.clock import database_now
 from database.models import (
     Connection,
     ConnectionEvent,
@@ -27,6 +39,9 @@ _lease: Table = WorkerLease.__table__  # type: ignore[assignment]
 _status: Table = ConnectionStatus.__table__  # type: ignore[assignment]
 _event: Table = ConnectionEvent.__table__  # type: ignore[assignment]
 _heartbeat: Table = WorkerHeartbeat.__table__  # type: ignore[assignment]
+
+#: Named one by one: what only plain SQL can write is no word of ours, and not read.
+_NOT_DISABLED = tuple(state for state in ConnectionState if state is not ConnectionState.DISABLED)
 
 
 class LeaseLostError(Exception):
@@ -80,6 +95,21 @@ class Facts:
                 transaction.execute(insert(_event), left)
                 transaction.execute(_no_longer_up(self._boot_id))
         return len(left)
+
+    def note_disabled(self) -> None:
+        """Say of records that were disabled while no worker ran that they are.
+
+        Their last state would stand for ever. For a time when nothing is connected yet.
+        Raises LeaseLostError.
+        """
+        with self._writer.begin() as transaction:
+            check_lease(transaction, self._boot_id)
+            moment = database_now().label("at")
+            query: Select[Any] = select(_status.c.connection_id, _status.c.state, moment)
+            left = [_disabled(row) for row in transaction.execute(query.where(_say_otherwise()))]
+            if left:
+                transaction.execute(insert(_event), left)
+                transaction.execute(_now_disabled())
 
     def _status_row(self, status: Status) -> dict[str, Any]:
         return {
@@ -136,6 +166,34 @@ def _no_longer_up(boot_id: str) -> Update:
             connected_since=None,
             **_reason_columns(cause("worker_died")),
         )
+    )
+
+
+def _say_otherwise() -> ColumnElement[bool]:
+    """Tell states of records that are not wanted, and do not say so."""
+    unwanted = select(_connection.c.id).where(~_connection.c.is_enabled)
+    return _status.c.connection_id.in_(unwanted) & _status.c.state.in_(_NOT_DISABLED)
+
+
+def _now_disabled() -> Update:
+    return (
+        update(_status)
+        .where(_say_otherwise())
+        .values(
+            state=ConnectionState.DISABLED,
+            since=database_now(),
+            connected_since=None,
+            down_since=None,
+            next_attempt_at=None,
+            **_reason_columns(cause("disabled")),
+        )
+    )
+
+
+def _disabled(row: Row[Any]) -> dict[str, Any]:
+    why = cause("disabled")
+    return _event_row(
+        Transition(row.connection_id, row.at, ConnectionState.DISABLED, row.state, why)
     )
 
 

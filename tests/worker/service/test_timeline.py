@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, func, insert, select
 
 from database.clock import database_now
-from database.models import ConnectionEvent, WorkerLease
+from database.models import ConnectionEvent, ConnectionStatus, WorkerLease
 from database.words import ConnectionState as State
 from database.words import WorkerState
 from mqttworker.ports.store import Facts, LeaseLostError, Pruning
@@ -18,6 +18,7 @@ from tests.web import rows
 from tests.worker.service.worker import ONE_DATABASE, WorkerProcess, add, events
 
 BOOT = "boot-2"
+NAMES = ("wanted", "disabled meanwhile", "disabled before")
 
 
 @pytest.fixture
@@ -63,6 +64,31 @@ def test_a_worker_nobody_remembers_was_last_heard_of_when_it_wrote_the_state(
     assert abs(datetime.now(UTC) - timedelta(hours=2) - last_event(engine).at) < timedelta(
         minutes=1
     )
+
+
+def test_a_record_disabled_while_no_worker_ran_is_disabled_from_its_next_start_on(
+    engine: Engine, facts: Facts
+) -> None:
+    numbers = [rows.record(engine, name, is_enabled=name == "wanted") for name in NAMES]
+    for number, state in zip(numbers, (State.BACKOFF, State.BACKOFF, State.DISABLED), strict=True):
+        rows.status(engine, number, state, down_since=database_now(-7200))
+    garbage = rows.record(engine, "garbage", is_enabled=False)
+    rows.status(engine, garbage)
+    statement = "update connection_status set state = 'x' where connection_id = :id"
+    rows.sql(engine, statement, id=garbage)
+    facts.note_disabled()
+    facts.note_disabled()
+    found = last_event(engine)
+    assert (found.connection_id, found.state, found.previous_state, found.reason_code) == (
+        *(numbers[1], State.DISABLED, State.BACKOFF),
+        "disabled",
+    )
+    assert datetime.now(UTC) - found.at < timedelta(seconds=10)
+    with engine.connect() as transaction:
+        assert transaction.scalar(select(func.count()).select_from(ConnectionEvent)) == 1
+        told = select(ConnectionStatus.state).where(ConnectionStatus.connection_id.in_(numbers))
+        states = list(transaction.scalars(told.order_by(ConnectionStatus.connection_id)))
+    assert states == [State.BACKOFF, State.DISABLED, State.DISABLED]
 
 
 @ONE_DATABASE
