@@ -19,7 +19,7 @@ from webapp import home, store
 from webapp.app import create_app
 from webapp.auditing import audit
 from webapp.connections import records
-from webapp.people import accounts
+from webapp.people import accounts, registry, tables
 from webapp.settings import ADMIN_PASSWORD_FILE, WebSettings
 
 #: Beside the data: the sample was offered once.
@@ -93,10 +93,25 @@ def _ensure_admin(settings: WebSettings, say: Callable[[str], object]) -> None:
         password = accounts.create_first_admin(settings)
     except LookupError as error:
         sys.exit(f"hawser: {error}")
+    _note_admin(settings.admin_email)
     say(f"First account: {settings.admin_email}")
     if password:
         kept = settings.home / ADMIN_PASSWORD_FILE
         say(f"Password: {password}  (shown once; kept in {kept} until you change it)")
+
+
+def _note_admin(email: str) -> None:
+    told = {"role": (None, registry.ADMIN)}
+    with tables.changing() as transaction:
+        number = registry.numbered(transaction, email)
+        audit.note(
+            transaction,
+            "account.create",
+            kind=registry.KIND,
+            number=number,
+            name=email,
+            changes=told,
+        )
 
 
 def _offer_sample(settings: WebSettings, sample: Sample, say: Callable[[str], object]) -> None:

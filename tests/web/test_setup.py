@@ -63,6 +63,8 @@ def test_the_first_run_makes_everything_and_the_second_nothing(tmp_path: Path) -
         assert stat.S_IMODE((home / name).stat().st_mode) == 0o600, name
     assert one(home, "select count(*) from role") == 3
     assert one(home, "select name from connection") == "demo"
+    created = "select subject_name from audit_entry where action = 'account.create'"
+    assert one(home, created) == "admin@hawser.example"
     assert "canary" not in str(one(home, "select password from connection"))
     keys = {name: (home / name).read_text() for name in ("secret-key", "encryption-keys")}
 
