@@ -12,14 +12,9 @@ from flask import Flask, abort
 #: Endpoints that answer nothing, whoever asks.
 CLOSED = (
     "admin.static",
-    "security.mf_recovery_codes",
     "security.static",
     # Own pages set the second factor up (webapp/pages/account.py).
     "security.mf_recovery_codes",
-    "security.tf_select",
-    "security.two_factor_rescue",
-    "security.two_factor_setup",
-    "security.two_factor_setup_validate",
     "security.tf_select",
     "security.two_factor_rescue",
     "security.two_factor_setup",
