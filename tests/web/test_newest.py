@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, text
 
 from database import config_version
 from tests.support.process import wait_until
 from tests.web import rows
-from tests.web.conftest import Visitor
+from tests.web.conftest import Visitor, signed_in
 from webapp.picture import newest
 from webapp.store import db
 
@@ -122,6 +123,25 @@ def test_a_database_that_does_not_answer_is_503_in_time(
     assert "does not answer" in json.loads(answer.text)["output"]
     monkeypatch.undo()
     wait_until(lambda: status(anonymous) == "pass", 3, "the database to answer again")
+
+
+@pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("anonymous_may_see", ["summary", "status"])
+def test_a_caller_with_a_session_waits_no_longer_for_a_database_that_does_not_answer(
+    make_app: Callable[..., Flask],
+    worker: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    anonymous_may_see: str,
+) -> None:
+    monkeypatch.setattr(newest, "ANSWER_WITHIN", 0.1)
+    visitor = signed_in(make_app(health_anonymous=anonymous_may_see), "viewer")
+    with worker.begin() as transaction:
+        transaction.execute(text("lock table user_session, worker_heartbeat"))
+        began = time.monotonic()
+        answer = visitor.get(HEALTH)
+        took = time.monotonic() - began
+    assert (answer.status_code, took < 2) == (503, True)
+    wait_until(lambda: status(visitor) == "pass", 3, "the database to answer again")
 
 
 @ONE_DATABASE

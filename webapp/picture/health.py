@@ -44,10 +44,7 @@ def configure(app: Flask) -> None:
 
 
 def _at_once() -> Response | None:
-    if request.endpoint != "health.health":
-        return None
-    is_known = health_callers.of_app().is_known(request.headers.get("Cookie", ""))
-    return health() if is_known or not request.cookies else None
+    return health() if request.endpoint == "health.health" else None
 
 
 @blueprint.route("/livez", strict_slashes=False)
@@ -71,12 +68,13 @@ def health() -> Response:
     settings = accounts.settings_of_app()
     name = request.args.get("connection")
     try:
-        full = settings.health_anonymous == "full" or _signed_in()
+        # First of all: who asks is looked up without a limit in time.
         picture = newest.of_app().picture()
+        full = settings.health_anonymous == "full" or _signed_in()
         if name is not None:
             picture = replace(picture, items=[item for item in picture.items if item.name == name])
         if name is not None and not picture.items:
-            return _unknown(picture.now)
+            return _unknown(picture.now, full)
         found = judging.of(picture)
     except SQLAlchemyError as error:
         return _no_database(error)
@@ -109,8 +107,8 @@ def _code(status: str) -> int:
     return 200
 
 
-def _unknown(now: datetime) -> Response:
-    return _bare("There is no connection of that name.", now, 404)
+def _unknown(now: datetime, full: bool) -> Response:
+    return _bare("There is no connection of that name.", now, 404, full)
 
 
 def _no_database(error: SQLAlchemyError) -> Response:
@@ -118,13 +116,13 @@ def _no_database(error: SQLAlchemyError) -> Response:
     no_answer = isinstance(error, NoAnswerError)
     problem = str(error) if no_answer else errors.database_problem(error)
     log.error("health cannot read the database", problem=problem, kind=type(error).__name__)
-    return _bare(texts.sentence(problem), datetime.now(UTC), 503)
+    return _bare(texts.sentence(problem), datetime.now(UTC), 503, full=False)
 
 
-def _bare(output: str, now: datetime, code: int) -> Response:
+def _bare(output: str, now: datetime, code: int, full: bool) -> Response:
     """Answer `fail`, and why, in the form of all answers."""
     settings = accounts.settings_of_app()
-    if settings.health_anonymous == "status" and not _signed_in():
+    if settings.health_anonymous == "status" and not full:
         return _json(_status_only("fail", now), code)
     stale_after = settings.heartbeat_stale_after
     return _json(health_body.without_connections("fail", output, now, stale_after), code)
