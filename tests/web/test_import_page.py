@@ -139,7 +139,11 @@ def test_files_wait_in_memory_encrypted_for_their_owner_and_not_for_ever(
     assert SECRET not in str(uploads._kept)
     assert uploads.take("bob", first) is None
     assert uploads.take("ann", first) == SECRET
+    of_bob = uploads.keep("bob", "y")
     tokens = [uploads.keep("ann", "x") for _ in range(MOST + 1)]
     assert uploads.take("ann", tokens[0]) is None
+    assert uploads.take("bob", of_bob) == "y"
+    many = [uploads.keep(f"user {number}", "x") for number in range(MOST + 1)]
+    assert uploads.take("user 0", many[0]) is None
     monkeypatch.setattr("webapp.connections.uploads.LASTS", -1.0)
     assert uploads.take("ann", uploads.keep("ann", "x")) is None

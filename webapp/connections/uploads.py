@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from database import encryption
 
-#: How long a file waits for its answer, seconds, and how many wait at most.
-LASTS, MOST = 900.0, 8
+#: How long a file waits for its answer, seconds; how many wait at most, and how many of one owner.
+LASTS, MOST, MOST_OF_OWNER = 900.0, 8, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class _Upload:
 
 
 class Uploads:
-    """The files of one process; the oldest goes when there are too many."""
+    """The files of one process; the oldest goes when there are too many, one's own first."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, _Upload] = OrderedDict()
@@ -39,6 +39,9 @@ class Uploads:
         with self._lock:
             self._drop_old()
             self._kept[token] = upload
+            mine = [each for each, kept in self._kept.items() if kept.owner == owner]
+            for each in mine[:-MOST_OF_OWNER]:
+                del self._kept[each]
             while len(self._kept) > MOST:
                 self._kept.popitem(last=False)
         return token

@@ -112,9 +112,10 @@ def _apply(token: str) -> Any:
     text = _uploads().take(accounts.email(), token)
     if text is None:
         raise RejectedError([_("The file is no longer here: choose it again.")])
+    # Before the transaction: everybody else waits for that.
+    items, hostname = importing.parse(text), accounts.settings_of_app().hostname
     with store.writing() as transaction:
-        hostname = accounts.settings_of_app().hostname
-        done = importing.apply(transaction, importing.parse(text), hostname)
+        done = importing.apply(transaction, items, hostname)
     numbers = {name: texts.number(each) for name, each in zip(_DONE, done, strict=True)}
     told = _("Imported: %(created)s created, %(changed)s changed, %(same)s already so.", **numbers)
     flash(told, "success")
