@@ -40,7 +40,10 @@
     const page = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("list");
     if (!page) { location.href = link.href; return; }
     const place = link.closest("tbody").querySelector(".site-state").id;
+    const ticked = new Set(boxes().filter((box) => box.checked).map((box) => box.value));
     for (const part of ["table.rows", "#bulk"]) swap(list.querySelector(part), page.querySelector(part));
+    for (const box of boxes()) box.checked = ticked.has(box.value);
+    tell();
     list.dataset.live = page.dataset.live;
     history.replaceState(null, "", link.href);
     document.getElementById(place)?.closest("tr").querySelector("[data-swap]").focus({ preventScroll: true });
