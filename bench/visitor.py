@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -12,6 +13,8 @@ from http.cookiejar import CookieJar
 from bench.ports import HOST
 
 TIMEOUT = 30.0  # seconds
+#: What a page tells about itself, and at its fields.
+_TOLD = re.compile(r'class="(?:alert|error)[^>]*>([^<]+)')
 
 
 class Form(HTMLParser):
@@ -108,11 +111,12 @@ class Visitor:
         try:
             with self._opener.open(self._base + path, data, timeout=TIMEOUT) as answer:
                 arrived: str = answer.url.removeprefix(self._base)
+                page = answer.read().decode()
         except urllib.error.HTTPError as error:
             msg = f"{path}: status {error.code}"
             raise RejectedError(msg) from error
         if arrived.partition("?")[0] == path.partition("?")[0]:
-            msg = f"{path}: the form came back"
+            msg = f"{path}: the form came back: {' '.join(_TOLD.findall(page))}"
             raise RejectedError(msg)
         return arrived
 

@@ -46,6 +46,7 @@ def test_every_edit_is_followed_and_disturbs_nobody() -> None:
     done = subprocess.run(
         [*command, "--json"], check=False, capture_output=True, text=True, cwd=ROOT
     )
+    assert done.stdout, done.stderr
     report = json.loads(done.stdout)
     assert len(report["edits"]) == 2
     for edit in report["edits"]:
