@@ -37,7 +37,7 @@ def test_a_page_speaks_what_the_browser_asks_for(
 
 
 def test_what_was_chosen_counts_more_than_the_browser(operator: Visitor) -> None:
-    answer = operator.post(CHOOSE, {"language": "it", "url": "/admin/events/?state=refused"})
+    answer = operator.post(CHOOSE, {"language": "it", "here": "/admin/events/?state=refused"})
     assert answer.location == "/admin/events/?state=refused"
     assert '<html lang="it"' in operator.get("/admin/events/").text
     operator.post(CHOOSE, {"language": "en"})
@@ -48,7 +48,7 @@ def test_what_was_chosen_counts_more_than_the_browser(operator: Visitor) -> None
 
 @pytest.mark.parametrize("back", ["//evil.example/", "https://evil.example/", "/\\evil", "/a\nb"])
 def test_a_choice_leads_to_no_other_site(operator: Visitor, back: str) -> None:
-    assert operator.post(CHOOSE, {"language": "it", "url": back}).location == "/"
+    assert operator.post(CHOOSE, {"language": "it", "here": back}).location == "/"
 
 
 def test_a_viewer_chooses_too_and_nobody_does_for_them(viewer: Visitor) -> None:

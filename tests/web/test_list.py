@@ -136,7 +136,7 @@ def test_the_first_steps_go_with_the_first_record_and_when_put_away(
     page = operator.get(LIST).text
     assert steps in page
     assert "“demo” is a sample" in page
-    answer = operator.post("/admin/help/look", {"first_run": "done", "url": LIST})
+    answer = operator.post("/admin/help/look", {"first_run": "done", "here": LIST})
     assert answer.location == LIST
     page = operator.get(LIST).text
     assert steps not in page

@@ -33,7 +33,7 @@ class HelpView(BaseView):  # type: ignore[misc]
         chosen = {name: request.form.get(name) for name in CHOICES if name in request.form}
         if not chosen or any(value not in CHOICES[name] for name, value in chosen.items()):
             abort(400)
-        answer = redirect(back.asked_for() or self.get_url("admin.index"))
+        answer = redirect(back.asked_for(back.HERE) or self.get_url("admin.index"))
         for name, value in chosen.items():
             looks.keep(answer, name, str(value))
         return answer

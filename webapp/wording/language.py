@@ -116,7 +116,7 @@ def locale_of(language: str) -> str:
 
 def _choose() -> Any:
     """Remember the language that a form names, and go back to where it stood."""
-    answer = redirect(back.asked_for() or "/")
+    answer = redirect(back.asked_for(back.HERE) or "/")
     wanted = request.form.get("language", "")
     if wanted in (ENGLISH, *available()):
         looks.keep(answer, CHOICE, wanted)
