@@ -123,7 +123,26 @@ def test_attempts_at_the_same_moment_do_not_slip_through() -> None:
         assert sum(pool.map(count, range(200))) == 5
 
 
-def test_a_flood_of_sign_ins_leaves_threads_for_pages_and_known_browsers() -> None:
+def test_who_signs_in_fills_no_bucket() -> None:
+    throttle = Throttle()
+    for number in range(300):
+        good = Attempt("password", f"{number % 7}@hawser.example", THERE)
+        throttle.count(good)
+        throttle.succeeded(good)
+
+
+def test_people_who_sign_in_at_the_same_moment_all_come_in(app: Flask) -> None:
+    people.make(app)
+    browsers = [Visitor(app.test_client()) for _number in range(12)]
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda browser: attempt(browser, PASSWORD), browsers))
+    assert {answer.status_code for answer in answers} == {302}
+
+
+def test_a_flood_of_sign_ins_leaves_threads_for_pages_and_known_browsers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("webapp.people.throttle.PATIENCE_S", 0.05)
     throttle = Throttle()
     strangers = [Attempt("password", f"{n}@hawser.example", f"203.0.113.{n}") for n in range(4)]
     with ExitStack() as busy:

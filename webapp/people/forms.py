@@ -50,7 +50,7 @@ def _count(attempt: Attempt, typed: str) -> None:
 
 
 def succeeded(attempt: Attempt) -> None:
-    """Forget what its own bucket counted."""
+    """Take the attempt back: it was no failure."""
     throttle.of_app().succeeded(attempt)
 
 

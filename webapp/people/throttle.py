@@ -1,8 +1,9 @@
 """How often a password or a code may be tried.
 
 Each attempt is counted before anything is computed, so that attempts made at the same
-moment do not slip through; one that succeeds clears the count of its own bucket. Buckets,
-the narrow ones first, so that an attempt that a narrow one stops fills no wide one:
+moment do not slip through; one that succeeds clears the count of its own bucket and is taken
+back from the wide ones. Buckets, the narrow ones first, so that an attempt that a narrow one
+stops fills no wide one:
 
 - of one account from one address: five at once, then waits that grow to five minutes;
 - of one address, over all accounts;
@@ -10,8 +11,8 @@ the narrow ones first, so that an attempt that a narrow one stops fills no wide 
 
 A browser that has signed in to the account before (`device`) has a bucket of its own, and one
 with its like: what strangers try, even from its address, never keeps it out, and nobody tries
-more by having signed in often. No bucket tells whether an
-account exists: the name is counted whether there is one or not.
+more by having signed in often. No bucket tells whether an account exists: the name is counted
+whether there is one or not.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from threading import BoundedSemaphore, Lock
 from flask import Flask, current_app
 from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter, RateLimiter
 
 #: Attempts on one account from one address, or by a browser that is known.
 NARROW = parse_many("5 per 30 seconds; 10 per 2 minutes; 15 per 5 minutes")
@@ -39,8 +40,10 @@ OF_ACCOUNT = parse_many("100 per 5 minutes")
 CODES_OF_ACCOUNT = parse_many("30 per hour")
 #: Refused attempts that are written down.
 NOTED = parse_many("1 per minute")
-#: Passwords of strangers that are hashed at the same moment: the other threads serve pages.
-HASHED_AT_ONCE = 3
+#: Passwords of strangers that are hashed at the same moment, and how many may wait for that,
+#: each for so many seconds: the other threads serve pages. Fewer at once than NARROW allows,
+#: so that people who sign in at the same moment do not count as failures of each other.
+HASHED_AT_ONCE, WAITING_AT_ONCE, PATIENCE_S = 3, 12, 5.0
 #: Names of buckets that are kept before the empty ones go.
 MOST_NAMES = 10_000
 #: One subscriber has a whole network of IPv6 addresses.
@@ -76,9 +79,11 @@ class Throttle:
 
     def __init__(self) -> None:
         self._storage = MemoryStorage()
-        self._limiter = MovingWindowRateLimiter(self._storage)
+        self._narrow = MovingWindowRateLimiter(self._storage)
+        self._wide = FixedWindowRateLimiter(self._storage)
         self._turn = Lock()
         self._hashing = BoundedSemaphore(HASHED_AT_ONCE)
+        self._inside = BoundedSemaphore(HASHED_AT_ONCE + WAITING_AT_ONCE)
 
     @contextmanager
     def room(self, attempt: Attempt) -> Iterator[None]:
@@ -86,38 +91,48 @@ class Throttle:
         if attempt.device:
             yield
             return
-        if not self._hashing.acquire(blocking=False):
+        if not self._inside.acquire(blocking=False):
             raise TooManyAttemptsError(1, is_news=False)
         try:
-            yield
+            if not self._hashing.acquire(timeout=PATIENCE_S):
+                raise TooManyAttemptsError(1, is_news=False)
+            try:
+                yield
+            finally:
+                self._hashing.release()
         finally:
-            self._hashing.release()
+            self._inside.release()
 
     def count(self, attempt: Attempt) -> None:
         """Count an attempt. Raises TooManyAttemptsError; then it must not be made."""
-        buckets = _buckets(attempt)
         with self._turn:
-            full = [(wait, key) for items, key in buckets if (wait := self._wait(items, key))]
+            limits = self._limits(attempt)
+            full = [
+                (wait, key) for limiter, item, key in limits if (wait := _wait(limiter, item, key))
+            ]
             if full:
                 wait, key = max(full)
                 raise TooManyAttemptsError(wait, is_news=self._is_news(key))
             self._tidy()
-            for items, key in buckets:
-                for item in items:
-                    self._limiter.hit(item, key)
+            for limiter, item, key in limits:
+                limiter.hit(item, key)
 
     def succeeded(self, attempt: Attempt) -> None:
-        """Forget what its own bucket counted."""
-        items, key = _buckets(attempt)[0]
+        """Forget what its own bucket counted, and take the attempt back from the others."""
         with self._turn:
-            for item in items:
-                self._limiter.clear(item, key)
+            for limiter, item, key in self._limits(attempt):
+                if limiter is self._narrow:
+                    limiter.clear(item, key)
+                else:
+                    self._storage.decr(item.key_for(key))
 
-    def _wait(self, items: list[RateLimitItem], key: str) -> int:
-        """Return in how many whole seconds all of `items` have room; 0: now."""
-        full = [item for item in items if not self._limiter.test(item, key)]
-        ends = (self._limiter.get_window_stats(item, key).reset_time for item in full)
-        return max((max(1, math.ceil(end - time.time())) for end in ends), default=0)
+    def _limits(self, attempt: Attempt) -> list[tuple[RateLimiter, RateLimitItem, str]]:
+        """Return every limit on an attempt: who counts it, and under which name."""
+        (narrow, key), *wide = _buckets(attempt)
+        return [
+            *((self._narrow, item, key) for item in narrow),
+            *((self._wide, item, key) for items, key in wide for item in items),
+        ]
 
     def _tidy(self) -> None:
         """Forget the names of empty buckets; the library keeps them for ever."""
@@ -127,7 +142,14 @@ class Throttle:
                 self._storage.clear(name)
 
     def _is_news(self, key: str) -> bool:
-        return all(self._limiter.hit(item, "noted", key) for item in NOTED)
+        return all(self._narrow.hit(item, "noted", key) for item in NOTED)
+
+
+def _wait(limiter: RateLimiter, item: RateLimitItem, key: str) -> int:
+    """Return in how many whole seconds `item` has room; 0: now."""
+    if limiter.test(item, key):
+        return 0
+    return max(1, math.ceil(limiter.get_window_stats(item, key).reset_time - time.time()))
 
 
 def configure(app: Flask) -> None:
