@@ -1,16 +1,23 @@
 "use strict";
 // The form of a connection: rows of subscriptions, what a Keep Alive means, and changes that
-// must not be lost by accident.
+// must not be lost by accident. Loaded before the body, so that no click comes too early.
 
 (() => {
   // --- the subscriptions table
 
-  const rows = document.querySelector("[data-rows]");
-  const pattern = document.querySelector("template[data-row]");
-  let nextRow = rows ? rows.rows.length : 0;
+  let nextRow = 0;
 
-  document.querySelector("[data-add-row]")?.addEventListener("click", () => {
-    const row = pattern.content.firstElementChild.cloneNode(true);
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-add-row], [data-remove-row]");
+    if (!button) return;
+    if (button.dataset.addRow === undefined) remove(button.closest("tr"));
+    else add(document.querySelector("[data-rows]"));
+  });
+
+  function add(rows) {
+    const row = document.querySelector("template[data-row]").content.firstElementChild.cloneNode(true);
+    // A number that no row has, one that was removed included.
+    nextRow = Math.max(nextRow, rows.rows.length);
     for (const element of row.querySelectorAll("[name]")) {
       element.name = element.name.replace("subscriptions-x-", `subscriptions-${nextRow}-`);
       element.id = element.name;
@@ -18,23 +25,20 @@
     nextRow += 1;
     rows.append(row);
     row.querySelector("input").focus();
-  });
+  }
 
-  rows?.addEventListener("click", (event) => {
-    if (!event.target.closest("[data-remove-row]")) return;
-    const row = event.target.closest("tr");
+  function remove(row) {
+    const rows = row.parentElement;
+    nextRow = Math.max(nextRow, rows.rows.length);
     const next = row.nextElementSibling || row.previousElementSibling;
     row.remove();
     change();
     (next?.querySelector("input") || document.querySelector("[data-add-row]")).focus();
-  });
+  }
 
   // --- what a Keep Alive means, while one types it (the rules are webapp/connections/detection.py's)
 
-  const detection = document.querySelector("[data-detection]");
-  const keepAlive = detection && document.getElementById(detection.dataset.detection);
-
-  function showDetection() {
+  function showDetection(detection, keepAlive) {
     const text = keepAlive.value.trim();
     const seconds = /^\d+$/.test(text) ? Number(text) : 0;
     for (const answer of detection.querySelectorAll("[data-factor]")) {
@@ -48,20 +52,24 @@
     advice.hidden = seconds <= Number(advice.dataset.advice);
   }
 
-  keepAlive?.addEventListener("input", showDetection);
-  // Somebody quick has typed before this script came.
-  if (keepAlive) showDetection();
+  function foresee() {
+    const detection = document.querySelector("[data-detection]");
+    const keepAlive = detection && document.getElementById(detection.dataset.detection);
+    if (!keepAlive) return;
+    const show = () => showDetection(detection, keepAlive);
+    keepAlive.addEventListener("input", show);
+    // Somebody quick has typed already.
+    show();
+  }
 
   // --- changes that are not saved
 
-  const form = document.querySelector("form[data-guarded]");
-  const sign = form.querySelector("[data-changed]");
-  let isChanged = form.dataset.dirty !== undefined;
+  let isChanged = false;
   let isLeaving = false;
 
   function change() {
     isChanged = true;
-    sign.hidden = false;
+    document.querySelector("[data-changed]").hidden = false;
   }
 
   function isEntered(field) {
@@ -70,25 +78,35 @@
     return field.type !== "hidden" && field.defaultValue !== undefined && field.value !== field.defaultValue;
   }
 
-  if (isChanged || [...form.elements].some((field) => !field.closest("#test") && isEntered(field))) change();
-  form.addEventListener("input", (event) => {
-    // An option of the test is nothing to save.
-    if (!event.target.closest("#test")) change();
-  });
-  form.addEventListener("submit", (event) => {
+  function guard(form) {
+    const isDirty = form.dataset.dirty !== undefined;
+    if (isDirty || [...form.elements].some((field) => !field.closest("#test") && isEntered(field))) change();
+    form.addEventListener("input", (event) => {
+      // An option of the test is nothing to save.
+      if (!event.target.closest("#test")) change();
+    });
+    form.addEventListener("submit", leave);
+    // Ctrl-Enter saves from anywhere in the form.
+    form.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.querySelector(".submit .main").click();
+    });
+  }
+
+  function leave(event) {
     if (event.defaultPrevented || event.submitter?.dataset.command) return;
     isLeaving = true;
     if (event.submitter?.dataset.busy) {
       event.submitter.textContent = event.submitter.dataset.busy;
       event.submitter.setAttribute("aria-busy", "true");
     }
-  });
+  }
+
   window.addEventListener("beforeunload", (event) => {
     if (isChanged && !isLeaving) event.preventDefault();
   });
 
-  // Ctrl-Enter saves from anywhere in the form.
-  form.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.querySelector(".submit .main").click();
+  document.addEventListener("DOMContentLoaded", () => {
+    foresee();
+    guard(document.querySelector("form[data-guarded]"));
   });
 })();

@@ -15,6 +15,7 @@ from tests.browser.conftest import Site, environment_of
 from tests.conftest import HOSTNAME
 from tests.support.mosquitto import Mosquitto
 from tests.support.pages import serious
+from tests.support.process import wait_until
 from tests.web import rows
 from tests.worker.service.worker import WorkerProcess, events
 
@@ -79,7 +80,11 @@ def test_a_new_connection_is_tested_corrected_tested_saved_and_connected(
     expect(page.locator("#asked [data-outcome]")).to_have_text(
         "Done: the worker ends what it has and connects anew."
     )
-    assert (S.BACKOFF, "operator_reconnect") in events(site.engine, 1)
+    wait_until(
+        lambda: (S.BACKOFF, "operator_reconnect") in events(site.engine, 1),
+        5,
+        lambda: str(events(site.engine, 1)),
+    )
     asked: list[str] = []
 
     def accept(dialog: Dialog) -> None:

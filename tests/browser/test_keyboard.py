@@ -74,7 +74,7 @@ def test_a_click_before_the_other_scripts_are_there_is_not_lost(
     def hold(route: Route) -> None:
         waiting.append(route)
 
-    page.route(re.compile(r"/static/(app|frame|keys|lists|commands)\.js"), hold)
+    page.route(re.compile(r"/static/(app|frame|keys|lists)\.js"), hold)
     page.goto(LIST, wait_until="commit")
     page.get_by_role("button", name="Delete plant-1").click()
     assert asked == ["Delete connection “plant-1”? This cannot be undone."]
