@@ -253,6 +253,15 @@ def names(transaction: Transaction, ids: Iterable[int]) -> dict[int, str]:
     }
 
 
+def name_of(transaction: Transaction, record_id: int | None) -> str | None:
+    """Return the name of one record, None for many (no id) or a lost one."""
+    if record_id is None:
+        return None
+    query = select(columns.words(Connection.name)).where(Connection.id == record_id)
+    found: str | None = transaction.scalar(query)
+    return found
+
+
 def number_of(transaction: Transaction, name: str) -> int | None:
     """Return the id of the record with `name`, None if there is none."""
     found: int | None = transaction.scalar(select(Connection.id).where(Connection.name == name))

@@ -6,11 +6,8 @@ from typing import Any
 
 from flask import Response, abort, request
 from flask_admin import expose
-from sqlalchemy import Connection as Transaction
-from sqlalchemy import select
 
-from database.models import Connection
-from webapp import columns, exporting, store
+from webapp import exporting, store
 from webapp.auditing import audit_log, audit_words
 from webapp.auditing.audit_log import Filter
 from webapp.connections import records
@@ -37,7 +34,7 @@ class AuditView(AdministratorsView):
         before = records.identifier(request.args.get("before"))
         with store.reading() as transaction:
             found = audit_log.search(transaction, wanted, before, PAGE_SIZE)
-            name = _name(transaction, wanted)
+            name = records.name_of(transaction, wanted.connection)
             actors = audit_log.actors(transaction)
         return self.render(
             "audit.html",
@@ -65,12 +62,3 @@ class AuditView(AdministratorsView):
             lambda transaction, before, limit: audit_log.search(transaction, wanted, before, limit),
         )
         return exporting.download("audit", kind, TABLE, found)
-
-
-def _name(transaction: Transaction, wanted: Filter) -> str | None:
-    """Return the name of the one connection that is asked for, None for many or a lost one."""
-    if wanted.connection is None:
-        return None
-    query = select(columns.words(Connection.name)).where(Connection.id == wanted.connection)
-    found: str | None = transaction.scalar(query)
-    return found

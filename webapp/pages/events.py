@@ -6,9 +6,7 @@ from typing import Any
 
 from flask import Response, abort, request
 from flask_admin import BaseView, expose
-from sqlalchemy import select
 
-from database.models import Connection
 from webapp import exporting, store
 from webapp.connections import records
 from webapp.past import timeline
@@ -29,7 +27,7 @@ class EventView(BaseView):  # type: ignore[misc]
         before = records.identifier(request.args.get("before"))
         with store.reading() as transaction:
             found = timeline.search(transaction, wanted, before, PAGE_SIZE)
-            name = _name(transaction, wanted)
+            name = records.name_of(transaction, wanted.connection)
             reasons = timeline.reasons_of(transaction, wanted)
         return self.render(
             "events.html",
@@ -55,11 +53,3 @@ class EventView(BaseView):  # type: ignore[misc]
             lambda transaction, before, limit: timeline.search(transaction, wanted, before, limit),
         )
         return exporting.download("events", kind, exporting.EVENTS, found)
-
-
-def _name(transaction: Any, wanted: Filter) -> str | None:
-    """Return the name of the one connection that is asked for, None for many or a lost one."""
-    if wanted.connection is None:
-        return None
-    found = transaction.scalar(select(Connection.name).where(Connection.id == wanted.connection))
-    return None if found is None else str(found)

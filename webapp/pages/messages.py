@@ -11,10 +11,9 @@ from typing import Any
 from flask import Response, abort, jsonify, redirect, render_template, request
 from flask_admin import BaseView, expose
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import select
 
-from database.models import Connection, DeadLetter, Message
-from webapp import columns, store
+from database.models import DeadLetter, Message
+from webapp import store
 from webapp.connections import records
 from webapp.messages import files, rows, search, shown, streams
 from webapp.messages.asking import Filter
@@ -59,7 +58,7 @@ class MessageView(BaseView):  # type: ignore[misc]
         problems = wanted.problems()
         with store.reading() as transaction:
             page = _nothing() if problems else _look(transaction, wanted, place)
-            name = _name(transaction, wanted)
+            name = records.name_of(transaction, wanted.connection)
         if not place.newest and not page.found.stopped and len(page.rows) < PAGE_SIZE:
             # The top is reached: from here on it is the first page, which fills up.
             return redirect(self.get_url(".index_view", **wanted.arguments()))
@@ -212,15 +211,6 @@ def _tagged(body: dict[str, Any]) -> Response:
     response.headers["Cache-Control"] = "no-cache"
     response.make_conditional(request)
     return response
-
-
-def _name(transaction: Transaction, wanted: Filter) -> str | None:
-    """Return the name of the one connection that is asked for, None for many or a lost one."""
-    if wanted.connection is None:
-        return None
-    query = select(columns.words(Connection.name)).where(Connection.id == wanted.connection)
-    found: str | None = transaction.scalar(query)
-    return found
 
 
 def _download(table: Any, number: int, name: str) -> Response:
