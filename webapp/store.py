@@ -1,8 +1,8 @@
 """The web's way to the database: one Flask-SQLAlchemy session, one engine for Core.
 
 Pages read columns with `reading()` and write wishes with `writing()`: a short
-transaction that takes SQLite's write lock first, so that it waits and never fails
-half-way. Flask-SQLAlchemy's session serves the accounts.
+transaction that takes the lock of all writers first, so that it waits, never fails
+half-way, and what it has checked stays true. Flask-SQLAlchemy's session serves the accounts.
 """
 
 from __future__ import annotations
@@ -83,7 +83,9 @@ def reading(on: Engine | None = None) -> Iterator[Transaction]:
 
 @contextmanager
 def writing(on: Engine | None = None) -> Iterator[Transaction]:
-    """One write transaction on wishes; the worker is told with its commit."""
+    """One write transaction on wishes at a time; the worker is told with its commit."""
     with immediate(on or engine()).begin() as transaction:
-        yield transaction
+        # First: whoever else writes wishes on PostgreSQL waits here, as on SQLite for its write
+        # lock. So what was looked at before a write is still so at the commit.
         transaction.execute(update(ConfigVersion).values(version=ConfigVersion.version + 1))
+        yield transaction

@@ -157,7 +157,9 @@ def _insert(
 ) -> list[int]:
     """Insert a command a connection, those deleted a moment ago left out; return their ids."""
     names = records.names(transaction, [number for number in ids if number is not None])
-    wanted = [number for number in ids if number is None or number in names]
+    there = (number for number in ids if number is None or number in names)
+    # As a deletion takes its records, so that neither waits for the other.
+    wanted = sorted(there, key=lambda number: number or 0)
     if not wanted:
         return []
     subjects = [

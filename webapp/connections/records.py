@@ -220,6 +220,8 @@ def _leaving(transaction: Transaction, ids: Sequence[int]) -> Iterator[Subject]:
             *(table.c[field].is_not(None).label(field) for field in SECRETS),
         )
         .where(table.c.id.in_(ids))
+        # As commands for them are inserted, so that neither waits for the other.
+        .order_by(table.c.id)
         .with_for_update()
     ).all()
     wanted = subscriptions.of_many(transaction, ids)
