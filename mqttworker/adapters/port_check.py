@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from mqttworker.adapters.dial import dial
 from mqttworker.adapters.failures import NOT_TLS
+from mqttworker.adapters.tls import bare_context
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.spec import ConnectionSpec
 
@@ -56,9 +57,7 @@ class PortCheck:
 
 async def _takes_a_handshake(spec: ConnectionSpec, seconds: float) -> bool:
     """Whether the broker's port answers a TLS handshake; who it is does not matter."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    context = bare_context(verify=False)
     brief = replace(spec, connect_timeout_s=seconds)
     try:
         async with asyncio.timeout(seconds):

@@ -21,6 +21,9 @@ from mqttworker.ports.transport import Certificate
 TLS_READ_BUFFER = 16 * 1024
 #: Characters that are kept of whom a certificate is for: the broker wrote it.
 MAX_SUBJECT = 500
+#: For TLS 1.2; those of 1.3 are OpenSSL's. Forward secrecy and no SHA-1. Level 2 asks for
+#: RSA keys of 2,048 bits, curves of 224, and signatures better than SHA-1.
+CIPHERS = "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
 
 
 def shrink_buffers() -> None:
@@ -38,19 +41,46 @@ class UnusableTLSError(ValueError):
         super().__init__(field, self.problem)
 
 
-def make_context(settings: TLSSettings) -> ssl.SSLContext:
-    """Return a client context. Raises UnusableTLSError."""
-    try:
-        context = ssl.create_default_context(cadata=settings.ca_pem or None)
-    except (ssl.SSLError, ValueError) as error:
-        field = "tls_ca_pem"
-        raise UnusableTLSError(field, error) from error
-    if not settings.verify:
+def bare_context(*, verify: bool) -> ssl.SSLContext:
+    """Return a client context that trusts nobody yet.
+
+    Every rule is set here: the defaults differ between versions of Python and builds of
+    OpenSSL, and a broker must not be refused because one of them was upgraded.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.maximum_version = ssl.TLSVersion.MAXIMUM_SUPPORTED
+    context.set_ciphers(CIPHERS)
+    # Not strict: an ordinary home-made CA has no key usage and no key identifiers. A partial
+    # chain: what is trusted by name, such as an intermediate, needs no root above it.
+    context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
+    # Counts only where a certificate has no alternative names.
+    context.hostname_checks_common_name = True
+    if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def make_context(settings: TLSSettings) -> ssl.SSLContext:
+    """Return the client context for `settings`. Raises UnusableTLSError."""
+    context = bare_context(verify=settings.verify)
+    _trust(context, settings.ca_pem)
     if settings.client_cert_pem:
         _load_client_certificate(context, settings)
     return context
+
+
+def _trust(context: ssl.SSLContext, ca_pem: str | None) -> None:
+    """Trust the record's own CA, or the system's bundle where it names none."""
+    if not ca_pem:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        return
+    try:
+        context.load_verify_locations(cadata=ca_pem)
+    except (ssl.SSLError, TypeError, ValueError) as error:
+        field = "tls_ca_pem"
+        raise UnusableTLSError(field, error) from error
 
 
 def _load_client_certificate(context: ssl.SSLContext, settings: TLSSettings) -> None:
