@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from database.reasons.certificates import CERTIFICATES
 from database.reasons.reason import Reason
 from database.words import Certainty, Origin
 
@@ -49,31 +50,7 @@ NETWORK: dict[str, Reason] = {
         "Raise the limit of open files (ulimit -n, or minfds in supervisord.conf).",
         Origin.WORKER,
     ),
-    "tls_unknown_ca": Reason(
-        "The broker's certificate is not signed by a trusted CA ({error}).",
-        "TLS: unknown certificate authority",
-        "Put the CA's certificate into the record's CA field.",
-        Origin.BROKER,
-    ),
-    "tls_expired": Reason(
-        "The broker's certificate has expired or is not yet valid ({error}).",
-        "TLS: certificate expired",
-        "Have the broker's certificate renewed.",
-        Origin.BROKER,
-    ),
-    "tls_name_mismatch": Reason(
-        "The broker's certificate is not for {host} ({error}).",
-        "TLS: certificate is for another name",
-        "Use the host name that the certificate names.",
-        Origin.BROKER,
-    ),
-    "tls_client_cert_rejected": Reason(
-        "The broker rejected the client certificate ({error}).",
-        "TLS: client certificate rejected",
-        "Check that the record has a client certificate, that it is valid, and that the "
-        "broker knows who signed it.",
-        Origin.BROKER,
-    ),
+    **CERTIFICATES,
     "tls_expected": Reason(
         "The broker hung up on plain MQTT, and port {port} answers a TLS handshake.",
         "the port expects TLS",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from enum import StrEnum
 
 from database.words import Certainty
+from mqttworker.adapters.certificate_errors import alert_cause, verify_cause
 from mqttworker.core import packets
 from mqttworker.core.cause import Cause, cause
 
@@ -56,18 +57,6 @@ _ERRNOS = {
     errno.ENFILE: "too_many_open_files",
 }
 
-#: X509_V_ERR_... of OpenSSL.
-_VERIFY_CODES = {
-    9: "tls_expired",  # not yet valid
-    10: "tls_expired",
-    18: "tls_unknown_ca",  # self-signed
-    19: "tls_unknown_ca",  # self-signed in chain
-    20: "tls_unknown_ca",  # issuer not found
-    21: "tls_unknown_ca",  # leaf cannot be verified
-    62: "tls_name_mismatch",
-    64: "tls_name_mismatch",  # IP address
-}
-
 #: What OpenSSL says to bytes that are no TLS at all.
 NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
 #: What it says where no TLS version suits both sides.
@@ -88,8 +77,7 @@ def error_cause(error: BaseException, phase: Phase) -> Cause:
     if isinstance(error, ForbiddenAddressError):
         return cause("address_not_allowed", addresses=error.addresses)
     if isinstance(error, ssl.SSLCertVerificationError):
-        code = _VERIFY_CODES.get(error.verify_code, "tls_unknown_ca")
-        return cause(code, raw_code=error.verify_code, error=error.verify_message)
+        return verify_cause(error)
     if isinstance(error, ssl.SSLError):
         return _tls_cause(error)
     if phase is Phase.TLS and isinstance(error, ConnectionError):
@@ -134,8 +122,8 @@ def data_cause(error: Exception, *, limit: int) -> Cause:
 
 def _tls_cause(error: ssl.SSLError) -> Cause:
     reason = (error.reason or "").upper()
-    if "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason):
-        return cause("tls_client_cert_rejected", error=_words(error))
+    if (rejected := alert_cause(reason)) is not None:
+        return rejected
     if reason in NOT_TLS:
         return replace(cause("plain_expected", answer="plain"), certainty=Certainty.CERTAIN)
     if reason in _VERSIONS:

@@ -13,6 +13,7 @@ from pathlib import Path
 from cryptography import x509
 
 from database.visible import one_line
+from mqttworker.adapters.certificate_errors import own_problem, quoted
 from mqttworker.core.spec import TLSSettings
 from mqttworker.ports.transport import Certificate
 
@@ -35,10 +36,10 @@ def shrink_buffers() -> None:
 class UnusableTLSError(ValueError):
     """OpenSSL cannot use the PEM text in `field`; `problem` says why in one sentence."""
 
-    def __init__(self, field: str, error: Exception) -> None:
+    def __init__(self, field: str, problem: str) -> None:
         self.field = field
-        self.problem = f"OpenSSL cannot use it ({getattr(error, 'reason', None) or error})."
-        super().__init__(field, self.problem)
+        self.problem = problem
+        super().__init__(field, problem)
 
 
 def bare_context(*, verify: bool) -> ssl.SSLContext:
@@ -80,7 +81,7 @@ def _trust(context: ssl.SSLContext, ca_pem: str | None) -> None:
         context.load_verify_locations(cadata=ca_pem)
     except (ssl.SSLError, TypeError, ValueError) as error:
         field = "tls_ca_pem"
-        raise UnusableTLSError(field, error) from error
+        raise UnusableTLSError(field, quoted(error)) from error
 
 
 def _load_client_certificate(context: ssl.SSLContext, settings: TLSSettings) -> None:
@@ -93,8 +94,7 @@ def _load_client_certificate(context: ssl.SSLContext, settings: TLSSettings) -> 
         try:
             context.load_cert_chain(file.name, password=lambda: "")
         except (ssl.SSLError, ValueError) as error:
-            field = "tls_client_key_pem"
-            raise UnusableTLSError(field, error) from error
+            raise UnusableTLSError(*own_problem(error)) from error
 
 
 class ContextCache:

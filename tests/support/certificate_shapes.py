@@ -50,6 +50,15 @@ class Holder:
         return self.key.private_bytes(*form).decode("ascii")
 
 
+def usage(**allowed: bool) -> Extension:
+    """Return a key usage that allows only what is named."""
+    names = (
+        "digital_signature", "content_commitment", "key_encipherment", "data_encipherment",
+        "key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+    )  # fmt: skip
+    return x509.KeyUsage(**{**dict.fromkeys(names, False), **allowed}), True
+
+
 def curve_key() -> Key:
     """Return a new key on a usual curve."""
     return ec.generate_private_key(ec.SECP256R1())

@@ -21,6 +21,7 @@ from mqttworker.core.cause import Cause
 from mqttworker.core.spec import SubscriptionSpec, TLSSettings
 from mqttworker.ports.transport import OutboundMessage
 from tests.support import packets, scripts
+from tests.support.certificate_shapes import serving
 from tests.support.certificates import Certificates, Pair
 from tests.support.process import HOST, free_port
 from tests.support.scripted_broker import ScriptedBroker
@@ -28,6 +29,7 @@ from tests.support.scripts import Script
 from tests.worker.contract.conftest import OpenTry
 from tests.worker.contract.deaf_broker import DeafBroker
 from tests.worker.contract.sessions import Try, spec_for
+from tests.worker.contract.test_certificate_faults import FAULTS
 
 BRIEF = 0.4  # seconds, for deadlines that are to pass
 ANYTHING = (SubscriptionSpec("#", 0),)
@@ -200,6 +202,18 @@ def _tls(pair: str, *, ca: str = "ca") -> Scene:
     return play
 
 
+def _fault(name: str) -> Scene:
+    """Play a fault of `test_certificate_faults`."""
+
+    def play(props: Props) -> Cause:
+        ca, shown = FAULTS[name][1]()
+        with ScriptedBroker(tls=serving(*shown)) as server:
+            trusting = TLSSettings(ca_pem=ca.pem)
+            return props.open_try(spec_for(server.port, host="localhost", tls=trusting)).failure()
+
+    return play
+
+
 #: CONNACK is where most codes of the wire are said; a few belong to a DISCONNECT alone.
 ON_THE_WIRE: dict[str, Scene] = {
     **{name: _refusal(code, "3.1.1") for code, name in CONNACK_311.items()},
@@ -224,6 +238,13 @@ SCENES: dict[str, Scene] = {
     "tls_unknown_ca": _tls("server", ca="other_ca"),
     "tls_expired": _tls("expired_server"),
     "tls_name_mismatch": _tls("wrong_name_server"),
+    "tls_not_yet_valid": _fault("not yet valid"),
+    "tls_key_too_weak": _fault("short key"),
+    "tls_signature_too_weak": _fault("SHA-1"),
+    "tls_wrong_purpose": _fault("for clients"),
+    "tls_ca_invalid": _fault("CA:FALSE"),
+    "tls_chain_too_long": _fault("path length"),
+    "tls_certificate_invalid": _fault("critical and unheard of"),
     "tls_client_cert_rejected": _client_certificate,
     "tls_expected": lambda props: props.tls_failure(props.server(), None),
     "plain_expected": lambda props: props.failure(scripts.GOOD, tls=props.trusting),
