@@ -19,7 +19,7 @@ from webapp import home, store
 from webapp.app import create_app
 from webapp.auditing import audit
 from webapp.connections import records
-from webapp.people import accounts, registry, tables
+from webapp.people import accounts, password_hashes, registry, tables
 from webapp.settings import ADMIN_PASSWORD_FILE, WebSettings
 
 #: Beside the data: the sample was offered once.
@@ -49,6 +49,7 @@ def run(sample: Sample | None = None, say: Callable[[str], object] = print) -> N
         try:
             _wait_for_database(store.engine(), say)
             migrate.upgrade(store.engine())
+            keep_password_key(settings)
             accounts.ensure_roles()
             _ensure_admin(settings, say)
             audit.tidy(store.engine(), settings.audit_days)
@@ -84,6 +85,12 @@ def _wait_for_database(engine: Engine, say: Callable[[str], object]) -> None:
             time.sleep(migrate.RETRY_INTERVAL)
         else:
             return
+
+
+def keep_password_key(settings: WebSettings) -> None:
+    """Keep the secret key for the password hashes of older versions, while there are any."""
+    with tables.changing() as transaction:
+        password_hashes.keep_key(transaction, settings.secret_key.get_secret_value())
 
 
 def _ensure_admin(settings: WebSettings, say: Callable[[str], object]) -> None:

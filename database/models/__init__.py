@@ -19,7 +19,14 @@ from database.models.messages import (
     MessageTotals,
     SubscriptionStatus,
 )
-from database.models.people import audit_entry, role, role_user, user, user_session
+from database.models.people import (
+    audit_entry,
+    legacy_password_key,
+    role,
+    role_user,
+    user,
+    user_session,
+)
 from database.models.wishes import Command, ConfigVersion, Connection, Subscription
 
 __all__ = [
@@ -40,6 +47,7 @@ __all__ = [
     "WorkerHeartbeat",
     "WorkerLease",
     "audit_entry",
+    "legacy_password_key",
     "role",
     "role_user",
     "user",

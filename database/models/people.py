@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     ForeignKey,
@@ -21,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.mutable import MutableList
 
 from database.base import Base
-from database.types import RowId, UTCDateTime
+from database.types import EncryptedText, RowId, UTCDateTime
 
 role_user = Table(
     "role_user",
@@ -59,8 +60,19 @@ user = Table(
     Column("tf_primary_method", String(64)),
     #: Encrypted by Flask-Security.
     Column("tf_totp_secret", Text),
+    #: The time step (RFC 6238) of the code that was used last: no code counts twice.
+    Column("tf_last_counter", BigInteger),
     #: Encrypted one-time codes for a lost authenticator, a list.
     Column("mf_recovery_codes", MutableList.as_mutable(JSON())),
+)
+
+#: One row: the HAWSER_SECRET_KEY that went into the password hashes of older versions. It is
+#: there as long as such a hash is.
+legacy_password_key = Table(
+    "legacy_password_key",
+    Base.metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("key", EncryptedText),
 )
 
 #: One browser that is signed in. A session without a row here has ended, whatever its cookie says.

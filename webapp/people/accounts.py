@@ -15,13 +15,14 @@ from flask import current_app, has_request_context
 from flask_security import MailUtil, RoleMixin, SQLAlchemyUserDatastore, UserMixin
 from flask_security import current_user as _current_user
 from flask_security import hash_password as _hash_password
+from flask_security.proxies import _security
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import relationship
 
 from database.base import Base
 from database.models import people
-from webapp.people import tables
+from webapp.people import password_hashes, tables
 from webapp.settings import ADMIN_PASSWORD_FILE, WebSettings
 from webapp.store import db
 
@@ -47,6 +48,10 @@ class User(Base, UserMixin):
 
     __table__ = people.user
     roles = relationship(Role, secondary=people.role_user, lazy="joined")
+
+    def verify_and_update_password(self, password: str) -> bool:
+        """Whether a password is this account's; a hash of an older version is replaced."""
+        return password_hashes.verify(self, password)
 
 
 class Addresses(MailUtil):
@@ -116,7 +121,8 @@ def any_user() -> bool:
 
 def create(address: str, password: str, role: str, *, must_change: bool = False) -> Any:
     """Make an account with one role."""
-    hashed = _hash_password(password)
+    # In the form in which sign-in compares it.
+    hashed = _hash_password(_security.password_util.normalize(password))
     tables.begin_writing()
     user = datastore.create_user(
         email=address,

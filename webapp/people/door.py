@@ -19,6 +19,7 @@ from webapp.people import (
     device,
     diary,
     forms,
+    password_hashes,
     presence,
     second_factor,
     sessions,
@@ -61,10 +62,7 @@ def configure(app: Flask, settings: WebSettings) -> None:
 
 def _options(settings: WebSettings) -> dict[str, Any]:
     return {
-        "SECURITY_PASSWORD_HASH": "argon2",
-        "SECURITY_PASSWORD_SCHEMES": ["argon2"],
-        # Required by the library; argon2 salts by itself, so it only has to be stable.
-        "SECURITY_PASSWORD_SALT": settings.secret_key.get_secret_value(),
+        **password_hashes.options(),
         "SECURITY_PASSWORD_LENGTH_MIN": MIN_PASSWORD_CHARACTERS,
         "SECURITY_CHANGEABLE": True,
         "SECURITY_SEND_PASSWORD_CHANGE_EMAIL": False,

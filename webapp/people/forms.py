@@ -12,11 +12,11 @@ from flask_security import LoginForm as _LoginForm
 from flask_security import MfRecoveryForm as _RecoveryForm
 from flask_security import TwoFactorRescueForm as _RescueForm
 from flask_security import TwoFactorVerifyCodeForm as _CodeForm
-from flask_security import current_user, verify_password
+from flask_security import current_user
 from flask_security.proxies import _security
 from wtforms import RadioField
 
-from webapp.people import accounts, device, diary, presence, tables, throttle
+from webapp.people import accounts, device, diary, password_hashes, presence, tables, throttle
 from webapp.people.passwords import MAX_PASSWORD_CHARACTERS
 from webapp.people.throttle import Attempt, TooManyAttemptsError
 
@@ -69,6 +69,7 @@ class LoginForm(_LoginForm):
         attempt = _attempt(typed, "password")
         with throttle.of_app().room(attempt):
             _count(attempt, typed)
+            password_hashes.former_key()
             is_right = super().validate(**kwargs) and not self._is_late()
         if is_right:
             succeeded(attempt)
@@ -144,7 +145,7 @@ def is_own_password(password: str | None) -> bool:
 
 def _matches(password: str) -> bool:
     normal = _security.password_util.normalize(password)
-    return bool(verify_password(normal, current_user.password))
+    return bool(current_user.verify_and_update_password(normal))
 
 
 def _account_of(user: Any) -> str:

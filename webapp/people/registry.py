@@ -22,7 +22,7 @@ from database.clock import database_now
 from database.models.people import role as role_table
 from database.models.people import role_user, user, user_session
 from webapp.auditing import audit
-from webapp.people import accounts, passwords, second_factor, sessions
+from webapp.people import accounts, password_hashes, passwords, second_factor, sessions
 from webapp.settings import WebSettings
 
 KIND = "account"
@@ -136,6 +136,7 @@ def reset_password(transaction: Transaction, found: Person) -> str:
         must_change_password=True,
         password_changed_at=database_now(),
     )
+    password_hashes.forget_unused_key(transaction)
     sessions.end_all(transaction, found.id)
     _note(transaction, "account.reset_password", found.id, found.email)
     accounts.forget_first_password(found.email)
