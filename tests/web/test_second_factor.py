@@ -271,3 +271,65 @@ def test_what_the_library_brings_along_for_it_is_closed(app: Flask) -> None:
     for path in ("/tf-setup", "/tf-rescue", "/tf-select", "/mf-recovery-codes", "/tf-setup/x"):
         assert visitor.get(path).status_code in (404, 405)
         assert visitor.post(path).status_code == 404
+
+
+def test_a_code_opens_once_over_a_restart_of_the_web(
+    app: Flask, make_app: Callable[..., Flask], clock: Any
+) -> None:
+    people.make(app)
+    phone, _codes = set_up(visitor_of(app))
+    clock.shift(30)
+    assert first_step(app).post("/tf-validate", {"code": phone.code()}).status_code == 302
+    again = first_step(make_app())
+    assert again.post("/tf-validate", {"code": phone.code()}).status_code == 200
+    assert not is_in(again)
+
+
+def test_a_code_of_the_step_before_does_not_open_after_that_of_this_one(
+    app: Flask, clock: Any
+) -> None:
+    people.make(app)
+    phone, _codes = set_up(visitor_of(app))
+    clock.shift(30)
+    earlier = phone.code()
+    clock.shift(30)
+    assert first_step(app).post("/tf-validate", {"code": phone.code()}).status_code == 302
+    assert first_step(app).post("/tf-validate", {"code": earlier}).status_code == 200
+
+
+def test_a_code_opens_once_for_two_at_once(
+    app: Flask, make_app: Callable[..., Flask], clock: Any
+) -> None:
+    people.make(app)
+    phone, _codes = set_up(visitor_of(app))
+    clock.shift(30)
+    visitors = [first_step(app), first_step(make_app())]
+    code = phone.code()
+
+    def enter(visitor: Visitor) -> int:
+        return visitor.post("/tf-validate", {"code": code}).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(enter, visitors)) == [200, 302]
+
+
+def test_the_code_that_set_a_phone_up_does_not_open(app: Flask, clock: Any) -> None:
+    people.make(app)
+    phone, _codes = set_up(visitor_of(app))
+    assert first_step(app).post("/tf-validate", {"code": phone.code()}).status_code == 200
+
+
+def test_a_clock_that_was_wrong_keeps_nobody_out(app: Flask, clock: Any) -> None:
+    people.make(app)
+    phone, _codes = set_up(visitor_of(app))
+    clock.shift(-24 * 3600)
+    assert first_step(app).post("/tf-validate", {"code": phone.code()}).status_code == 302
+    assert first_step(app).post("/tf-validate", {"code": phone.code()}).status_code == 200
+
+
+def test_another_phone_begins_anew(app: Flask, clock: Any) -> None:
+    people.make(app)
+    visitor = visitor_of(app)
+    set_up(visitor)
+    visitor.post("/admin/account/second-factor/remove", {"password": PASSWORD})
+    set_up(visitor)

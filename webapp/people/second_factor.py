@@ -9,14 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable
-from threading import Lock
 from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from flask_security import MfRecoveryCodesUtil, Totp
 from flask_security.proxies import _security
-from passlib.totp import TOTP, AppWallet, TotpMatch  # type: ignore[import-untyped]
+from passlib.totp import TOTP, AppWallet  # type: ignore[import-untyped]
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import select, update
 
@@ -29,6 +28,8 @@ ISSUER = "Hawser"
 RECOVERY_CODES = 10
 #: How far the clocks of the app and of this machine may be apart, seconds.
 WINDOW = 30
+#: Time steps that the code used last can be ahead; further, this machine's clock was wrong then.
+CLOCK_STEPS = 20
 #: Key derivation of the library is for passwords; ours are random already.
 _COST = 4
 
@@ -41,25 +42,27 @@ class Codes(Totp):
         # The first key encrypts, whatever the names of the keys are.
         wallet = AppWallet(secrets=secrets, default_tag=next(iter(secrets)), encrypt_cost=_COST)
         self._totp = TOTP.using(issuer=issuer, wallet=wallet)
-        self._last: dict[int, int] = {}
-        self._turn = Lock()
 
     def verify_totp(self, token: str, totp_secret: str, user: Any, window: int = 0) -> bool:
-        """Whether `token` is good now and was not used before."""
-        with self._turn:
-            try:
-                return bool(super().verify_totp(str(token), totp_secret, user, WINDOW))
-            except (KeyError, ValueError, TypeError):
-                # No key of this installation opens the secret.
-                return False
+        """Whether `token` is good now and was not used before. Raises SQLAlchemyError."""
+        try:
+            match = self._totp.verify(str(token), totp_secret, window=WINDOW)
+        except (KeyError, ValueError, TypeError):
+            # Not the code of this moment, or no key of this installation opens the secret.
+            return False
+        return _use_up(user.id, match.counter)
 
-    def get_last_counter(self, user: Any) -> int | None:
-        """Return the moment of the code that was used last."""
-        return self._last.get(user.id)
 
-    def set_last_counter(self, user: Any, tmatch: TotpMatch) -> None:
-        """Remember the moment of a code that was used. One process serves all."""
-        self._last[user.id] = tmatch.counter
+def _use_up(user_id: int, counter: int) -> bool:
+    """Let the code of a time step count, and none up to it again; return whether it did."""
+    last = people.user.c.tf_last_counter
+    # A clock that was put right must not keep somebody out until it is as late again.
+    is_unused = last.is_(None) | (last < counter) | (last > counter + CLOCK_STEPS)
+    is_new = (people.user.c.id == user_id) & is_unused
+    # One statement, so that of two who send a code at once one is let in.
+    statement = update(people.user).where(is_new).values(tf_last_counter=counter)
+    with tables.changing() as transaction:
+        return transaction.execute(statement).rowcount == 1
 
 
 class RecoveryCodes(MfRecoveryCodesUtil):
@@ -118,7 +121,7 @@ def renew(transaction: Transaction, user_id: int, codes: Iterable[str]) -> None:
 
 def turn_off(transaction: Transaction, user_id: int) -> None:
     """Ask an account for its password only."""
-    names = ("tf_primary_method", "tf_totp_secret", "mf_recovery_codes")
+    names = ("tf_primary_method", "tf_totp_secret", "tf_last_counter", "mf_recovery_codes")
     _store(transaction, user_id, dict.fromkeys(names))
 
 
