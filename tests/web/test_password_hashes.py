@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import argon2
 import pytest
@@ -184,7 +185,7 @@ def test_a_reset_in_the_meantime_is_not_overwritten(
 ) -> None:
     app = make_app()
     with app.app_context():
-        account = accounts.datastore.find_user(email=ANN)
+        account: Any = accounts.datastore.find_user(email=ANN)
         assert account.password == OLD_HASH
         with tables.changing() as transaction:
             transaction.execute(text("update user_account set password = 'reset'"))
@@ -206,7 +207,12 @@ def test_every_sign_in_looks_the_old_key_up(
 ) -> None:
     looked: list[str] = []
     found = password_hashes.former_key
-    monkeypatch.setattr(password_hashes, "former_key", lambda: looked.append("up") or found())
+
+    def look() -> str:
+        looked.append("up")
+        return found()
+
+    monkeypatch.setattr(password_hashes, "former_key", look)
     app = make_app()
     sign_in(app, "nobody@hawser.example")
     assert looked == ["up"]
