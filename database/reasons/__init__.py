@@ -16,7 +16,7 @@ from database.reasons.network import NETWORK
 from database.reasons.ourselves import OURSELVES
 from database.reasons.reason import Reason
 from database.reasons.sessions import SESSIONS
-from database.sentences import fill, say
+from database.sentences import Sentence, fill, say
 
 __all__ = [
     "CONNACK_311",
@@ -42,16 +42,29 @@ class _Blanks(dict[str, Any]):
 def explain(code: str, detail: Mapping[str, Any] | None = None) -> str:
     """Return the sentence for `code`, filled from `detail`.
 
-    What a broker said in its own words (`said`: the Reason String of MQTT 5) follows.
+    What a broker said in its own words (`said`: the Reason String of MQTT 5) follows, and why
+    the other MQTT version did not work where `auto` tried both (`other_version`).
     """
     reason = REASONS.get(code)
     if reason is None:
         return code.replace("_", " ")
     known = detail or {}
     sentence = fill(reason.sentence_for(known), _Blanks(known))
-    if not known.get("said"):
+    if known.get("said"):
+        sentence = say('{sentence} It says: "{said}".', sentence=sentence, said=known["said"])
+    return _with_other_version(sentence, known.get("other_version"))
+
+
+def _with_other_version(sentence: Sentence, other: object) -> Sentence:
+    """Return `sentence` followed by why the other MQTT version did not work, if that is told."""
+    if not isinstance(other, Mapping) or "code" not in other:
         return sentence
-    return say('{sentence} It says: "{said}".', sentence=sentence, said=known["said"])
+    return say(
+        "{sentence} With MQTT {version} it did not work: {because}",
+        sentence=sentence,
+        version=other.get("protocol"),
+        because=explain(str(other["code"]), other.get("detail")),
+    )
 
 
 def summarise(code: str) -> str:

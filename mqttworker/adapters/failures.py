@@ -115,6 +115,8 @@ def data_cause(error: Exception, *, limit: int) -> Cause:
         return cause("packet_too_large", bytes=error.size, limit=limit)
     if isinstance(error, packets.TLSSpokenError):
         return replace(cause("tls_expected", answer="TLS"), certainty=Certainty.CERTAIN)
+    if isinstance(error, packets.ConnackError):
+        return replace(cause("protocol_error", error=str(error)), is_version_misfit=True)
     if isinstance(error, packets.ViolationError):
         return cause("protocol_error", error=str(error))
     return cause("internal_error", error=type(error).__name__)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from database.words import ConnectionState as State
 from database.words import Protocol
-from mqttworker.core import backoff, takeover, verdicts
+from mqttworker.core import backoff, takeover, verdicts, versions
 from mqttworker.core.cause import Cause
 from mqttworker.core.standing import Life, enter
 from mqttworker.core.verdicts import Failure
@@ -20,8 +20,10 @@ def fail(life: Life, why: Cause, now: float, draw: float, kind: Failure = Failur
     if why.code in verdicts.FLAWS:
         # connecting -> config_error: waits for an edit
         return enter(life, State.CONFIG_ERROR, why, now, due_at=None)
-    if life.wanted_protocol == Protocol.AUTO and why.code in verdicts.VERSION_REFUSALS:
+    if life.wanted_protocol == Protocol.AUTO and verdicts.is_version_refusal(why):
         return _try_other_version(life, why, now, draw, kind)
+    if life.state is State.CONNECTING:
+        life, why = _back_to_mqtt_5(life, why)
     if why.code in verdicts.REFUSALS:
         # connecting -> refused
         return _refuse(life, why, now, draw)
@@ -55,8 +57,23 @@ def _refuse(life: Life, why: Cause, now: float, draw: float) -> Life:
 def _try_other_version(life: Life, why: Cause, now: float, draw: float, kind: Failure) -> Life:
     """Let the other MQTT version have its turn; at once the first time, later with backoff."""
     delay = _spread(life, now, backoff.backoff(life.failures, draw)) if life.failures else 0.0
-    other = replace(life, fell_back=not life.fell_back, failures=life.failures + 1)
-    return _back_off(other, why, now, delay, kind)
+    shown = versions.told(life.protocol, why, life.other_version_why)
+    other = replace(
+        life,
+        fell_back=not life.fell_back,
+        other_version_why=why,
+        failures=life.failures + 1,
+    )
+    return _back_off(other, shown, now, delay, kind)
+
+
+def _back_to_mqtt_5(life: Life, why: Cause) -> tuple[Life, Cause]:
+    """Let MQTT 5 have its turn again where 3.1.1 fails for a reason of its own."""
+    other_why = life.other_version_why
+    if not life.fell_back or other_why is None or not versions.goes_back(why, other_why):
+        return life, why
+    shown = versions.beside(why, Protocol.V5, other_why)
+    return replace(life, fell_back=False, other_version_why=why), shown
 
 
 def cool_down(life: Life, why: Cause, now: float) -> Life:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from database import reasons
 from database.visible import one_line
 from database.words import Protocol
@@ -15,6 +17,11 @@ MAX_TEXT = 300
 MIN_PASSWORD = 4
 #: Properties that say something in text, and the word they are kept under.
 _TEXTS = {properties.SERVER_REFERENCE: "server", properties.REASON_STRING: "said"}
+#: Length of a CONNACK of 3.1.1, bytes.
+OLD_LENGTH = 2
+#: What a broker may refuse in it because it took an MQTT 5 CONNECT for one of 3.1.1, and
+#: read the client id or the login in the wrong place.
+_MISREAD = frozenset({2, 4, 5})
 #: Where the properties begin; in the acknowledgements of a PUBLISH, after identifier and code.
 _PROPERTIES_AT = {packets.CONNACK: 2, packets.DISCONNECT: 1}
 
@@ -31,7 +38,9 @@ def connack_cause(body: bytes, version: str, password: str | None = None) -> Cau
     old = version == Protocol.V311 or code in reasons.CONNACK_311
     words = reasons.CONNACK_311 if old else reasons.REASON_CODES_5
     known = {} if old else _said(body, packets.CONNACK, password)
-    return cause(words.get(code, "unspecified_error"), raw_code=code, protocol=version, **known)
+    why = cause(words.get(code, "unspecified_error"), raw_code=code, protocol=version, **known)
+    is_misread = version == Protocol.V5 and len(body) == OLD_LENGTH and code in _MISREAD
+    return replace(why, is_version_misfit=is_misread)
 
 
 def disconnect_cause(body: bytes, password: str | None = None) -> Cause:

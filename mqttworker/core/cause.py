@@ -21,6 +21,8 @@ class Cause:
     #: The code on the wire or the errno, where there was one.
     raw_code: int | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+    #: The broker's answer to the CONNECT does not fit the MQTT version that was tried.
+    is_version_misfit: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         return explain(self.code, self.detail)
@@ -35,7 +37,10 @@ def cause(code: str, *, raw_code: int | None = None, **detail: Any) -> Cause:
 def completed(why: Cause, known: Mapping[str, Any]) -> Cause:
     """Return `why` with the words that its sentence names and its detail lacks."""
     missing = _WORDS.get(why.code, frozenset()) - why.detail.keys()
-    extra = {word: known[word] for word in missing if word in known}
+    extra: dict[str, Any] = {word: known[word] for word in missing if word in known}
+    if other := why.detail.get("other_version"):
+        whole = completed(cause(other["code"], **other["detail"]), known)
+        extra["other_version"] = {**other, "detail": dict(whole.detail)}
     return replace(why, detail={**why.detail, **extra}) if extra else why
 
 

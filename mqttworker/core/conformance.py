@@ -22,6 +22,7 @@ from mqttworker.core.packets import (
     PUBREL,
     SUBACK,
     UNSUBACK,
+    ConnackError,
     ViolationError,
 )
 from mqttworker.core.receipts import Receipts
@@ -107,14 +108,25 @@ class Conversation:
     def _receive_connack(self, kind: int, body: bytes) -> None:
         if kind != CONNACK:
             self._refuse_before_connack(kind)
-        session_present = bodies.check_connack(body, self._version)
-        if session_present and self._clean_start:
-            msg = "Session Present, although we asked for a clean start"
-            raise ViolationError(msg)
+        session_present = self._check_connack(body)
         self.is_accepted = body[1] == 0
         if self.is_accepted:
             self.session_present = session_present
             self.receipts.connected(session_present=session_present)
+
+    def _check_connack(self, body: bytes) -> bool:
+        """Return whether a CONNACK says Session Present. Raises ViolationError."""
+        try:
+            session_present = bodies.check_connack(body, self._version)
+        except ViolationError as error:
+            if body and body[0] > 1:
+                # In no version: whoever says that is no broker, and no other version helps.
+                raise
+            raise ConnackError(str(error), error.code) from error
+        if session_present and self._clean_start:
+            msg = "Session Present, although we asked for a clean start"
+            raise ConnackError(msg)
+        return session_present
 
     @staticmethod
     def _refuse_before_connack(kind: int) -> NoReturn:

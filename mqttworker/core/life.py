@@ -12,7 +12,7 @@ from typing import Any
 
 from database.words import WAITING_STATES
 from database.words import ConnectionState as State
-from mqttworker.core import ailments, backoff, takeover, verdicts
+from mqttworker.core import ailments, backoff, takeover, verdicts, versions
 from mqttworker.core.aftermath import cool_down, fail
 from mqttworker.core.ailments import Ailments
 from mqttworker.core.cause import Cause, cause
@@ -112,16 +112,19 @@ def _opened(life: Life, event: Opened, now: float, _draw: float) -> Result:
     if life.state is not State.CONNECTING:
         return life, ()
     life = replace(life, tried_at=now, down_since=None)
+    if not life.fell_back:
+        life = replace(life, other_version_why=None)
     if event.refused_filters:
         # connecting -> degraded
-        why = cause(
+        refused = cause(
             "subscribe_refused",
             raw_code=event.raw_code,
             filters=", ".join(event.refused_filters),
         )
+        why = _with_version(life, refused)
         return _up(life, State.DEGRADED, why, now, (why,)), ()
     # connecting -> connected
-    return _up(life, State.CONNECTED, SUCCESS, now), ()
+    return _up(life, State.CONNECTED, _with_version(life, SUCCESS), now), ()
 
 
 def _impaired(life: Life, event: Impaired, now: float, _draw: float) -> Result:
@@ -250,6 +253,13 @@ _ARROWS: dict[type[Any], Callable[..., Result]] = {
 
 def _up(life: Life, state: State, why: Cause, now: float, wrong: Ailments = ()) -> Life:
     return enter(life, state, why, now, connected_at=now, ailments=wrong, due_at=None)
+
+
+def _with_version(life: Life, why: Cause) -> Cause:
+    """Return `why` with the reason for which it is not MQTT 5, if `auto` fell back."""
+    if life.other_version_why is None:
+        return why
+    return versions.beside(why, versions.other(life.protocol), life.other_version_why)
 
 
 def _ailing(life: Life, wrong: Ailments, now: float) -> Life:

@@ -76,6 +76,10 @@ class MalformedPacketError(ViolationError):
     code = MALFORMED_PACKET
 
 
+class ConnackError(ViolationError):
+    """A CONNACK that is none of the MQTT version that we asked for."""
+
+
 class TLSSpokenError(MalformedPacketError):
     """The other end speaks TLS."""
 

@@ -46,6 +46,8 @@ class Life:
     tried_at: float = float("-inf")
     #: `auto` found that this broker wants 3.1.1.
     fell_back: bool = False
+    #: Why the other MQTT version did not work, None while that was not tried.
+    other_version_why: Cause | None = None
     #: It waits because the broker or the network could not be reached.
     is_cut_off: bool = False
     evidence: tuple[takeover.Session, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+from mqttworker.core.cause import Cause
 from mqttworker.core.events import Lost
 
 #: The broker or the network could not be reached: true for every connection to it alike.
@@ -77,6 +78,11 @@ SILENT_CLOSES = frozenset({"peer_closed", "connection_reset"})
 VERSION_REFUSALS = frozenset(
     {"unsupported_protocol_version", "closed_before_connack", "connack_timeout"}
 )
+
+
+def is_version_refusal(why: Cause) -> bool:
+    """Whether `auto` tries the other MQTT version after a try that ended so."""
+    return why.code in VERSION_REFUSALS or why.is_version_misfit
 
 
 class Failure(Enum):

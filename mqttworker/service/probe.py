@@ -13,13 +13,13 @@ from typing import Any
 import gevent
 
 from database.words import Protocol
-from mqttworker.core import probe
+from mqttworker.core import probe, versions
 from mqttworker.core.backoff import MIN_CONNECT_GAP
 from mqttworker.core.cause import Cause, cause, completed
 from mqttworker.core.events import Opened
 from mqttworker.core.probe import Course
 from mqttworker.core.spec import ConnectionSpec
-from mqttworker.core.verdicts import VERSION_REFUSALS
+from mqttworker.core.verdicts import is_version_refusal
 from mqttworker.ports.transport import Session, Terms, Transport
 from mqttworker.service.context import Clock
 from mqttworker.service.drills import TRIAL, Drills, Scene
@@ -53,7 +53,8 @@ class Probe:
         self._opened: Opened | None = None
         self._terms = Terms()
         self._client_id = spec.client_id
-        self._earlier_tries: list[dict[str, Any]] = []
+        #: The MQTT version that did not work, and why, where both were tried.
+        self._earlier_try: tuple[str, Cause] | None = None
         self._is_over = False
 
     def run(self) -> None:
@@ -83,7 +84,7 @@ class Probe:
             "detail": {"step": failed.name.upper()} if failed else {},
             "verdict": self.verdict if self._is_over else None,
             "steps": self._course.as_json(),
-            "earlier_tries": self._earlier_tries,
+            "earlier_tries": [_try_as_json(*self._earlier_try)] if self._earlier_try else [],
             "client_id": self._client_id,
             "real_client_id": self._use_real_id,
             "protocol": self._opened and self._opened.protocol,
@@ -94,19 +95,20 @@ class Probe:
 
     def _connect(self) -> bool:
         """Try as the live connection would, the other MQTT version included."""
-        versions = [self._spec.protocol]
+        untried = [self._spec.protocol]
         if self._spec.protocol == Protocol.AUTO:
-            versions = [Protocol.V5, Protocol.V311]
+            untried = [Protocol.V5, Protocol.V311]
         while True:
-            version = versions.pop(0)
+            version = untried.pop(0)
             why = self._try(version)
             if why is None:
                 return True
-            is_worth_it = versions and self._ear.time_left > WORTH_TRYING
-            if not is_worth_it or why.code not in VERSION_REFUSALS:
-                self._course.fail(why, self._clock.now())
+            is_worth_it = untried and self._ear.time_left > WORTH_TRYING
+            if not is_worth_it or not is_version_refusal(why):
+                self._course.fail(self._most_helpful(version, why), self._clock.now())
                 return False
-            self._note_try(version, why)
+            self._earlier_try = version, why
+            self._leave_gap()
 
     def _try(self, version: str) -> Cause | None:
         """Open a session; return why there is none."""
@@ -138,11 +140,14 @@ class Probe:
         self._course.up(refused, self._clock.now())
         self._scene.on_change()
 
-    def _note_try(self, version: str, why: Cause) -> None:
-        self._earlier_tries.append(
-            {"protocol": version, "reason_code": why.code, "detail": dict(why.detail)}
-        )
-        self._leave_gap()
+    def _most_helpful(self, version: str, why: Cause) -> Cause:
+        """Return the reason that the test ends with; the other one is told beside it."""
+        if self._earlier_try is None or not is_version_refusal(why):
+            return why
+        tried = [self._earlier_try, (version, why)]
+        tried.sort(key=lambda each: versions.helpfulness(*each))
+        self._earlier_try, (_, best) = tried
+        return best
 
     def _part_from(self, session: Session) -> None:
         """Say DISCONNECT, so that the broker sees no loss."""
@@ -167,6 +172,10 @@ class Probe:
         """Hear of a phase of the try; called in the loop."""
         self._course.enter(phase, self._clock.now())
         self._scene.on_change()
+
+
+def _try_as_json(version: str, why: Cause) -> dict[str, Any]:
+    return {"protocol": version, "reason_code": why.code, "detail": dict(why.detail)}
 
 
 def _token() -> str:

@@ -306,7 +306,7 @@ def test_the_steps_of_a_test_are_told_in_words_with_the_next_step(
     for text in (found["html"], operator.get(f"/admin/commands/{number}/page").text):
         assert "Nothing accepts connections on &lt;script&gt;:1883." in text
         assert "Check the port, and that the broker runs." in text
-        assert "Tried with MQTT 5 before" in text
+        assert "Tried with MQTT 5 too" in text
         assert "CN=broker, valid until 2027-01-02 03:04:05 UTC" in text
 
 

@@ -1,0 +1,58 @@
+"""`auto` with brokers whose MQTT 5 is broken: it works with 3.1.1, and people are told why."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine
+
+from database.reasons import explain
+from database.words import ConnectionState as State
+from tests.support.packets import V5, connack
+from tests.support.scripted_broker import ScriptedBroker
+from tests.support.scripts import GOOD, Script
+from tests.worker.service.asking import ask, draft, failing_step, finished
+from tests.worker.service.worker import ONE_DATABASE, WorkerProcess, add, events, status
+
+#: Good in 3.1.1, which has no properties.
+ODD_MQTT_5 = Script(connack_properties=b"\x24\x02")
+#: In no version.
+ODD = Script(instead_of_connack=connack(V5, 0, b"\x24\x02"), close_after=0.0)
+ODD_WORDS = "The broker broke the protocol: a Maximum QoS of 2."
+
+
+@ONE_DATABASE
+def test_a_connack_that_breaks_mqtt_5_ends_in_3_1_1_and_is_told(
+    engine: Engine, scripted_broker: ScriptedBroker, worker: WorkerProcess
+) -> None:
+    scripted_broker.script = ODD_MQTT_5
+    number = add(engine, "plant", scripted_broker.port)
+    worker.start()
+    worker.wait_for_states({"plant": State.CONNECTED})
+    row = status(engine, "plant")
+    assert row.protocol_negotiated == "3.1.1"
+    assert explain(row.reason_code, row.detail) == (
+        f"The broker accepted the connection. With MQTT 5 it did not work: {ODD_WORDS}"
+    )
+    assert (State.BACKOFF, "protocol_error") in events(engine, number)
+    assert [each.version for each in scripted_broker.connects] == [5, 4]
+    result = finished(engine, ask(engine, "test", None, draft(scripted_broker.port))).result
+    assert result["protocol"] == "3.1.1"
+    assert [item["reason_code"] for item in result["earlier_tries"]] == ["protocol_error"]
+
+
+@ONE_DATABASE
+def test_a_broker_that_is_odd_in_both_versions_is_tried_until_it_is_mended(
+    engine: Engine, scripted_broker: ScriptedBroker, worker: WorkerProcess
+) -> None:
+    scripted_broker.script = ODD
+    add(engine, "plant", scripted_broker.port)
+    worker.start()
+    worker.child.wait_for(lambda: len(scripted_broker.connects) >= 3, 30.0, "both versions twice")
+    row = status(engine, "plant")
+    assert row.reason_code == "protocol_error"
+    assert explain(row.reason_code, row.detail).startswith(ODD_WORDS)
+    result = finished(engine, ask(engine, "test", None, draft(scripted_broker.port))).result
+    assert failing_step(result) == ("connack", "protocol_error")
+    assert [item["protocol"] for item in result["earlier_tries"]] == ["3.1.1"]
+    scripted_broker.script = GOOD
+    worker.wait_for_states({"plant": State.CONNECTED}, 40.0)
+    assert len({each.version for each in scripted_broker.connects}) == 2
