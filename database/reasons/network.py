@@ -67,6 +67,14 @@ NETWORK: dict[str, Reason] = {
         Certainty.INFERRED,
         {"answer": "{host}:{port} answered the TLS handshake with something that is no TLS."},
     ),
+    "not_mqtt": Reason(
+        "{host}:{port} answers with something that is not MQTT.",
+        "the port does not speak MQTT",
+        "Enter the port of the broker's MQTT listener (often 1883, with TLS 8883). MQTT over "
+        "WebSocket is not supported.",
+        Origin.BROKER,
+        fuller={"spoken": "{host}:{port} speaks {spoken}, not MQTT."},
+    ),
     "tls_version": Reason(
         "{host}:{port} and this worker have no TLS version in common ({error}).",
         "TLS version too old",

@@ -11,8 +11,9 @@ from enum import StrEnum
 
 from database.words import Certainty
 from mqttworker.adapters.certificate_errors import alert_cause, verify_cause
-from mqttworker.core import packets
+from mqttworker.core import foreign_protocol, packets
 from mqttworker.core.cause import Cause, cause
+from mqttworker.core.foreign_protocol import ForeignProtocolError
 
 
 class Phase(StrEnum):
@@ -113,13 +114,19 @@ def data_cause(error: Exception, *, limit: int) -> Cause:
     """Return what it means that `error` came up over what the broker sent."""
     if isinstance(error, packets.PacketTooLargeError):
         return cause("packet_too_large", bytes=error.size, limit=limit)
-    if isinstance(error, packets.TLSSpokenError):
-        return replace(cause("tls_expected", answer="TLS"), certainty=Certainty.CERTAIN)
+    if isinstance(error, ForeignProtocolError):
+        return _foreign_cause(error.spoken)
     if isinstance(error, packets.ConnackError):
         return replace(cause("protocol_error", error=str(error)), is_version_misfit=True)
     if isinstance(error, packets.ViolationError):
         return cause("protocol_error", error=str(error))
     return cause("internal_error", error=type(error).__name__)
+
+
+def _foreign_cause(spoken: str | None) -> Cause:
+    if spoken == foreign_protocol.TLS:
+        return replace(cause("tls_expected", answer="TLS"), certainty=Certainty.CERTAIN)
+    return cause("not_mqtt", spoken=spoken) if spoken else cause("not_mqtt")
 
 
 def _tls_cause(error: ssl.SSLError) -> Cause:

@@ -6,8 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from mqttworker.core import packets
+from mqttworker.core import foreign_protocol, packets
 from mqttworker.core.conformance import Conversation
+from mqttworker.core.foreign_protocol import ForeignProtocolError
 from mqttworker.core.messages import InboundMessage
 from mqttworker.core.wire import bodies
 
@@ -100,9 +101,11 @@ class PacketStream(asyncio.Protocol):
             self._buffer += data
             stream = self._buffer
         try:
+            if not self._conversation.is_accepted:
+                foreign_protocol.check_beginning(stream)
             used = self._cut(stream)
         except Exception as error:  # noqa: BLE001 - after any of them we would be deaf
-            self._give_up(self._understood(error, stream))
+            self._give_up(error)
             return
         if stream is self._buffer:
             del self._buffer[:used]
@@ -153,17 +156,11 @@ class PacketStream(asyncio.Protocol):
         if self._flaw is not None and not self._is_broken:
             self._give_up(self._flaw)
 
-    def _understood(self, error: Exception, stream: bytes | bytearray) -> Exception:
-        """Return `error`, or what explains it better."""
-        if not self._conversation.is_accepted and packets.speaks_tls(stream):
-            return packets.TLSSpokenError("TLS in place of the CONNACK")
-        return error
-
     def _give_up(self, error: Exception) -> None:
         """Say why, as far as that goes out at once, and listen no more."""
         self._is_broken = True
         self._buffer.clear()
-        if self._conversation.may_say_why and not isinstance(error, packets.TLSSpokenError):
+        if self._conversation.may_say_why and not isinstance(error, ForeignProtocolError):
             code = getattr(error, "code", _IMPLEMENTATION_SPECIFIC_ERROR)
             assert self._transport is not None
             self._transport.write(bytes([packets.DISCONNECT, 1, code]))

@@ -45,9 +45,6 @@ NAMES = {
     AUTH: "AUTH",
 }
 
-#: Where a TLS record says alert or handshake, and that it is one of SSL 3 or TLS 1.
-_TLS_HEADS = (b"\x15\x03", b"\x16\x03")
-
 # Reason codes that a client may say DISCONNECT with (5, section 3.14.2.1).
 MALFORMED_PACKET = 0x81
 PROTOCOL_ERROR = 0x82
@@ -78,10 +75,6 @@ class MalformedPacketError(ViolationError):
 
 class ConnackError(ViolationError):
     """A CONNACK that is none of the MQTT version that we asked for."""
-
-
-class TLSSpokenError(MalformedPacketError):
-    """The other end speaks TLS."""
 
 
 class PacketTooLargeError(ViolationError):
@@ -148,8 +141,3 @@ def _refuse_type(kind: int, flags: int) -> None:
     if kind == 0 or flags != (0x02 if kind in {0x80, 0xA0} else 0):
         raise MalformedPacketError(msg)
     raise ViolationError(msg)
-
-
-def speaks_tls(head: bytes | bytearray) -> bool:
-    """Whether the first bytes from the other end are those of TLS."""
-    return bytes(head[:2]) in _TLS_HEADS

@@ -248,6 +248,9 @@ SCENES: dict[str, Scene] = {
     "tls_client_cert_rejected": _client_certificate,
     "tls_expected": lambda props: props.tls_failure(props.server(), None),
     "plain_expected": lambda props: props.failure(scripts.GOOD, tls=props.trusting),
+    "not_mqtt": lambda props: props.failure(
+        Script(instead_of_connack=b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    ),
     "tls_version": _old_tls,
     "tls_failed": _no_common_cipher,
     "tls_timeout": lambda props: props.failure(

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from mqttworker.adapters.packet_stream import WRITE_LIMIT, PacketStream
 from mqttworker.core.conformance import Conversation
+from mqttworker.core.foreign_protocol import ForeignProtocolError
 from mqttworker.core.messages import InboundMessage
-from mqttworker.core.packets import PacketTooLargeError, TLSSpokenError, ViolationError
+from mqttworker.core.packets import PacketTooLargeError, ViolationError
 from tests.support import packets
 from tests.support.packets import V5, V311
 
@@ -169,7 +170,7 @@ def _check_last_words(heard: Heard) -> None:
     """A DISCONNECT with the reason, in MQTT 5 and to whoever speaks MQTT."""
     error = heard.errors[0]
     assert isinstance(error, ViolationError)
-    if heard.version == V311 or isinstance(error, TLSSpokenError):
+    if heard.version == V311 or isinstance(error, ForeignProtocolError):
         assert heard.wire.written == b""
     else:
         assert heard.wire.written == bytes([0xE0, 1, error.code])
@@ -180,7 +181,7 @@ def test_tls_in_place_of_the_connack_is_told(head: bytes) -> None:
     for data in (head, packets.connack(V5) + head):
         heard = Heard(V5)
         heard.feed(data, [])
-        assert isinstance(heard.errors[0], TLSSpokenError) is (data == head)
+        assert isinstance(heard.errors[0], ForeignProtocolError) is (data == head)
 
 
 @pytest.mark.parametrize("size", [LIMIT + 1, 2**20, 2**28 - 1])

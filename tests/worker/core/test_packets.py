@@ -14,7 +14,6 @@ from mqttworker.core.packets import (
     ViolationError,
     check_first_byte,
     next_frame,
-    speaks_tls,
 )
 
 LARGEST = 268_435_455  # bytes, four digits of seven bits
@@ -110,18 +109,3 @@ def test_a_remaining_length_that_takes_more_bytes_than_it_needs_is_malformed(dat
 def test_a_bad_first_byte_is_not_waited_for() -> None:
     with pytest.raises(MalformedPacketError):
         next_frame(b"\x00\x80", 0, LARGEST)
-
-
-@pytest.mark.parametrize(
-    ("head", "is_tls"),
-    [
-        (b"\x15\x03\x01\x00\x02", True),
-        (b"\x16\x03\x03", True),
-        (b"\x16\x02", False),
-        (b"\x15", False),
-        (b"\x20\x02\x00\x00", False),
-    ],
-)
-def test_tls_is_told_by_its_first_bytes(head: bytes, is_tls: bool) -> None:
-    assert speaks_tls(head) is is_tls
-    assert speaks_tls(bytearray(head)) is is_tls
