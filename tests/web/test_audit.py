@@ -73,7 +73,11 @@ def test_a_record_leaves_an_entry_for_all_that_happens_to_it(
     assert created["host"] == [None, "broker.example"]
     assert created["password"] == [None, "set"]
     assert created["subscriptions"] == [[], [topic]]
-    assert edited == {"port": [1883, 1884], "subscriptions": [[topic], [topic | {"qos": 2}]]}
+    assert edited == {
+        "port": [1883, 1884],
+        "password": ["set", "changed"],
+        "subscriptions": [[topic], [topic | {"qos": 2}]],
+    }
     assert cleared["password"] == ["set", "removed"]
     assert cleared["username"] == ["u", None]
     assert disabled == {"is_enabled": [True, False]}
@@ -82,12 +86,24 @@ def test_a_record_leaves_an_entry_for_all_that_happens_to_it(
 
 
 def test_a_save_that_changes_nothing_writes_nothing(operator: Visitor, engine: Engine) -> None:
-    fields = form(username="u", password=SECRET) | filters("a")
-    operator.post(NEW, fields)
+    fields = form(username="u") | filters("a")
+    operator.post(NEW, fields | {"password": SECRET})
     number = one(engine, "select id from connection")
     assert operator.post(f"{LIST}edit/?id={number}", fields | {"revision": "1"}).status_code == 302
     assert revision(engine) == "1"
     assert len(entries(engine)) == 1
+
+
+@pytest.mark.parametrize("entered", [SECRET, "another", "changed", "removed", "set"])
+def test_no_save_tells_whether_a_secret_was_the_stored_one(
+    operator: Visitor, engine: Engine, entered: str
+) -> None:
+    operator.post(NEW, form(username="u", password=SECRET))
+    number = one(engine, "select id from connection")
+    fields = form(username="u", password=entered, revision="1")
+    assert operator.post(f"{LIST}edit/?id={number}", fields).status_code == 302
+    assert revision(engine) == "2"
+    assert entries(engine)[-1].changes == {"password": ["set", "changed"]}
 
 
 def test_what_is_refused_or_fails_leaves_no_entry(operator: Visitor, engine: Engine) -> None:

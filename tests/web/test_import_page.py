@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
+from tests.support.certificates import Certificates
 from tests.web import rows
 from tests.web.conftest import Visitor, signed_in
 from tests.web.forms import LIST, SECRET, one
@@ -58,6 +59,25 @@ def test_a_file_is_looked_at_first_and_applied_when_that_is_confirmed(
     assert one(engine, "select count(*) from audit_entry") == 2
     again = operator.post(PAGE, {"token": token(page)})
     assert "choose it again" in again.text
+
+
+@pytest.mark.parametrize("secret", ["password", "tls_client_key_pem"])
+def test_the_preview_does_not_tell_whether_a_secret_was_guessed(
+    operator: Visitor, engine: Engine, certificates: Certificates, secret: str
+) -> None:
+    client = certificates.client
+    stored = {"password": SECRET, "tls_client_key_pem": client.key_pem}
+    login = {"username": "u", "tls_client_cert_pem": client.certificate_pem}
+    looked = look(operator, [item("there", **login, **stored)])
+    operator.post(PAGE, {"token": token(looked)})
+    guesses = [stored[secret], "another" if secret == "password" else client.key_pem + "\n"]
+    pages = [look(operator, [{"name": "there", secret: guess}]).text for guess in guesses]
+    shown = [page.partition("preview-heading")[2].partition('name="csrf_token"') for page in pages]
+    assert "0 created, 1 changed, 0 already so." in shown[0][0]
+    assert shown[0][0] == shown[1][0]
+    lists = [page.partition("<h3>")[2].partition("<form")[0] for page in pages]
+    assert lists[0] == lists[1]
+    assert "<ins>changed</ins>" in lists[0]
 
 
 def test_what_is_wrong_is_told_by_item_and_field_and_nothing_can_be_confirmed(

@@ -84,12 +84,39 @@ def test_given_subscriptions_replace_the_set(run_import: Import, engine: Engine)
 def test_importing_the_same_again_changes_nothing(
     run_import: Import, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    content = [item(username="u", password=SECRET, subscriptions=[{"topic_filter": "a"}])]
+    content = [item(username="u", subscriptions=[{"topic_filter": "a"}])]
     run_import(content)
     capsys.readouterr()
     run_import(content)
     assert capsys.readouterr().out == "0 created, 0 changed, 1 already so.\n"
     assert stored(engine, "revision") == [1]
+
+
+@pytest.mark.parametrize("guess", [SECRET, "another"])
+def test_a_file_with_a_secret_counts_as_a_change_whatever_the_secret_is(
+    run_import: Import, engine: Engine, capsys: pytest.CaptureFixture[str], guess: str
+) -> None:
+    run_import([item(username="u", password=SECRET)])
+    capsys.readouterr()
+    run_import([item(username="u", password=guess)])
+    assert capsys.readouterr().out == "0 created, 1 changed, 0 already so.\n"
+    assert stored(engine, "revision") == [2]
+    told = "select changes from audit_entry where action = 'connection.update'"
+    with engine.connect() as transaction:
+        found = transaction.scalars(text(told)).all()
+    assert [each if isinstance(each, dict) else json.loads(each) for each in found] == [
+        {"password": ["set", "changed"]}
+    ]
+
+
+def test_a_file_that_removes_a_secret_again_changes_nothing(
+    run_import: Import, engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_import([item(username="u", password=SECRET)])
+    for _time in range(2):
+        run_import([item(username="u", password=None, tls_client_key_pem="")])
+    assert "0 created, 0 changed, 1 already so." in capsys.readouterr().out
+    assert stored(engine, "revision") == [2]
 
 
 def test_an_import_tells_the_worker(run_import: Import, engine: Engine) -> None:

@@ -9,8 +9,6 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from webapp import columns
-
 #: `{field: (old, new)}`.
 Changes = Mapping[str, tuple[Any, Any]]
 #: Fields of which only this is told: that they were set, changed or removed.
@@ -43,9 +41,20 @@ def text(value: object) -> str:
 
 
 def between(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Return the fields of `new` that differ from those of `old`, and nothing else."""
+    """Return the fields of `new` that differ from those of `old`, and nothing else.
+
+    A secret that is given counts as another one without being compared: whoever could tell
+    an equal one from a different one could guess it.
+    """
     pairs = {field: (_flag(old.get(field), value), value) for field, value in new.items()}
-    return {field: pair for field, pair in pairs.items() if not _same(*pair)}
+    return {field: pair for field, pair in pairs.items() if differs(field, *pair)}
+
+
+def differs(field: str, old: Any, new: Any) -> bool:
+    """Return whether `new` counts as a change of `field`."""
+    if field in SECRETS:
+        return bool(new) or old is not None
+    return bool(old != new)
 
 
 def of_subscriptions(
@@ -65,11 +74,6 @@ def _flag(old: Any, new: Any) -> Any:
     return bool(old) if isinstance(new, bool) and old in (0, 1) else old
 
 
-def _same(old: Any, new: Any) -> bool:
-    # Text that no key opens is not what is entered, whatever that is.
-    return bool(old == new) and old != columns.UNREADABLE
-
-
 def _subscription(item: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "topic_filter": item["topic_filter"],
@@ -82,8 +86,6 @@ def _subscription(item: Mapping[str, Any]) -> dict[str, Any]:
 def _secret(old: Any, new: Any) -> list[Any]:
     """Return [what there was, what became of it] without the secret itself."""
     before = SET if old else None
-    if new in (SET, CHANGED, REMOVED):
-        return [before, new]
     if not new:
         return [before, REMOVED]
     return [before, CHANGED if old else SET]

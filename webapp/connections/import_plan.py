@@ -18,6 +18,7 @@ from database import rules
 from database.models import Connection
 from webapp import columns
 from webapp.connections import checks, records, subscriptions
+from webapp.auditing import changes
 from webapp.wording import texts
 
 
@@ -46,10 +47,11 @@ class Plan:
 
     @property
     def changes(self) -> records.Values:
-        """The given fields that differ from what is stored."""
+        """The given fields that count as changes of what is stored."""
         if self.stored is None:
             return {key: value for key, value in self.whole.items() if key in records.FIELDS}
-        return {k: v for k, v in self.given.items() if k != "name" and self.stored.get(k) != v}
+        given = {key: value for key, value in self.given.items() if key != "name"}
+        return {k: v for k, v in given.items() if changes.differs(k, self.stored.get(k), v)}
 
     @property
     def is_change(self) -> bool:
