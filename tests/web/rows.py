@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, insert, text
+from sqlalchemy import Engine, insert, select, text
 
 from database.clock import database_now
 from database.models import (
@@ -170,3 +170,10 @@ def sql(engine: Engine, statement: str, **values: Any) -> None:
     """Run plain SQL, as somebody with a database shell would."""
     with engine.begin() as transaction:
         transaction.execute(text(statement), values)
+
+
+def parameters(engine: Engine) -> list[str]:
+    """Return what the commands were given, decrypted, as far as it is not forgotten."""
+    query = select(Command.__table__.c.parameters).order_by(Command.id)
+    with engine.connect() as transaction:
+        return [given for given in transaction.scalars(query) if given]

@@ -10,7 +10,6 @@ from sqlalchemy import Connection as Transaction
 from database import rules
 from webapp import store
 from webapp.connections import checks, records
-from webapp.connections.connection_fields import ConnectionForm
 from webapp.people import accounts
 
 #: How many names and client ids are tried before the operator has to find one.
@@ -29,14 +28,6 @@ def proposed(source: records.Values) -> records.Values:
         client_ids = _client_ids(str(source["client_id"]))
         copy["client_id"] = _free(transaction, copy, "client_id", hostname, client_ids)
     return copy
-
-
-def fill_secrets(form: ConnectionForm, source: records.Values) -> None:
-    """Put the secrets of `source` where none are entered, for a test of the form only."""
-    with store.reading() as transaction:
-        for field in records.SECRETS:
-            if not form[field].data:
-                form[field].data = records.secret(transaction, source["id"], field)
 
 
 def _names(name: str) -> Iterator[str]:

@@ -17,8 +17,8 @@ from sqlalchemy import select
 from database import rules
 from database.models import Connection
 from webapp import columns
-from webapp.connections import checks, records, subscriptions
 from webapp.auditing import changes
+from webapp.connections import checks, records, secret_release, subscriptions
 from webapp.wording import texts
 
 
@@ -161,12 +161,22 @@ def _check(plans: Sequence[Plan], hostname: str) -> None:
         if wanted is None:
             wanted = plan.stored["subscriptions"] if plan.stored else []
         found = checks.by_itself(whole, wanted, hostname)
+        found |= _refusals(plan, whole, found)
         plan.problems.update({k: v for k, v in found.items() if k not in plan.problems})
         if plan.name in seen and "name" not in plan.problems:
             plan.problems["name"] = _(
                 "Item %(number)s has the same name.", number=seen[plan.name] + 1
             )
         seen.setdefault(plan.name, plan.index)
+
+
+def _refusals(plan: Plan, whole: records.Values, wrong: Mapping[str, str]) -> dict[str, str]:
+    """Return why secrets that the file leaves as they are must not go where it leads."""
+    stored = plan.stored
+    if stored is None:
+        return {}
+    kept = [key for key in records.SECRETS if key not in plan.given and stored[key] is not None]
+    return secret_release.refusals(stored, whole, kept, wrong)
 
 
 def _check_clashes(transaction: Transaction, plans: Sequence[Plan], hostname: str) -> None:

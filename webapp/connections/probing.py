@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from database import outcomes, reasons
+from database import outcomes
 from webapp import columns, store
-from webapp.connections import checks, connection_form, records, saving
+from webapp.connections import checks, connection_form, records, stored_secrets
 from webapp.connections.connection_form import ConnectionForm
 from webapp.people import accounts
+from webapp.wording import texts
 from webapp.wording.language import in_words
 from webapp.wording.lazy import lazy_gettext as _
 
@@ -38,7 +39,6 @@ STATES = {
     "failed": (_("failed"), "✕", "bad"),
     "skipped": (_("skipped"), "\N{EN DASH}", "off"),
 }
-_SECRET_NAMES = {"password": "has_password", "tls_client_key_pem": "has_client_key"}
 
 
 class UntestableError(Exception):
@@ -50,41 +50,46 @@ class UntestableError(Exception):
         self.sentence = sentence
 
 
-def from_form(form: ConnectionForm, record: records.Values | None, *, real_id: bool) -> str:
+def from_form(
+    form: ConnectionForm,
+    record: records.Values | None,
+    source: records.Values | None = None,
+    *,
+    real_id: bool,
+) -> str:
     """Return the parameters for a test of the form as it stands. Raises UntestableError.
 
-    Judged as a save would judge it; secrets left blank are those that are stored.
+    Judged as a save would judge it; secrets left blank are those that the record stores, or
+    the `source` of a copy with secrets.
     """
     hostname = accounts.settings_of_app().hostname
     values, wanted = connection_form.values(form), connection_form.wanted(form)
-    secrets = records.normalised(connection_form.secrets(form))
+    entered = records.normalised(connection_form.secrets(form))
+    holder = record or source
     with store.reading() as transaction:
-        whole = {**values, **saving.secrets_after(transaction, record, secrets)}
+        stored = stored_secrets.read(transaction, holder["id"] if holder else None, entered)
+        whole = {**dict.fromkeys(records.SECRETS), **values, **stored.readable, **entered}
         whole["id"] = record["id"] if record else None
         wrong = checks.by_itself(whole, wanted, hostname)
         wrong |= checks.beside_others(transaction, whole, hostname, wrong)
-    if wrong:
+    wrong |= stored.refusals(whole, wrong)
+    if wrong or (wrong := stored.unreadable()):
         raise UntestableError(wrong)
-    if record:
-        _check_secrets(record, whole, kept=set(records.SECRETS) - secrets.keys())
     return _parameters(whole, wanted, real_id=real_id)
 
 
 def from_record(record: records.Values, *, real_id: bool) -> str:
     """Return the parameters for a test of a stored record. Raises UntestableError."""
     with store.reading() as transaction:
-        secrets = saving.secrets_after(transaction, record, {})
-    _check_secrets(record, secrets, kept=set(records.SECRETS))
-    whole = {field: record[field] for field in records.PLAIN_FIELDS} | secrets
-    return _parameters({**whole, "id": record["id"]}, record["subscriptions"], real_id=real_id)
-
-
-def _check_secrets(record: records.Values, whole: Mapping[str, Any], kept: set[str]) -> None:
-    """Refuse a stored secret that no key opens: a test without it would tell nothing."""
-    for field in sorted(kept):
-        if record[_SECRET_NAMES[field]] and whole[field] is None:
-            sentence = in_words(reasons.explain("secret_undecryptable", {"field": field}))
-            raise UntestableError({field: sentence}, sentence)
+        stored = stored_secrets.read(transaction, record["id"], {})
+    # A test without a secret that cannot be read would tell nothing.
+    if wrong := stored.unreadable():
+        raise UntestableError(wrong, next(iter(wrong.values())))
+    if stored.is_gone:
+        raise UntestableError({}, str(texts.RECORD_GONE))
+    whole = {field: record[field] for field in ("id", *records.PLAIN_FIELDS)}
+    # The secrets go where they belong, whatever was changed since the record was read.
+    return _parameters({**whole, **stored.holder}, record["subscriptions"], real_id=real_id)
 
 
 def _parameters(

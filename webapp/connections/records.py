@@ -13,7 +13,6 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import CursorResult, delete, insert, select, update
 
-from database.encryption import UndecryptableError
 from database.models import Command, Connection
 from database.words import CommandKind
 from webapp import columns
@@ -24,6 +23,8 @@ from webapp.connections import subscriptions
 
 Values = dict[str, Any]
 SECRETS = ("password", "tls_client_key_pem")
+#: What decides who can read the secrets that a connection sends.
+DESTINATION = ("host", "port", "tls", "tls_verify")
 #: Set by the product, never by a form or a file.
 OWN_COLUMNS = ("id", "revision", "created_at", "updated_at")
 #: Columns in which blank text means none.
@@ -85,17 +86,26 @@ def load(transaction: Transaction, record_id: int) -> Values | None:
 def read_flags(record: Values) -> None:
     """Turn the flags of a raw record into booleans, as far as they are flags."""
     for flag in FLAGS:
-        if record[flag] in (0, 1):
+        if record.get(flag) in (0, 1):
             record[flag] = bool(record[flag])
 
 
-def secret(transaction: Transaction, record_id: int, field: str) -> str | None:
-    """Return a stored secret, None if there is none or no key opens it."""
-    column = Connection.__table__.columns[field]
-    try:
-        found: str | None = transaction.scalar(select(column).where(Connection.id == record_id))
-    except UndecryptableError:
+def read_secrets(transaction: Transaction, record_id: int) -> Values | None:
+    """Return the secrets of a record and where they are sent, as of one moment; None if it is gone.
+
+    A secret that no key opens is `columns.UNREADABLE`.
+    """
+    table = Connection.__table__
+    row = transaction.execute(
+        select(
+            *(columns.raw(table.c[field]) for field in DESTINATION),
+            *(columns.secret(table.c[field]) for field in SECRETS),
+        ).where(table.c.id == record_id)
+    ).first()
+    if row is None:
         return None
+    found = dict(row._mapping)
+    read_flags(found)
     return found
 
 

@@ -6,13 +6,11 @@ import structlog
 from sqlalchemy import Connection as Transaction
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from database import reasons
 from webapp import store
-from webapp.connections import checks, connection_form, records
+from webapp.connections import checks, connection_form, records, stored_secrets
 from webapp.connections.connection_form import ConnectionForm
 from webapp.people import accounts
 from webapp.wording import texts
-from webapp.wording.language import in_words
 
 log = structlog.get_logger(__name__)
 
@@ -65,15 +63,20 @@ def _saved(
 ) -> str:
     hostname = accounts.settings_of_app().hostname
     values, wanted = connection_form.values(form), connection_form.wanted(form)
-    secrets = records.normalised(connection_form.secrets(form))
-    record_id = record["id"] if record else None
+    entered = records.normalised(connection_form.secrets(form))
+    holder = record or (source if with_secrets else None)
     with store.writing() as transaction:
-        if source is not None and with_secrets:
-            secrets = {**_copied(transaction, source, secrets), **secrets}
-        whole = {**values, **secrets_after(transaction, record, secrets), "id": record_id}
+        stored = stored_secrets.read(transaction, holder["id"] if holder else None, entered)
+        whole = {**values, **stored.readable, **entered, "id": record["id"] if record else None}
         wrong = checks.by_itself(whole, wanted, hostname)
-        _refuse(wrong | checks.beside_others(transaction, whole, hostname, wrong))
-        _store(transaction, form, record, source, {**values, **secrets}, wanted)
+        wrong |= checks.beside_others(transaction, whole, hostname, wrong)
+        wrong |= stored.refusals(whole, wrong)
+        if record is None:
+            # Only a copy reads them.
+            wrong |= stored.unreadable()
+            entered = {**stored.kept, **entered}
+        _refuse(wrong)
+        _store(transaction, form, record, source, {**values, **entered}, wanted)
     return str(values["name"])
 
 
@@ -91,30 +94,3 @@ def _store(
     seen = record["revision"] if form.revision.data == str(record["revision"]) else None
     if seen is None or not records.change(transaction, record["id"], values, wanted, seen):
         raise _RefusedError({"revision": str(texts.CONFLICT)})
-
-
-def _copied(
-    transaction: Transaction, source: records.Values, entered: records.Values
-) -> records.Values:
-    """Return the secrets of `source` that nothing entered replaces; they never leave the server."""
-    kept = {"password": "has_password", "tls_client_key_pem": "has_client_key"}
-    found: records.Values = {}
-    for field, stored in kept.items():
-        if field in entered or not source[stored]:
-            continue
-        found[field] = records.secret(transaction, source["id"], field)
-        if found[field] is None:
-            unreadable = reasons.explain("secret_undecryptable", {"field": field})
-            _refuse({field: in_words(unreadable)})
-    return found
-
-
-def secrets_after(
-    transaction: Transaction, record: records.Values | None, changes: records.Values
-) -> records.Values:
-    """Return the secrets as they would be after the save, for the checks only."""
-    stored = {
-        field: records.secret(transaction, record["id"], field) if record else None
-        for field in records.SECRETS
-    }
-    return stored | changes

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from database.words import CommandKind
 from webapp import store
-from webapp.connections import commands, connection_form, duplicating, probing, records
+from webapp.connections import commands, connection_form, probing, records
 from webapp.connections.commands import Answer, NobodyToAskError
 from webapp.connections.connection_form import ConnectionForm
 from webapp.connections.probing import REAL_ID_FIELD, UntestableError
@@ -61,10 +61,9 @@ class CommandPages:
         stored = request.args.get("id")
         record = self._stored(stored) if stored else None
         form = connection_form.build(request.form, record or records.defaults())
-        if form.with_secrets.data and (source := self._source()):
-            duplicating.fill_secrets(form, source)
+        source = self._source() if form.with_secrets.data and record is None else None
         try:
-            parameters = probing.from_form(form, record, real_id=_wants_real_id())
+            parameters = probing.from_form(form, record, source, real_id=_wants_real_id())
             number = record["id"] if record else None
             told = {field: (None, form[field].data) for field in ("name", "host", "port")}
             told[REAL_ID_FIELD] = (None, _wants_real_id())

@@ -1,0 +1,70 @@
+"""Whether a change would send stored secrets somewhere else: the one rule for every way to make it.
+
+A stored password or client key is never shown, so it must not be had by pointing its
+connection at another listener either. Pure.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from webapp.connections.records import DESTINATION
+from webapp.wording.lazy import lazy_gettext as _
+
+#: What is said at the field of a secret that would be sent somewhere else.
+REFUSALS = {
+    "password": _(
+        "Enter the password again or remove it: the stored one is not sent to another host or "
+        "port, nor without TLS or its verification."
+    ),
+    "tls_client_key_pem": _(
+        "Enter the client key again or remove it: the stored one is not used for another host or "
+        "port, nor without TLS or its verification."
+    ),
+}
+
+
+def refusals(
+    stored: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    kept: Iterable[str],
+    wrong: Mapping[str, str],
+) -> dict[str, str]:
+    """Return a sentence for each of the `kept` secrets that `wanted` would send somewhere else.
+
+    `stored` is the record that holds them, read in the transaction that uses them. A
+    destination that is `wrong` by itself is not compared: nothing is sent there.
+    """
+    if wrong.keys() & set(DESTINATION) or not leads_elsewhere(stored, wanted):
+        return {}
+    return {field: str(REFUSALS[field]) for field in kept}
+
+
+def leads_elsewhere(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Return whether others could read what is sent to the broker of `wanted`.
+
+    Another CA does not count, nor does TLS or its verification that is turned on.
+    """
+    return (
+        normalized_host(stored["host"]) != normalized_host(wanted["host"])
+        or stored["port"] != wanted["port"]
+        or any(stored[flag] and not wanted[flag] for flag in ("tls", "tls_verify"))
+    )
+
+
+def normalized_host(host: object) -> str:
+    """Return a host as a resolver is asked for it, the same for all spellings of one host."""
+    text = str(host).strip()
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        pass
+    try:
+        # As Python's resolver does it: what it takes for one name is one name.
+        return text.encode("idna").decode("ascii").lower().removesuffix(".")
+    except UnicodeError:
+        return text
