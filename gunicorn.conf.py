@@ -15,8 +15,8 @@ import gunicorn.glogging
 import gunicorn.http.wsgi
 
 from database import logs
-from database.settings import load
-from ops import parent
+from database.settings import WRONG_SETTING, load
+from ops import bind_address, parent
 from webapp.front import closing, refusals
 from webapp.settings import WebSettings
 
@@ -26,6 +26,10 @@ SWITCH_INTERVAL = 0.0001
 sys.setswitchinterval(SWITCH_INTERVAL)
 
 _settings = load(WebSettings)
+_binds = bind_address.bind_addresses(_settings.bind)
+for _problem in filter(None, map(bind_address.problem, _binds)):
+    sys.stderr.write(f"hawser: HAWSER_BIND {_problem}\n")
+    sys.exit(WRONG_SETTING)
 logs.configure(_settings.log_level, _settings.log_format)
 parent.end_with_supervisord(signal.SIGTERM)
 closing.configure()
@@ -38,6 +42,8 @@ def post_worker_init(_worker: Any) -> None:
     """
     gc.collect()
     gc.freeze()
+    # gunicorn refuses requests whose path does not begin with it; PathPrefix takes both.
+    os.environ.pop("SCRIPT_NAME", None)
 
 
 class Logger(gunicorn.glogging.Logger):  # type: ignore[misc]
@@ -49,7 +55,7 @@ class Logger(gunicorn.glogging.Logger):  # type: ignore[misc]
         self.error_log.propagate = True
 
 
-bind = _settings.bind
+bind = [str(address) for address in _binds]
 worker_class = "gthread"
 workers = 1
 #: Threads cost little; slow readers of long answers hold one each.

@@ -22,7 +22,8 @@ RETRY_INTERVAL = 1.0
 def config(engine: Engine | None = None) -> Config:
     """Return the Alembic configuration, bound to `engine` if one is given."""
     result = Config()
-    result.set_main_option("script_location", str(MIGRATIONS))
+    # Alembic's options take a % for the start of a reference to another one.
+    result.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     result.attributes["engine"] = engine
     return result
 

@@ -18,7 +18,8 @@ POSTGRESQL_SILENCE = 15
 def normalised_url(url: str) -> URL:
     """Return `url` with psycopg 3 named as the driver where PostgreSQL is meant."""
     parsed = make_url(url)
-    if parsed.get_backend_name() == "postgresql":
+    # Some providers hand out the scheme that libpq takes too.
+    if parsed.get_backend_name() == "postgresql" or parsed.drivername == "postgres":
         return parsed.set(drivername="postgresql+psycopg")
     return parsed
 

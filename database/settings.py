@@ -10,30 +10,31 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from database import destinations, encryption
-from database.session import normalised_url
+from database import destinations, encryption, environment
+from database.database_url import read_database_url, sqlite_url
+from database.environment import PREFIX, SettingError
+from database.setting_sentences import sentence
 
-PREFIX = "HAWSER_"
-#: Each of these may also be given as HAWSER_<NAME>_FILE, the path of a file that holds it.
-FILE_SETTINGS = ("SECRET_KEY", "ENCRYPTION_KEYS", "DATABASE_URL", "ADMIN_PASSWORD")
 #: Names of the files in HAWSER_HOME that the demo environment makes and reads.
 SECRET_KEY_FILE = "secret-key"  # noqa: S105 - a file name
 ENCRYPTION_KEYS_FILE = "encryption-keys"
+MAX_HOSTNAME_CHARACTERS = 100
 MIN_SECRET_KEY_CHARACTERS = 32
-#: The database drivers that Hawser brings along.
-DRIVERS = ("pysqlite", "psycopg")
+#: Exit status of a process that a wrong setting ends.
+WRONG_SETTING = 2
 
 
 class Settings(BaseSettings):
     """What the web and the worker both need."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", frozen=True, populate_by_name=True
+    )
 
     #: `demo` makes its own keys and runs a broker; `production` generates nothing.
     env: Literal["demo", "production"] = "demo"
@@ -43,7 +44,7 @@ class Settings(BaseSettings):
     #: Comma-separated Fernet keys; the first encrypts, all decrypt.
     encryption_keys: SecretStr = SecretStr("")
     #: Fills `{hostname}` in templates.
-    hostname: str = Field(default_factory=socket.gethostname, min_length=1)
+    hostname: str = Field(default_factory=socket.gethostname)
     #: Seconds between two heartbeats of the worker.
     heartbeat_interval: float = Field(default=2.0, gt=0, le=60)
     #: Age in seconds from which a heartbeat is stale and every state unknown.
@@ -60,10 +61,30 @@ class Settings(BaseSettings):
     #: `auto`: readable on a terminal, JSON otherwise.
     log_format: Literal["auto", "json", "console"] = "auto"
 
-    @field_validator("home")
+    @field_validator("home", mode="before")
     @classmethod
-    def _absolute_home(cls, home: Path) -> Path:
-        return home.expanduser().absolute()
+    def _absolute_home(cls, home: str | Path) -> Path:
+        return data_directory(str(home) or "var")
+
+    @field_validator("database_url")
+    @classmethod
+    def _one_address(cls, url: SecretStr) -> SecretStr:
+        text = url.get_secret_value()
+        if text:
+            read_database_url(text)
+        return SecretStr(text.strip())
+
+    @field_validator("hostname")
+    @classmethod
+    def _for_topics(cls, name: str) -> str:
+        is_plain = name.isprintable() and not any(c.isspace() or c in "+#{}" for c in name)
+        if not (is_plain and 1 <= len(name) <= MAX_HOSTNAME_CHARACTERS):
+            msg = (
+                f"must hold 1 to {MAX_HOSTNAME_CHARACTERS} visible characters without space, "
+                "such as plant-7: it becomes a part of client ids and topics, so no + # { }"
+            )
+            raise ValueError(msg)
+        return name
 
     @field_validator("broker_networks")
     @classmethod
@@ -80,8 +101,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _complete(self) -> Settings:
         if not self.database_url.get_secret_value():
-            self._set("database_url", f"sqlite:///{self.home / 'hawser.db'}")
-        _check_url(self.database_url.get_secret_value())
+            self._set("database_url", sqlite_url(self.home / "hawser.db"))
         if not self.encryption_keys.get_secret_value():
             self._set("encryption_keys", self._from_home(ENCRYPTION_KEYS_FILE))
         _check_keys(self.encryption_key_list)
@@ -116,22 +136,37 @@ class Settings(BaseSettings):
     def _from_home(self, file_name: str) -> str:
         """Return what the demo environment keeps in HAWSER_HOME; production keeps nothing."""
         path = self.home / file_name
-        if self.env == "production" or not path.is_file():
+        if self.env == "production" or not os.path.isfile(path):  # noqa: PTH113 - never raises
             return ""
-        return path.read_text(encoding="utf-8").strip()
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            msg = f"HAWSER_HOME holds a file {file_name} that cannot be read; look at its owner"
+            raise ValueError(msg) from None
 
 
-def _check_url(url: str) -> None:
-    try:
-        known = normalised_url(url).get_driver_name() in DRIVERS
-    except (ArgumentError, NoSuchModuleError):
-        known = False
-    if not known:
-        msg = (
-            "HAWSER_DATABASE_URL must look like sqlite:////path/hawser.db or "
-            "postgresql://user:password@host/database"
-        )
+def data_directory(text: str) -> Path:
+    """Return the absolute path that HAWSER_HOME names; nothing needs to be there yet.
+
+    Raises ValueError with a sentence.
+    """
+    if not text.strip() or not text.isprintable():
+        msg = "must be the path of a directory, without control characters"
         raise ValueError(msg)
+    try:
+        home = Path(text).expanduser().absolute()
+    except RuntimeError:
+        msg = "begins with ~ and a user that this machine does not know; write the whole path"
+        raise ValueError(msg) from None
+    # os.path, because pathlib raises where a directory above may not be entered.
+    there = next(path for path in (home, *home.parents) if os.path.lexists(path))
+    if not os.path.isdir(there):  # noqa: PTH112
+        msg = "must be the path of a directory; what it names is none"
+        raise ValueError(msg)
+    if os.path.isdir(home) and not os.access(home, os.R_OK | os.W_OK | os.X_OK):  # noqa: PTH112
+        msg = "names a directory that this user may not read and write; change its owner"
+        raise ValueError(msg)
+    return home
 
 
 def _check_keys(keys: list[str]) -> None:
@@ -160,34 +195,17 @@ def load(kind: type[T]) -> T:
     Exit status 2; the sentence names the variable and never shows a value.
     """
     try:
-        _read_files()
-        return kind()
-    except OSError as error:
-        sys.stderr.write(f"hawser: {error}\n")
-        raise SystemExit(2) from None
+        return _loaded(kind)
+    except SettingError as error:
+        problem = str(error)
     except ValidationError as error:
-        sys.stderr.write(f"hawser: {sentence(error)}\n")
-        raise SystemExit(2) from None
+        problem = sentence(error, kind)
+    sys.stderr.write(f"hawser: {problem}\n")
+    raise SystemExit(WRONG_SETTING)
 
 
-def sentence(error: ValidationError) -> str:
-    """Return what is wrong with the first bad setting, without its value."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    message = first["msg"].removeprefix("Value error, ")
-    if not first["loc"]:
-        return message
-    return f"{PREFIX}{str(first['loc'][0]).upper()}: {message}"
-
-
-def _read_files() -> None:
-    """Put the content of each HAWSER_<NAME>_FILE into the environment as HAWSER_<NAME>."""
-    for name in FILE_SETTINGS:
-        variable = f"{PREFIX}{name}"
-        path = os.environ.get(f"{variable}_FILE")
-        if not path or os.environ.get(variable):
-            continue
-        try:
-            os.environ[variable] = Path(path).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            msg = f"{variable}_FILE: cannot read {path} ({error.strerror})"
-            raise OSError(msg) from None
+def _loaded(kind: type[T]) -> T:
+    environment.check_names(os.environ)
+    environment.check_bytes(os.environ)
+    files: dict[str, Any] = {**environment.values_from_files(os.environ, kind.model_fields)}
+    return kind(**files)

@@ -57,7 +57,7 @@ def main() -> int:
         password = login.prepare(home).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         sys.stderr.write(f"demo broker: {error}\n")
-        return 1
+        return 2
     if "--prepare" in sys.argv[1:]:
         return 0
     parent.end_with_supervisord(signal.SIGTERM)

@@ -6,6 +6,7 @@ Standard library only: `manage.py run` makes the password before anything is ins
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -19,7 +20,7 @@ PASSWORD_FILE = "demo-broker-password"  # noqa: S105 - a file name
 def port() -> int:
     """Return HAWSER_DEMO_BROKER_PORT. Raises ValueError with a sentence for a bad one."""
     text = os.environ.get("HAWSER_DEMO_BROKER_PORT") or str(DEFAULT_PORT)
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         msg = "HAWSER_DEMO_BROKER_PORT must be a port number from 1 to 65535"
         raise ValueError(msg)
     return int(text)

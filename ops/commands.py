@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from ops import checks, lock, run, surroundings, virtual_environment
+from ops.bind_address import LAST_PORT
 from ops.errors import CommandError
 
 #: Exit status of a program that Ctrl-C ended, as shells report it.
@@ -25,7 +27,7 @@ def main(arguments: list[str]) -> int:
         return command(options, rest)
     except CommandError as problem:
         sys.stderr.write(f"manage.py: {problem}\n")
-        return 1
+        return problem.status
     except OSError as error:
         sys.stderr.write(f"manage.py: {error}\n")
         return 1
@@ -78,8 +80,15 @@ def _add(
 def _add_run(commands: Commands[argparse.ArgumentParser]) -> None:
     words = "set up and start everything in the foreground; Ctrl-C stops it"
     parser = _add(commands, "run", _run, words)
-    parser.add_argument("--port", type=int, metavar="N", help="port of the web (default 8000)")
+    parser.add_argument("--port", type=_port, metavar="N", help="port of the web (default 8000)")
     parser.add_argument("--no-demo", action="store_true", help="without the demo broker")
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= LAST_PORT:
+        msg = f"must be a port from 1 to {LAST_PORT}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
 
 
 def _add_connections(commands: Commands[argparse.ArgumentParser]) -> None:

@@ -11,10 +11,18 @@ import sys
 from typing import NoReturn
 
 from ops import output, surroundings
+from ops.errors import CommandError
 
 
 def main(command: list[str]) -> NoReturn:
     """Replace this process, so that COMMAND is the container's main process."""
+    try:
+        # supervisord reads it as it stands, the programs may stand elsewhere.
+        os.environ["HAWSER_HOME"] = str(surroundings.home_directory(None))
+        surroundings.check_for_supervisord(os.environ)
+    except CommandError as problem:
+        sys.stderr.write(f"hawser: {problem}\n")
+        sys.exit(problem.status)
     os.environ["HAWSER_MINFDS"] = str(surroundings.open_files())
     surroundings.forbid_core_dumps()
     output.make_reopenable()

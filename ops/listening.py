@@ -6,48 +6,59 @@ import socket
 import time
 from pathlib import Path
 
-from ops.errors import CommandError
+from ops.bind_address import BindAddress, bind_addresses, problem, try_to_listen
+from ops.errors import CommandError, SettingError
 
-MAX_PORT = 65535
 #: Seconds between two looks at a port that is about to become free.
 INTERVAL = 0.1
 
 
 def require_free(bind: str, cure: str, patience: float = 0.0) -> None:
-    """Return if `bind` (host:port) can be listened on, at the latest in `patience` seconds.
+    """Return if all of `bind` (see HAWSER_BIND) can be listened on, at the latest in `patience` s.
 
-    Raises CommandError, ending with `cure`.
+    Raises CommandError, ending with `cure`, or SettingError.
     """
     deadline = time.monotonic() + patience
-    while True:
-        try:
-            _require_free_now(bind, cure)
-        except CommandError:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(INTERVAL)
-        else:
-            return
+    for address in addresses(bind):
+        while True:
+            try:
+                _require_free_now(address, cure)
+            except CommandError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(INTERVAL)
+            else:
+                break
 
 
-def _require_free_now(bind: str, cure: str) -> None:
-    host, port = _split(bind)
-    if port is None:
-        return
-    if not 1 <= port <= MAX_PORT:
-        msg = f"There is no port {port}: {cure}."
-        raise CommandError(msg)
+def addresses(bind: str) -> list[BindAddress]:
+    """Return what HAWSER_BIND names. Raises SettingError."""
     try:
-        family, kind, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind) as probe:
-            # As servers do: a port whose last connections are still fading away is free.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
+        return bind_addresses(bind)
+    except ValueError as error:
+        msg = f"HAWSER_BIND {error}"
+        raise SettingError(msg) from None
+
+
+def _require_free_now(address: BindAddress, cure: str) -> None:
+    words = problem(address)
+    if words is not None:
+        msg = f"HAWSER_BIND {words}"
+        raise SettingError(msg)
+    if address.path:
+        _require_silence(address.path)
+        return
+    try:
+        try_to_listen(address)
     except OSError as error:
-        msg = f"Port {port} on {host} cannot be used ({error.strerror}): {cure}."
+        msg = f"Port {address.port} on {address.host} cannot be used ({error.strerror}): {cure}."
         raise CommandError(msg) from None
+
+
+def _require_silence(path: str) -> None:
+    if answers(Path(path)):
+        msg = f"The socket {path} is in use: another program listens there."
+        raise CommandError(msg)
 
 
 def answers(path: Path) -> bool:
@@ -62,18 +73,5 @@ def answers(path: Path) -> bool:
 
 
 def url(bind: str) -> str:
-    """Return the address that a browser on this machine uses for `bind`."""
-    host, port = _split(bind)
-    if port is None:
-        return bind
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 - not bound
-    shown = everywhere.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}/"
-
-
-def _split(bind: str) -> tuple[str, int | None]:
-    """Return host and port; no port for what is none, such as a Unix socket."""
-    host, _, port = bind.rpartition(":")
-    if not port.isdecimal() or bind.startswith("unix:"):
-        return bind, None
-    return host.strip("[]"), int(port)
+    """Return the first address of `bind` as a browser on this machine calls it."""
+    return addresses(bind)[0].url

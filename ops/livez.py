@@ -6,25 +6,60 @@ must not restart the container.
 
 from __future__ import annotations
 
+import http.client
 import os
+import socket
 import sys
-import urllib.request
 
 from ops import listening
+from ops.bind_address import DEFAULT_BIND, BindAddress
+from ops.errors import SettingError
 
 TIMEOUT = 4.0  # seconds
 
 
+class _SocketConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket instead of a host."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(TIMEOUT)
+        self.sock.connect(self._path)
+
+
 def is_alive(bind: str) -> bool:
-    """Say whether the web at `bind` answers `/livez` with 200."""
+    """Say whether the web at the first address of `bind` answers `/livez` with 200."""
+    connection = _connection(listening.addresses(bind)[0])
     try:
-        # A container's proxy settings are meant for other machines.
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(f"{listening.url(bind)}livez", timeout=TIMEOUT) as answer:
-            return bool(answer.status == 200)
-    except (OSError, ValueError):
+        # No proxy is asked: a container's proxy settings are meant for other machines.
+        connection.request("GET", "/livez")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
+
+
+def _connection(address: BindAddress) -> http.client.HTTPConnection:
+    if address.path:
+        return _SocketConnection(address.path)
+    host = address.reachable_host
+    return http.client.HTTPConnection(host, address.port, timeout=TIMEOUT)
+
+
+def main() -> int:
+    """Ask once; return the exit status that a health check expects."""
+    try:
+        return 0 if is_alive(os.environ.get("HAWSER_BIND") or DEFAULT_BIND) else 1
+    except SettingError as error:
+        sys.stderr.write(f"hawser: {error}\n")
+        return 1
 
 
 if __name__ == "__main__":
-    sys.exit(0 if is_alive(os.environ.get("HAWSER_BIND", "127.0.0.1:8000")) else 1)
+    sys.exit(main())

@@ -12,7 +12,8 @@ from typing import NoReturn
 
 from demo import login
 from ops import announcer, listening, output, virtual_environment
-from ops.errors import CommandError
+from ops.bind_address import DEFAULT_BIND, with_port
+from ops.errors import CommandError, SettingError
 from ops.surroundings import (
     ROOT,
     SUPERVISOR_CONFIG,
@@ -22,7 +23,6 @@ from ops.surroundings import (
     supervisor_socket,
 )
 
-DEFAULT_BIND = "127.0.0.1:8000"
 #: The programs of a supervisord that was killed end by themselves, within so many seconds.
 ORPHANS_END_WITHIN = 12.0
 #: Ends with a sentence and status 2 at a wrong setting. The set-up checks those of the web.
@@ -44,7 +44,13 @@ class Wanted:
     def bind(self) -> str:
         """Return the address of the web: HAWSER_BIND, with `--port` in place of its port."""
         bind = os.environ.get("HAWSER_BIND") or DEFAULT_BIND
-        return bind if self.port is None else f"{bind.rpartition(':')[0]}:{self.port}"
+        if self.port is None:
+            return bind
+        try:
+            return with_port(bind, self.port)
+        except ValueError as error:
+            msg = f"HAWSER_BIND {error}"
+            raise SettingError(msg) from None
 
     @property
     def with_broker(self) -> bool:
@@ -90,7 +96,7 @@ def _demo_port() -> int:
     try:
         return login.port()
     except ValueError as error:
-        raise CommandError(str(error)) from None
+        raise SettingError(str(error)) from None
 
 
 def _set_up(wanted: Wanted, python: Path) -> int:

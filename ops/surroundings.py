@@ -7,9 +7,10 @@ import os
 import resource
 import stat
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
-from ops.errors import CommandError
+from ops.errors import CommandError, SettingError
 
 ROOT = Path(__file__).resolve().parent.parent
 SUPERVISOR_CONFIG = ROOT / "supervisord.conf"
@@ -26,15 +27,19 @@ def home_directory(argument: str | None) -> Path:
     It exists afterwards and only its owner may enter. Raises CommandError.
     """
     chosen = argument or os.environ.get("HAWSER_HOME") or str(ROOT / "var")
-    home = Path(chosen).expanduser().absolute()
+    if not chosen.strip() or not chosen.isprintable():
+        msg = "HAWSER_HOME (or --home) must be the path of a directory, without control characters."
+        raise SettingError(msg)
     try:
+        home = Path(chosen).expanduser().absolute()
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"The data directory {home} cannot be made: {error.strerror}."
-        raise CommandError(msg) from None
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or "unknown user behind ~"
+        msg = f"HAWSER_HOME (or --home): the directory {chosen} cannot be made: {reason}."
+        raise SettingError(msg) from None
     if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
-        msg = f"The data directory {home} may not be used by this user; --home DIR names another."
-        raise CommandError(msg)
+        msg = f"HAWSER_HOME (or --home): this user may not use {home}; --home DIR names another."
+        raise SettingError(msg)
     return home
 
 
@@ -57,7 +62,20 @@ def supervisor_environment(home: Path, python: Path) -> dict[str, str]:
     values["HAWSER_MINFDS"] = str(open_files())
     values.setdefault("HAWSER_RUN_DEMO_BROKER", "false")
     values.setdefault("HAWSER_RUN_SETUP", "false")
+    check_for_supervisord(values)
     return values
+
+
+def check_for_supervisord(values: Mapping[str, str]) -> None:
+    """Refuse what supervisord would tell without the variable's name. Raises SettingError."""
+    for name in ("HAWSER_RUN_SETUP", "HAWSER_RUN_DEMO_BROKER"):
+        if values.get(name, "false") not in ("true", "false"):
+            msg = f"{name} must be true or false."
+            raise SettingError(msg)
+    python = values.get("HAWSER_PYTHON")
+    if python is not None and not os.access(python, os.X_OK):
+        msg = "HAWSER_PYTHON must be the path of the Python that has the packages."
+        raise SettingError(msg)
 
 
 def open_files() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flask import Flask
 from flask_wtf.csrf import CSRFProtect
@@ -12,10 +13,14 @@ from database import logs
 from database.settings import load
 from webapp import admin, store
 from webapp.front import errors, guard, headers, json_bodies, unused
+from webapp.front.path_prefix import PathPrefix
 from webapp.people import door
 from webapp.picture import health
 from webapp.settings import WebSettings
 from webapp.wording import filters, language
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 ROOT = Path(__file__).parent.parent
 #: Largest form or upload, bytes.
@@ -55,11 +60,13 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     filters.configure(app)
     admin.configure(app)
     unused.configure(app)
-    _trust_proxies(app, settings.trusted_proxies)
+    _stand_behind_proxies(app, settings)
     return app
 
 
-def _trust_proxies(app: Flask, count: int) -> None:
+def _stand_behind_proxies(app: Flask, settings: WebSettings) -> None:
+    count = settings.trusted_proxies
+    wsgi_app: WSGIApplication = PathPrefix(app.wsgi_app, settings.script_name, count)
     if count:
-        proxied = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)
-        app.wsgi_app = proxied  # type: ignore[method-assign]
+        wsgi_app = ProxyFix(wsgi_app, x_for=count, x_proto=count, x_host=count)
+    app.wsgi_app = wsgi_app  # type: ignore[method-assign, assignment]

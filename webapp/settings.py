@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from sqlalchemy.engine import URL
 
-from database.session import normalised_url
+from database.database_url import read_database_url
 from database.settings import MIN_SECRET_KEY_CHARACTERS, SECRET_KEY_FILE, Settings
+from ops.bind_address import DEFAULT_BIND, bind_addresses, unknown_name
+from webapp.front.path_prefix import path_prefix
 
 ADMIN_PASSWORD_FILE = "admin-password"  # noqa: S105 - a file name
 MIN_PASSWORD_CHARACTERS = 8
+MAX_ADDRESS_CHARACTERS = 255
 
 
 class WebSettings(Settings):
     """What the web needs beside the shared settings."""
 
-    #: Address and port that gunicorn listens on.
-    bind: str = "127.0.0.1:8000"
+    #: Addresses and ports, or Unix sockets, that gunicorn listens on.
+    bind: str = DEFAULT_BIND
+    #: The path below which a proxy shows Hawser, such as /hawser; WSGI's own variable.
+    script_name: str = Field(default="", validation_alias="SCRIPT_NAME")
     #: Signs sessions; in the demo environment it is read from HAWSER_HOME.
     secret_key: SecretStr = SecretStr("")
     #: The first account.
@@ -37,20 +41,37 @@ class WebSettings(Settings):
     #: Whether browsers send the session over HTTPS only; `auto`: in production.
     cookie_secure: Literal["auto", "yes", "no"] = "auto"
 
+    @field_validator("bind")
+    @classmethod
+    def _where_to_listen(cls, bind: str) -> str:
+        found = bind_addresses(bind)
+        for words in map(unknown_name, found):
+            if words is not None:
+                raise ValueError(words)
+        return ",".join(map(str, found))
+
+    @field_validator("script_name")
+    @classmethod
+    def _a_path(cls, text: str) -> str:
+        return path_prefix(text)
+
     @field_validator("admin_email")
     @classmethod
     def _an_address(cls, email: str) -> str:
-        name, at, domain = email.strip().lower().partition("@")
-        if not (name and at and domain):
-            msg = "this is not an e-mail address"
+        address = email.strip().lower()
+        name, at, domain = address.rpartition("@")
+        is_plain = address.isprintable() and not any(letter.isspace() for letter in address)
+        if not (name and at and domain and is_plain and len(address) <= MAX_ADDRESS_CHARACTERS):
+            msg = "must be an e-mail address, such as admin@plant.example"
             raise ValueError(msg)
-        return f"{name}@{domain}"
+        return address
 
     @field_validator("admin_password")
     @classmethod
     def _long_enough(cls, password: SecretStr) -> SecretStr:
-        if 0 < len(password.get_secret_value()) < MIN_PASSWORD_CHARACTERS:
-            msg = f"use at least {MIN_PASSWORD_CHARACTERS} characters"
+        text = password.get_secret_value()
+        if text and len(text.strip()) < MIN_PASSWORD_CHARACTERS:
+            msg = f"needs at least {MIN_PASSWORD_CHARACTERS} characters"
             raise ValueError(msg)
         return password
 
@@ -58,7 +79,7 @@ class WebSettings(Settings):
     def _key(self) -> WebSettings:
         if not self.secret_key.get_secret_value():
             self._set("secret_key", self._from_home(SECRET_KEY_FILE))
-        if len(self.secret_key.get_secret_value()) < MIN_SECRET_KEY_CHARACTERS:
+        if len(self.secret_key.get_secret_value().strip()) < MIN_SECRET_KEY_CHARACTERS:
             msg = (
                 f"HAWSER_SECRET_KEY needs at least {MIN_SECRET_KEY_CHARACTERS} random characters "
                 "and must stay the same over restarts; set it or HAWSER_SECRET_KEY_FILE"
@@ -75,8 +96,5 @@ class WebSettings(Settings):
 
     @property
     def url(self) -> URL:
-        """The database's URL, a SQLite path made absolute as the worker resolves it."""
-        url = normalised_url(self.database_url.get_secret_value())
-        if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
-            return url.set(database=str(Path(url.database).absolute()))
-        return url
+        """The database's address, the path of an SQLite file made absolute."""
+        return read_database_url(self.database_url.get_secret_value())

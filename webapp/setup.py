@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from database import migrate
+from database.environment import PREFIX
 from database.models import Connection
-from database.settings import PREFIX, Settings, load
+from database.settings import WRONG_SETTING, data_directory, load
 from webapp import home, store
 from webapp.app import create_app
 from webapp.auditing import audit
@@ -61,11 +63,18 @@ def run(sample: Sample | None = None, say: Callable[[str], object] = print) -> N
 
 
 def _prepare_home() -> None:
-    path = Path(os.environ.get(f"{PREFIX}HOME") or Settings.model_fields["home"].default)
     try:
-        home.prepare(path.expanduser().absolute())
+        path = data_directory(os.environ.get(f"{PREFIX}HOME") or "var")
+        home.prepare(path)
+    except ValueError as error:
+        _end(f"HAWSER_HOME {error}")
     except OSError as error:
-        sys.exit(f"hawser: HAWSER_HOME: cannot write to {path} ({error.strerror})")
+        _end(f"HAWSER_HOME: cannot write to the directory that it names ({error.strerror})")
+
+
+def _end(sentence: str) -> NoReturn:
+    sys.stderr.write(f"hawser: {sentence}\n")
+    sys.exit(WRONG_SETTING)
 
 
 def _wait_for_database(engine: Engine, say: Callable[[str], object]) -> None:
@@ -99,7 +108,7 @@ def _ensure_admin(settings: WebSettings, say: Callable[[str], object]) -> None:
     try:
         password = accounts.create_first_admin(settings)
     except LookupError as error:
-        sys.exit(f"hawser: {error}")
+        _end(str(error))
     _note_admin(settings.admin_email)
     say(f"First account: {settings.admin_email}")
     if password:

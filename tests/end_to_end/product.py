@@ -26,6 +26,7 @@ class Product:
 
     def __init__(self, directory: Path, **settings: str) -> None:
         self.home = directory / "home"
+        self.checkout = ROOT
         self.port = free_port()
         self.broker_port = free_port()
         self._directory = directory
@@ -48,7 +49,13 @@ class Product:
         """Run `manage.py run` and return it at once."""
         self._runs += 1
         log = self._directory / f"run-{self._runs}.log"
-        command = [sys.executable, str(ROOT / "manage.py"), "run", "--port", str(self.port)]
+        command = [
+            sys.executable,
+            str(self.checkout / "manage.py"),
+            "run",
+            "--port",
+            str(self.port),
+        ]
         # From elsewhere: the user need not stand in the checkout.
         self.child = Child([*command, *arguments], log, env=self.environment, cwd=self._directory)
         return self.child
@@ -62,7 +69,7 @@ class Product:
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another command of manage.py and return what it wrote."""
         return subprocess.run(
-            [sys.executable, ROOT / "manage.py", *arguments],
+            [sys.executable, self.checkout / "manage.py", *arguments],
             env=self.environment,
             cwd=self._directory,
             text=True,

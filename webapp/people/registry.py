@@ -23,13 +23,12 @@ from database.models.people import role as role_table
 from database.models.people import role_user, user, user_session
 from webapp.auditing import audit
 from webapp.people import accounts, password_hashes, passwords, second_factor, sessions
-from webapp.settings import WebSettings
+from webapp.settings import MAX_ADDRESS_CHARACTERS, WebSettings
 
 KIND = "account"
 ADMIN = "admin"
 #: What a role may do is part of what those before it may.
 MORE_FIRST = ("admin", "operator", "viewer")
-MAX_ADDRESS_CHARACTERS = 255
 
 
 class RefusedError(Exception):
