@@ -52,6 +52,8 @@
     while (isLatest()) {
       try {
         const answer = await fetch(url, { headers: { Accept: "application/json" }, cache: "no-store" });
+        // The session has ended: the page leads to where one signs in, and says so.
+        if (answer.status === 401) { location.reload(); return; }
         if (!answer.ok) throw new Error(String(answer.status));
         const told = await answer.json();
         if (!isLatest()) return;

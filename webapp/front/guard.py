@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask, abort, jsonify, redirect, request, url_for
+from flask import Flask, abort, flash, jsonify, redirect, request, url_for
 from flask_babel import gettext as _
 from flask_security import current_user
 
-from webapp.people import accounts
+from webapp.people import accounts, presence
 
 #: What a visitor without a session may reach.
 PUBLIC_ENDPOINTS = frozenset(
@@ -72,6 +72,8 @@ def _is_allowed(endpoint: str) -> bool:
 def _send_to_login() -> Any:
     if _is_program() or request.method not in SAFE_METHODS:
         abort(401)
+    if presence.has_ended():
+        flash(_("Your session has ended. Sign in again."), "error")
     target = request.full_path.rstrip("?")
     return redirect(url_for("security.login", next=target))
 

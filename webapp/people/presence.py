@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from flask import Flask, abort, current_app, g, session
+from flask import Flask, abort, current_app, g, request, session
 from flask_security import current_user
 from flask_security.utils import set_request_attr
 from sqlalchemy import Connection as Transaction
@@ -25,6 +25,17 @@ log = structlog.get_logger(__name__)
 KEY = "session"
 #: How long pages do not try again to write when a session was used, seconds.
 AGAIN_AFTER = 30.0
+#: What open pages and programs ask for by themselves: it is no sign that somebody is there.
+POLLS = frozenset(
+    {
+        "admin.live",
+        "connections.live_view",
+        "messages.live",
+        "commands.answer_view",
+        "commands.page_view",
+        "health.health",
+    }
+)
 
 
 def configure(app: Flask) -> None:
@@ -34,6 +45,11 @@ def configure(app: Flask) -> None:
     manager: Any = app.login_manager  # type: ignore[attr-defined]
     manager.user_loader(_load)
     manager.request_loader(lambda _request: None)
+
+
+def has_ended() -> bool:
+    """Whether the browser still names a session, of which nothing is left; say so once only."""
+    return not current_user.is_authenticated and session.pop(KEY, None) is not None
 
 
 def current() -> int | None:
@@ -70,7 +86,7 @@ def _load(key: str) -> User | None:
     g.hawser_session = row.id
     # Its pages ask how somebody came in.
     set_request_attr("fs_authn_via", "session")
-    if row.due:
+    if row.due and request.endpoint not in POLLS:
         _touch(row.id)
     user: User = row.User
     return user
