@@ -12,7 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from database import logs
 from database.settings import load
 from webapp import admin, store
-from webapp.front import errors, guard, headers, json_bodies, unused
+from webapp.front import client_address, errors, guard, headers, json_bodies, unused
 from webapp.front.path_prefix import PathPrefix
 from webapp.people import door
 from webapp.picture import health
@@ -60,6 +60,7 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     filters.configure(app)
     admin.configure(app)
     unused.configure(app)
+    client_address.configure(app)
     _stand_behind_proxies(app, settings)
     return app
 

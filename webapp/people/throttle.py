@@ -31,6 +31,8 @@ from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter, RateLimiter
 
+from webapp.front import client_address
+
 #: Attempts on one account from one address, or by a browser that is known.
 NARROW = parse_many("5 per 30 seconds; 10 per 2 minutes; 15 per 5 minutes")
 #: Attempts from one address, on one account.
@@ -183,10 +185,11 @@ def _short(name: str) -> str:
 
 
 def _network(address: str | None) -> str:
+    name = client_address.plain(address or "")
     try:
-        found = ipaddress.ip_address(address or "")
+        found = ipaddress.ip_address(name)
     except ValueError:
-        return _short(address or "")
-    if found.version == 6 and found.ipv4_mapped is None:
+        return _short(name)
+    if found.version == 6:
         return str(ipaddress.ip_network((found, IPV6_PREFIX), strict=False))
     return str(found)
