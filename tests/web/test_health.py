@@ -16,7 +16,7 @@ from database.version import VERSION
 from database.words import ConnectionState as S
 from database.words import WorkerState
 from tests.web import rows
-from tests.web.conftest import Visitor
+from tests.web.conftest import Visitor, signed_in
 
 HEALTH = "/api/v1/mqtt/health/"
 TOP_KEYS = ["status", "output", "version", "time", "worker", "summary", "connections"]
@@ -116,6 +116,43 @@ def test_a_signed_in_caller_reads_the_whole_sentence(operator: Visitor, worker: 
     )
     found = json.loads(operator.get(HEALTH).text)
     assert found["connections"][0]["reason"] == "Nothing accepts connections on b.example:1883."
+
+
+@pytest.mark.parametrize(
+    "name", ["plant-1", "plant-2", "nobody", "", "%00", "plant-1&connection=x"]
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("more", ["", "&strict=1"])
+def test_status_only_tells_nobody_which_connections_there_are(
+    make_app: Callable[..., Flask], worker: Engine, method: str, name: str, more: str
+) -> None:
+    rows.status(worker, rows.record(worker, "plant-1"), S.CONNECTED)
+    rows.record(worker, "plant-2", is_enabled=False)
+    visitor = Visitor(make_app(health_anonymous="status").test_client())
+    ways: tuple[dict[str, str], ...] = (
+        {},
+        {"Accept-Encoding": "gzip"},
+        {"Accept": "application/health+json"},
+    )
+    for headers in (*ways, {"If-None-Match": "*"}, {"Cookie": "hawser-session=x"}):
+        told, plain = (
+            visitor.client.open(HEALTH + query, method=method, headers=headers)
+            for query in (f"?connection={name}{more}", f"?{more}")
+        )
+        assert told.status_code == plain.status_code == 200
+        assert _without_time(told) == _without_time(plain)
+
+
+def _without_time(answer: TestResponse) -> tuple[object, list[tuple[str, str]]]:
+    found = {**json.loads(answer.text or "{}"), "time": None}
+    return found, [(k, v) for k, v in answer.headers if k != "Date"]
+
+
+def test_status_only_keeps_the_filter_for_who_is_signed_in(
+    make_app: Callable[..., Flask], worker: Engine
+) -> None:
+    visitor = signed_in(make_app(health_anonymous="status"), "viewer")
+    assert visitor.get(HEALTH + "?connection=nobody").status_code == 404
 
 
 def test_status_only_is_all_that_anonymous_callers_get_if_so_set(

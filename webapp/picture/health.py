@@ -71,6 +71,10 @@ def health() -> Response:
         # First of all: who asks is looked up without a limit in time.
         picture = newest.of_app().picture()
         full = settings.health_anonymous == "full" or _signed_in()
+        only_status = settings.health_anonymous == "status" and not full
+        if only_status:
+            # Whether there is a connection of that name is more than the status.
+            name = None
         if name is not None:
             picture = replace(picture, items=[item for item in picture.items if item.name == name])
         if name is not None and not picture.items:
@@ -78,7 +82,7 @@ def health() -> Response:
         found = judging.of(picture)
     except SQLAlchemyError as error:
         return _no_database(error)
-    if not full and settings.health_anonymous == "status":
+    if only_status:
         return _json(_status_only(found.status, picture.now), _code(found.status))
     body = bodies(full) if name is None else Bodies(settings.heartbeat_stale_after, full)
     return _ready(body, found, picture)
