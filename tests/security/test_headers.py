@@ -160,6 +160,17 @@ def test_no_redirect_and_no_page_repeats_the_host_of_the_request(site: Site) -> 
     assert led > 10
 
 
+@pytest.mark.parametrize(
+    "host", ["EVIL-host.example", "evil-host.example:80", "evil-host.example."]
+)
+def test_no_redirect_repeats_the_host_however_it_is_written(site: Site, host: str) -> None:
+    caller = site.client("admin")
+    for path in ("/admin", "/admin/events", "//evil-path.example/admin"):
+        answer = caller.get(path, headers={"Host": host})
+        assert answer.status_code == 308
+        assert answer.location.startswith("/admin")
+
+
 def test_a_proxy_is_believed_only_where_the_settings_say_so(make_site: MakeSite) -> None:
     told = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.9"}
     believing = make_site(None, trusted_proxies=1)

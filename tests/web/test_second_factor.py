@@ -333,3 +333,63 @@ def test_another_phone_begins_anew(app: Flask, clock: Any) -> None:
     set_up(visitor)
     visitor.post("/admin/account/second-factor/remove", {"password": PASSWORD})
     set_up(visitor)
+
+
+HOSTILE = (
+    "evil.example",
+    "EVIL.example",
+    "evil.example:80",
+    "evil.example:8080",
+    "evil.example.",
+    "xn--evil-5qa.example",
+    "[::2]:80",
+)
+
+
+def _first_step_at(app: Flask, host: str, target: str) -> tuple[Visitor, Any]:
+    """Give the right password to the application under the name `host`."""
+    client = app.test_client()
+    page = client.get("/login", base_url=f"http://{host}").text
+    data = {"email": ANN, "password": PASSWORD, "csrf_token": _TOKEN.findall(page)[0]}
+    return Visitor(client), client.post("/login" + target, base_url=f"http://{host}", data=data)
+
+
+@pytest.mark.parametrize("host", HOSTILE)
+def test_the_way_to_the_second_step_does_not_repeat_the_host(
+    app: Flask, clock: Any, host: str
+) -> None:
+    people.make(app)
+    set_up(visitor_of(app))
+    ways = {
+        "": "/admin/",
+        "?next=/admin/events/": "/admin/events/",
+        f"?next=http://{host}/admin/events/": "/admin/events/",
+        f"?next=http://{host}//evil.example": "/evil.example",
+    }
+    for target, wanted in ways.items():
+        _visitor, answer = _first_step_at(app, host, target)
+        assert answer.location == f"/tf-validate?next={wanted}"
+        assert "http" not in answer.text.replace("<!doctype html>", "")
+
+
+def test_the_second_step_leads_on_without_the_host(app: Flask, clock: Any) -> None:
+    people.make(app)
+    phone, _codes = set_up(visitor_of(app))
+    clock.shift(30)
+    visitor, answer = _first_step_at(app, HOSTILE[0], "")
+    here = {"base_url": f"http://{HOSTILE[0]}"}
+    page = visitor.client.get(answer.location, **here).text
+    assert "evil" not in page
+    code = {"code": phone.code(), "csrf_token": _TOKEN.findall(page)[0]}
+    assert visitor.client.post(answer.location, data=code, **here).location == "/admin/"
+
+
+@pytest.mark.parametrize("target", ["http://evil.example/", "//evil.example"])
+def test_a_next_page_elsewhere_is_refused_before_the_second_step(
+    app: Flask, clock: Any, target: str
+) -> None:
+    people.make(app)
+    set_up(visitor_of(app))
+    answer = Visitor(app.test_client()).sign_in(ANN, PASSWORD, next=target)
+    assert answer.status_code == 200
+    assert "leads to another site" in answer.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit, urlunsplit
 
 from flask import request
 
@@ -19,3 +20,21 @@ def asked_for(field: str = "url") -> str:
     """Return the page that the request names in `field`, empty unless it is one of ours."""
     asked = request.values.get(field, "")
     return asked if _OWN_PAGE.fullmatch(asked) else ""
+
+
+def path_of(url: str) -> str:
+    """Return `url` without its host: the path, with what follows it."""
+    parts = urlsplit(url)
+    if not (parts.scheme or parts.netloc or url.startswith(("//", "/\\"))):
+        return url
+    # Two slashes in front would be a host again.
+    path = "/" + parts.path.lstrip("/\\")
+    return urlunsplit(("", "", path, parts.query, parts.fragment))
+
+
+def is_this_host(url: str) -> bool:
+    """Whether `url` begins with the host of this request, however both are written."""
+    try:
+        return urlsplit(url).netloc.lower() == request.host.lower()
+    except ValueError:
+        return False

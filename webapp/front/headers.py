@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from flask import Flask, Response, request
+
+from webapp.front import back
 
 #: Nothing but what is listed, and that from here: no inline script or style, no frame.
 _POLICY = {
@@ -61,11 +61,6 @@ def _add(response: Response) -> Response:
 def _stay_here(response: Response) -> None:
     """Lead to a path, never to a host: the one in the request is whatever the client wrote."""
     target = response.headers.get("Location")
-    if target is None or target.startswith("/"):
-        return
-    parts = urlsplit(target)
-    if parts.scheme in ("http", "https") and parts.netloc == request.host:
-        # Two slashes in front would be a host again.
-        path = "/" + parts.path.lstrip("/")
-        response.headers["Location"] = parts._replace(scheme="", netloc="", path=path).geturl()
+    if target is not None and target != (path := back.path_of(target)):
+        response.headers["Location"] = path
         response.set_data(b"")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import request
+from flask import request, url_for
 from flask_babel import gettext as _
 from flask_security import ChangePasswordForm as _ChangePasswordForm
 from flask_security import LoginForm as _LoginForm
@@ -16,6 +16,7 @@ from flask_security import current_user
 from flask_security.proxies import _security
 from wtforms import RadioField
 
+from webapp.front import back
 from webapp.people import accounts, device, diary, password_hashes, presence, tables, throttle
 from webapp.people.passwords import MAX_PASSWORD_CHARACTERS
 from webapp.people.throttle import Attempt, TooManyAttemptsError
@@ -66,6 +67,7 @@ class LoginForm(_LoginForm):
             # Nothing is looked up for what cannot be right.
             self.form_errors.append(_("E-mail address and password do not match."))
             return False
+        self._stay_here()
         attempt = _attempt(typed, "password")
         with throttle.of_app().room(attempt):
             _count(attempt, typed)
@@ -76,6 +78,14 @@ class LoginForm(_LoginForm):
         elif not self.next.errors:
             diary.refused(typed, self._reason())
         return is_right
+
+    def _stay_here(self) -> None:
+        """Lead on to a path: the library would take the Host header of the request along."""
+        target = str(self.next.data or "")
+        if not target:
+            self.next.data = url_for("admin.index")
+        elif back.is_this_host(target):
+            self.next.data = back.path_of(target)
 
     def _is_late(self) -> bool:
         """Whether a one-time password was not used in time. Its owner is told so."""
