@@ -72,6 +72,52 @@ def test_an_edit_of_a_record_that_changed_meanwhile_is_refused_with_a_message(
     assert one(engine, "select site from connection") == "theirs"
 
 
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        ("revision",),
+        ("keep_messages_mb",),
+        ("notes", "tls_verify"),
+        ("tls_ca_pem", "subscriptions-0-topic_filter"),
+        ("subscriptions-1-qos", "subscriptions-1-is_enabled"),
+        "all",
+    ],
+)
+def test_an_edit_of_which_a_part_is_missing_is_refused_and_changes_nothing(
+    operator: Visitor, engine: Engine, left_out: tuple[str, ...] | str
+) -> None:
+    operator.post(NEW, form(tls="y") | filters("a", "b"))
+    path = f"{LIST}edit/?id={one(engine, 'select id from connection')}"
+    before = whole(engine)
+    fields = form(revision="1", tls="y", host="typed.example") | filters("a", "b")
+    if left_out == "all":
+        fields = {}
+    for name in left_out:
+        fields.pop(name, None)
+    answer = operator.post(path, fields)
+    assert answer.status_code == 200
+    assert "A part of this form did not arrive" in answer.text
+    assert "typed.example" in answer.text or not fields
+    assert whole(engine) == before
+    # Nor is what came back taken: its boxes are off.
+    assert 'name="revision" value=""' in answer.text
+    token = operator.token()
+    # Not even the token comes as a field.
+    nothing = operator.client.post(path, headers={"X-CSRFToken": token})
+    assert "A part of this form did not arrive" in nothing.text
+    assert whole(engine) == before
+
+
+def whole(engine: Engine) -> list[Any]:
+    """Return all that is stored of connections and subscriptions."""
+    with engine.connect() as transaction:
+        return [
+            tuple(row)
+            for table in ("connection", "subscription")
+            for row in transaction.execute(text(f"select * from {table} order by id"))
+        ]
+
+
 def stored_password(engine: Engine) -> str | None:
     found: str | None = one(engine, "select password from connection")
     return found

@@ -5,13 +5,14 @@ from __future__ import annotations
 import html
 import re
 
+import pytest
 from sqlalchemy import Engine, text
 
 from database.words import ConnectionState as S
 from tests.web import rows
 from tests.web.conftest import Visitor
 from tests.web.forms import LIST, one
-from webapp.connections import listing
+from webapp.connections import listing, selection
 from webapp.pages import connection_list
 
 
@@ -102,21 +103,56 @@ def test_an_action_takes_all_that_match_not_only_the_page(
         rows.record(worker, f"p{number}", site="big", client_id=f"c{number}")
     rows.record(worker, "else", site="other")
     assert "All 60 that match, not only this page" in operator.get(f"{LIST}?site=big").text
-    data = {"action": "disable", "all": "1", "site": "big"}
+    data = all_that_match(operator, f"{LIST}?site=big") | {"action": "disable"}
     answer = operator.post(LIST + "action/", data, follow_redirects=True)
     assert "60 connections disabled: “p0”, “p1”, “p10”, “p11”, “p12” and 55 more." in answer.text
     assert one(worker, "select count(*) from connection where is_enabled") == 1
 
 
-def test_more_is_never_deleted_than_the_question_named(operator: Visitor, worker: Engine) -> None:
-    fleet(worker)
-    data = {"action": "delete", "all": "1", "site": "north", "count": "1"}
+def all_that_match(operator: Visitor, path: str) -> dict[str, str]:
+    """Return what the list sends for all that match, as its page was made."""
+    bulk = operator.get(path).text.partition('id="bulk"')[2].partition("</form>")[0]
+    fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', bulk))
+    return {name: value for name, value in fields.items() if name != "csrf_token"} | {"all": "1"}
+
+
+@pytest.mark.parametrize("action", ["delete", "disable"])
+def test_an_action_takes_what_matched_when_it_was_asked_for_not_what_does_now(
+    operator: Visitor, worker: Engine, action: str
+) -> None:
+    for number in range(21):
+        rows.record(worker, f"p{number}", site="north", client_id=f"c{number}")
+    other = rows.record(worker, "other", site="south")
+    data = all_that_match(operator, f"{LIST}?site=north&page_size=20") | {"action": action}
+    rows.sql(worker, "update connection set site = 'south' where name = 'p0'")
+    rows.sql(worker, f"update connection set site = 'north' where id = {other}")
     answer = operator.post(LIST + "action/", data, follow_redirects=True)
-    assert "Meanwhile other connections match" in answer.text
-    assert one(worker, "select count(*) from connection") == 3
-    operator.post(LIST + "action/", data | {"count": "2"})
+    assert "“p0”, “p1”" in answer.text
+    left = "select name from connection where is_enabled"
     with worker.connect() as transaction:
-        assert transaction.scalars(text("select name from connection")).all() == ["south-1"]
+        assert transaction.scalars(text(left)).all() == ["other"]
+
+
+@pytest.mark.parametrize("matched", [None, "x", "1-", "1-99999999999", "2-1"])
+def test_all_that_match_means_nothing_without_the_list(
+    operator: Visitor, worker: Engine, matched: str | None
+) -> None:
+    fleet(worker)
+    data = {"all": "1", "site": "north", "count": "2", "rowid": "1"}
+    if matched is not None:
+        data["matched"] = matched
+    for action in ("delete", "disable", "enable", "reconnect"):
+        operator.post(LIST + "action/", data | {"action": action})
+    assert "look at what matches now and choose again" in operator.get(LIST).text
+    assert one(worker, "select count(*) from connection where is_enabled") == 2
+    assert one(worker, "select count(*) from command") == 0
+
+
+def test_the_list_of_what_matched_is_short_and_comes_back_as_it_was() -> None:
+    for ids, packed in (([], ""), ([7], "7"), ([3, 1, 2, 9, 5, 6], "1-3,5-6,9")):
+        assert selection.pack(ids) == packed
+        assert selection.unpack(packed) == sorted(ids)
+    assert len(selection.unpack(f"1-{selection.MOST}")) == selection.MOST
 
 
 def test_nothing_found_offers_to_clear_the_filter(operator: Visitor, worker: Engine) -> None:

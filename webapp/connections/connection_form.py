@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask_babel import gettext as _
-from wtforms import Field, FieldList, FormField
+from wtforms import BooleanField, Field, FieldList, FormField
 
 from webapp.connections import records
 from webapp.connections.connection_fields import QOS, ChoiceField, ConnectionForm, SubscriptionForm
@@ -22,18 +22,30 @@ _SUBSCRIPTION_PROBLEM = re.compile(r"subscriptions\[(\d+)\]\.(\w+)")
 
 
 def build(formdata: Any, record: Mapping[str, Any]) -> ConnectionForm:
-    """Return the form as sent, or filled from `record`; secrets are never filled in."""
+    """Return the form as sent, or filled from `record`; secrets are never filled in.
+
+    The revision of a form that was sent is the one that came with it, or none.
+    """
     shown: Any = {field: record.get(field) for field in records.PLAIN_FIELDS}
     shown["is_enabled"] = bool(record.get("is_enabled"))
+    revision = str(record.get("revision", "")) if formdata is None else ""
     form = ConnectionForm(
-        formdata,
-        **shown,
-        subscriptions=record.get("subscriptions", []),
-        revision=str(record.get("revision", "")),
+        formdata, **shown, subscriptions=record.get("subscriptions", []), revision=revision
     )
     if formdata is None:
         form.subscriptions.append_entry()
     return form
+
+
+def is_complete(form: ConnectionForm) -> bool:
+    """Return whether all came that a browser sends of a record: a box that is off is not sent.
+
+    In a form that was cut off, or made by hand, a box that is missing means nothing.
+    """
+    boxes_and_rows = (BooleanField, FieldList)
+    plain = [field for field in form if not isinstance(field, boxes_and_rows)]
+    rows = [row.form.qos for row in form.subscriptions if row.form.topic_filter.raw_data]
+    return bool(form.revision.data) and all(field.raw_data for field in (*plain, *rows))
 
 
 def blank_row() -> SubscriptionForm:

@@ -23,6 +23,14 @@ class _RefusedError(Exception):
         self.problems = problems
 
 
+def _refuse_incomplete(form: ConnectionForm) -> None:
+    """Refuse the edit of a record by a form of which a part is missing."""
+    if not connection_form.is_complete(form):
+        # Nor can what comes back be saved: in it the boxes that were not sent are off.
+        form.revision.data = ""
+        _refuse({"revision": str(texts.INCOMPLETE)})
+
+
 def _refuse(problems: dict[str, str]) -> None:
     if problems:
         raise _RefusedError(problems)
@@ -41,6 +49,8 @@ def save(
     are entered.
     """
     try:
+        if record is not None:
+            _refuse_incomplete(form)
         return _saved(form, record, copied_from, with_secrets=with_secrets)
     except _RefusedError as refusal:
         connection_form.mark(form, refusal.problems)

@@ -10,10 +10,9 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from webapp import store
-from webapp.connections import listing, records
+from webapp.connections import records, selection
 from webapp.front import back
 from webapp.pages import commands
-from webapp.picture import live
 from webapp.wording import texts
 
 
@@ -28,13 +27,13 @@ class ChangePages:
 
     @expose("/action/", methods=("POST",))
     def action_view(self) -> Any:
-        """Enable, disable, reconnect or delete the records in `rowid`, or all that match."""
+        """Enable, disable, reconnect or delete the records in `rowid`, or all that matched."""
         wish = request.form.get("action")
         ids = _ids()
-        if wish in ("enable", "disable"):
+        if request.form.get("all") and not ids:
+            flash(str(texts.ASK_AGAIN), "warning")
+        elif wish in ("enable", "disable"):
             switch(ids, enabled=wish == "enable")
-        elif wish == "delete" and _more_than_shown(ids):
-            flash(_("Meanwhile other connections match: look again before you delete."), "warning")
         elif wish == "delete":
             delete(ids)
         elif wish in commands.MANY:
@@ -47,16 +46,10 @@ def _back() -> str:
 
 
 def _ids() -> list[int]:
-    """Return the records that a form names: by their rows, or by the filter of its list."""
+    """Return the records that a form names: by their rows, or all that its page found to match."""
     if request.form.get("all"):
-        chosen = listing.Filter.of(request.form).chosen(live.picture().items)
-        return [item.id for item in chosen]
+        return selection.unpack(request.form.get("matched", ""))
     return [number for number in map(records.identifier, request.form.getlist("rowid")) if number]
-
-
-def _more_than_shown(ids: list[int]) -> bool:
-    """Whether the filter selects other than what the question before the deletion named."""
-    return bool(request.form.get("all")) and request.form.get("count") != str(len(ids))
 
 
 def switch(ids: list[int], *, enabled: bool) -> None:

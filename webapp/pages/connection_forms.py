@@ -35,7 +35,7 @@ class FormPages:
         _editors_only()
         source = self._source()
         start = duplicating.proposed(source) if source else records.defaults()
-        form = connection_form.build(request.form or None, start)
+        form = connection_form.build(_sent(), start)
         if request.method == "POST":
             wants_secrets = bool(form.with_secrets.data)
             name = saving.save(form, None, copied_from=source, with_secrets=wants_secrets)
@@ -48,7 +48,7 @@ class FormPages:
     def edit_view(self) -> Any:
         _editors_only()
         record = self._asked_for()
-        form = connection_form.build(request.form or None, record)
+        form = connection_form.build(_sent(), record)
         if request.method == "POST" and (name := saving.save(form, record)):
             flash(_("Connection “%(name)s” was saved.", name=name), "success")
             return redirect(_after_save(name))
@@ -101,6 +101,11 @@ class FormPages:
 def _editors_only() -> None:
     if not accounts.may_edit():
         abort(403)
+
+
+def _sent() -> Any:
+    """Return the fields that were sent, however few, None where the form is only asked for."""
+    return request.form if request.method == "POST" else None
 
 
 def _leave(record: records.Values | None) -> str:

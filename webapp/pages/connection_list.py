@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from database.words import ConnectionState as S
 from webapp import first_run
-from webapp.connections import listed, listing, records
+from webapp.connections import listed, listing, records, selection
 from webapp.connections.listing import Filter, Group
 from webapp.picture import live
 from webapp.picture.overview import Item, Picture
@@ -41,7 +41,16 @@ class Shown:
     groups: Sequence[Group] | None
     open: Sequence[str]
     #: Connections that the filter selects, on all pages.
-    number: int
+    chosen: Sequence[Item]
+
+    @property
+    def number(self) -> int:
+        return len(self.chosen)
+
+    @property
+    def matched(self) -> str:
+        """What "all that match" means on this page."""
+        return selection.pack(item.id for item in self.chosen)
 
     @property
     def chips(self) -> list[tuple[str, Any, int]]:
@@ -104,7 +113,7 @@ class ListPages:
         chosen = listing.ordered(asked.chosen(found), sort_column, bool(sort_desc))
         size = page_size or self.page_size
         part = slice(max(page, 0) * size, (max(page, 0) + 1) * size)
-        g.shown = shown = Shown(picture, asked, found, chosen[part], None, opened(), len(chosen))
+        g.shown = shown = Shown(picture, asked, found, chosen[part], None, opened(), chosen)
         number = len(chosen)
         if is_grouped():
             groups = listing.by_site(chosen)

@@ -92,6 +92,10 @@ CONFLICT = _(
     "Somebody else changed this record while you were editing it. Your changes are not saved. "
     "Open the record again to see the other change, then repeat yours."
 )
+INCOMPLETE = _(
+    "A part of this form did not arrive, so nothing was saved: open the record again and repeat "
+    "your changes."
+)
 DATABASE_BUSY = _(
     "The database could not take this just now. Nothing was changed, and what you entered is "
     "still here: send it again in a moment."
@@ -102,6 +106,10 @@ NOT_TESTED = _("Not tested: please correct the marked fields.")
 NOT_PUBLISHED = _("Not sent: please correct the marked fields.")
 NOTHING_TO_ASK = _("The worker runs only enabled connections: enable the selected ones first.")
 NAME_TAKEN = _("Another connection already has this name.")
+ASK_AGAIN = _(
+    "Nothing was changed, as the list of what matched did not arrive: look at what matches now and "
+    "choose again."
+)
 NOTHING_SELECTED = _("Select at least one connection first.")
 
 
