@@ -136,6 +136,28 @@ def test_who_may_not_edit_imports_nothing(
     assert one(engine, "select count(*) from connection") == 0
 
 
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        "update connection set port = 9, revision = revision + 1 where name = 'there'",
+        "delete from connection where name = 'there'",
+        "update connection set name = 'new' where name = 'else'",
+    ],
+)
+def test_what_was_not_shown_is_shown_first(
+    operator: Visitor, engine: Engine, meanwhile: str
+) -> None:
+    rows.record(engine, "there")
+    rows.record(engine, "else")
+    looked = look(operator, [item("new"), {"name": "there", "site": "s", "host": "broker.example"}])
+    rows.sql(engine, meanwhile)
+    again = operator.post(PAGE, {"token": token(looked)})
+    assert "Connections have changed since you looked, so nothing was imported" in again.text
+    assert one(engine, "select count(*) from audit_entry") == 0
+    assert operator.post(PAGE, {"token": token(again)}).status_code == 302
+    assert one(engine, "select count(*) from audit_entry") == 2
+
+
 def test_thousands_take_seconds_and_a_page_that_stays_small(
     operator: Visitor, engine: Engine
 ) -> None:

@@ -6,6 +6,7 @@ fields only; given subscriptions replace the set.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,6 +97,15 @@ def make(
     return plans
 
 
+def fingerprint(plans: Sequence[Plan]) -> str:
+    """Return what is the same as long as a file means the same for the same records."""
+    met = [
+        (plan.name, *((plan.stored["id"], plan.stored["revision"]) if plan.stored else ()))
+        for plan in plans
+    ]
+    return hashlib.sha256(repr(met).encode("utf-8", "backslashreplace")).hexdigest()
+
+
 def _plan(index: int, item: Any) -> Plan:
     if not isinstance(item, Mapping):
         return Plan(index, {}, None, problems={"": _("Write an object: {...}.")})
@@ -136,7 +146,10 @@ def _match(transaction: Transaction, plans: Sequence[Plan], *, lock: bool) -> No
 def _stored(transaction: Transaction, names: set[str], *, lock: bool) -> dict[str, records.Values]:
     """Return the records called `names` by name, with their secrets as far as keys open them."""
     query = select(
-        *(columns.raw(getattr(Connection, key)) for key in ("id", *records.PLAIN_FIELDS)),
+        *(
+            columns.raw(getattr(Connection, key))
+            for key in ("id", "revision", *records.PLAIN_FIELDS)
+        ),
         *(columns.secret(Connection.__table__.c[key]) for key in records.SECRETS),
     )
     rows = transaction.execute(query.with_for_update() if lock else query)

@@ -26,6 +26,10 @@ class RejectedError(Exception):
         self.lines = lines
 
 
+class OutdatedError(Exception):
+    """The records that the file is about are not those that somebody has looked at."""
+
+
 def parse(text: str) -> list[Any]:
     """Return the items of a file. Raises RejectedError."""
     try:
@@ -53,12 +57,17 @@ def refuse_too_many(items: Sequence[Any]) -> None:
         )
 
 
-def apply(transaction: Transaction, items: Sequence[Any], hostname: str) -> tuple[int, int, int]:
+def apply(
+    transaction: Transaction, items: Sequence[Any], hostname: str, expected: str | None = None
+) -> tuple[int, int, int]:
     """Create and change records; return how many were created, changed and left.
 
-    Raises RejectedError with a line a problem; the caller's transaction must then roll back.
+    Raises RejectedError with a line a problem, and OutdatedError if a fingerprint is `expected`
+    and the plan has another by now; the caller's transaction must then roll back.
     """
     plans = import_plan.make(transaction, items, hostname, lock=True)
+    if expected not in (None, import_plan.fingerprint(plans)):
+        raise OutdatedError
     lines = [line for plan in plans for line in _lines(plan)]
     if lines:
         raise RejectedError(lines)

@@ -151,8 +151,8 @@ def change(
 ) -> bool:
     """Change the given fields; `wanted` replaces the subscriptions unless it is None.
 
-    What is so already is not written. With a `revision`, return False and change nothing if
-    the record has another by now.
+    What is so already is not written, but for a secret that is given. With a `revision`,
+    return False and change nothing if the record has another by now.
     """
     before = _before(transaction, record_id, stored(values))
     if before is None or revision not in (None, before["revision"]):

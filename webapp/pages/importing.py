@@ -18,7 +18,7 @@ from webapp.auditing import audit_words, changes
 from webapp.auditing.audit_words import Line
 from webapp.connections import import_plan, importing, portability, records, subscriptions
 from webapp.connections.import_plan import Plan
-from webapp.connections.importing import RejectedError
+from webapp.connections.importing import OutdatedError, RejectedError
 from webapp.connections.uploads import Uploads
 from webapp.people import accounts
 from webapp.wording import texts
@@ -38,6 +38,8 @@ class Preview:
     same: int
     #: (item, name, field, sentence) of all that is wrong; then nothing is applied.
     problems: list[tuple[int, str, str, str]]
+    #: Whether it is shown again because connections have changed since the first look.
+    is_renewed: bool = False
 
 
 class ImportPages:
@@ -88,7 +90,7 @@ def _sent() -> str:
         raise RejectedError([_("This is not UTF-8 text.")]) from None
 
 
-def _look(text: str) -> Any:
+def _look(text: str, *, again: bool = False) -> Any:
     items = importing.parse(text)
     importing.refuse_too_many(items)
     with store.reading() as transaction:
@@ -99,23 +101,33 @@ def _look(text: str) -> Any:
         for field, sentence in plan.problems.items()
     ]
     preview = Preview(
-        token=None if problems or not plans else _uploads().keep(accounts.email(), text),
+        token=None if problems or not plans else _keep(text, plans),
         created=[plan for plan in plans if plan.stored is None],
         changed=[plan for plan in plans if plan.stored is not None and plan.is_change],
         same=sum(plan.stored is not None and not plan.is_change for plan in plans),
         problems=problems,
+        is_renewed=again,
     )
     return _page(preview)
 
 
+def _keep(text: str, plans: list[Plan]) -> str:
+    """Keep a file together with what was shown of it; return what it is asked back with."""
+    return _uploads().keep(accounts.email(), f"{import_plan.fingerprint(plans)}\n{text}")
+
+
 def _apply(token: str) -> Any:
-    text = _uploads().take(accounts.email(), token)
-    if text is None:
+    kept = _uploads().take(accounts.email(), token)
+    if kept is None:
         raise RejectedError([_("The file is no longer here: choose it again.")])
+    expected, _line_end, text = kept.partition("\n")
     # Before the transaction: everybody else waits for that.
     items, hostname = importing.parse(text), accounts.settings_of_app().hostname
-    with store.writing() as transaction:
-        done = importing.apply(transaction, items, hostname)
+    try:
+        with store.writing() as transaction:
+            done = importing.apply(transaction, items, hostname, expected)
+    except OutdatedError:
+        return _look(text, again=True)
     numbers = {name: texts.number(each) for name, each in zip(_DONE, done, strict=True)}
     told = _("Imported: %(created)s created, %(changed)s changed, %(same)s already so.", **numbers)
     flash(told, "success")
