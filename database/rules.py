@@ -264,8 +264,11 @@ def _check_login(record: Mapping[str, Any]) -> dict[str, str | None]:
         "username": None if username is None else check_string(username),
         "password": None if password is None else check_string(password),
     }
-    if password and not username:
-        found["username"] = say("A password needs a user name beside it.")
+    if password and not username and record.get("protocol") == Protocol.V311:
+        found["username"] = say(
+            "MQTT 3.1.1 carries no password without a user name (MQTT-3.1.2-22); enter one, or "
+            "set the MQTT version to 5 or auto."
+        )
     return found
 
 

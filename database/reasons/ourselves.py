@@ -103,6 +103,12 @@ OURSELVES: dict[str, Reason] = {
         "again.",
         Origin.WORKER,
     ),
+    "password_needs_user_name": Reason(
+        "MQTT 3.1.1 carries no password without a user name (MQTT-3.1.2-22), so it was not tried.",
+        "a password needs a user name",
+        "Enter a user name, or have the broker speak MQTT 5.",
+        Origin.CLIENT,
+    ),
     "same_client_id": Reason(
         "Connection {other} of this worker already uses client id {client_id} on {host}:{port}.",
         "another record uses its client id",

@@ -21,7 +21,9 @@ def fail(life: Life, why: Cause, now: float, draw: float, kind: Failure = Failur
         # connecting -> config_error: waits for an edit
         return enter(life, State.CONFIG_ERROR, why, now, due_at=None)
     if life.wanted_protocol == Protocol.AUTO and verdicts.is_version_refusal(why):
-        return _try_other_version(life, why, now, draw, kind)
+        if not life.needs_mqtt_5:
+            return _try_other_version(life, why, now, draw, kind)
+        why = versions.beside(why, Protocol.V311, versions.UNTRIED)
     if life.state is State.CONNECTING:
         life, why = _back_to_mqtt_5(life, why)
     if why.code in verdicts.REFUSALS:

@@ -55,6 +55,11 @@ class ConnectionSpec:
     subscriptions: tuple[SubscriptionSpec, ...] = ()
 
     @property
+    def needs_mqtt_5(self) -> bool:
+        """Whether 3.1.1 cannot carry the login: a password without a user name."""
+        return bool(self.password) and not self.username
+
+    @property
     def who_topic(self) -> str | None:
         """Where this client says which process it is, None if it does not."""
         return self._below_status("who") if self.announce_who else None

@@ -22,6 +22,8 @@ class Life:
     #: `words.Protocol` of the record.
     wanted_protocol: str
     connect_timeout: float
+    #: 3.1.1 cannot carry the login; `auto` does not try it.
+    needs_mqtt_5: bool = False
     state: State = State.PENDING
     why: Cause = ENABLED
     since: float = 0.0

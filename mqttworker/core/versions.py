@@ -8,15 +8,24 @@ from typing import Any
 
 from database.words import Protocol
 from mqttworker.core import verdicts
-from mqttworker.core.cause import Cause
+from mqttworker.core.cause import Cause, cause
 
 #: What helps least to find the fault comes first; every other code helps more.
 _LEAST_HELPFUL = ("unsupported_protocol_version", "connack_timeout", "closed_before_connack")
+#: Why 3.1.1 is not tried with a login that it cannot carry.
+UNTRIED = cause("password_needs_user_name")
 
 
 def other(protocol: str) -> str:
     """Return the MQTT version that `auto` tries when `protocol` does not work."""
     return Protocol.V5 if protocol == Protocol.V311 else Protocol.V311
+
+
+def to_try(protocol: str, *, needs_mqtt_5: bool) -> list[str]:
+    """Return the MQTT versions of a record that asks for `protocol`, the first one first."""
+    if protocol != Protocol.AUTO:
+        return [protocol]
+    return [Protocol.V5] if needs_mqtt_5 else [Protocol.V5, Protocol.V311]
 
 
 def helpfulness(protocol: str, why: Cause) -> tuple[int, bool]:

@@ -305,4 +305,4 @@ def _new_life(record: Record, tried_at: float) -> Life:
     spec = record.spec
     if spec is None:
         return Life("auto", 0.0, tried_at=tried_at)
-    return Life(spec.protocol, spec.connect_timeout_s, tried_at=tried_at)
+    return Life(spec.protocol, spec.connect_timeout_s, spec.needs_mqtt_5, tried_at=tried_at)

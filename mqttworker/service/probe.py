@@ -95,9 +95,8 @@ class Probe:
 
     def _connect(self) -> bool:
         """Try as the live connection would, the other MQTT version included."""
-        untried = [self._spec.protocol]
-        if self._spec.protocol == Protocol.AUTO:
-            untried = [Protocol.V5, Protocol.V311]
+        spec = self._spec
+        untried = versions.to_try(spec.protocol, needs_mqtt_5=spec.needs_mqtt_5)
         while True:
             version = untried.pop(0)
             why = self._try(version)
@@ -142,12 +141,20 @@ class Probe:
 
     def _most_helpful(self, version: str, why: Cause) -> Cause:
         """Return the reason that the test ends with; the other one is told beside it."""
-        if self._earlier_try is None or not is_version_refusal(why):
+        if not is_version_refusal(why):
+            return why
+        if self._earlier_try is None:
+            self._note_what_was_not_tried()
             return why
         tried = [self._earlier_try, (version, why)]
         tried.sort(key=lambda each: versions.helpfulness(*each))
         self._earlier_try, (_, best) = tried
         return best
+
+    def _note_what_was_not_tried(self) -> None:
+        """Say why `auto` ended with MQTT 5, if it did."""
+        if self._spec.protocol == Protocol.AUTO and self._spec.needs_mqtt_5:
+            self._earlier_try = Protocol.V311, versions.UNTRIED
 
     def _part_from(self, session: Session) -> None:
         """Say DISCONNECT, so that the broker sees no loss."""

@@ -108,9 +108,14 @@ def test_a_host_name_or_address_is_accepted(host: str) -> None:
     assert rules.check_host(host) is None
 
 
-def test_a_password_needs_a_user_name() -> None:
-    assert set(problems({"password": "secret"})) == {"username"}
-    assert problems({"username": "site", "password": "secret"}) == {}
+def test_a_password_needs_a_user_name_in_3_1_1_only() -> None:
+    found = problems({"password": "secret", "protocol": "3.1.1"})
+    assert set(found) == {"username"}
+    assert "MQTT-3.1.2-22" in found["username"]
+    for protocol in ("5", "auto"):
+        assert problems({"password": "secret", "protocol": protocol}) == {}
+        assert problems({"password": "secret", "protocol": protocol, "username": ""}) == {}
+    assert problems({"username": "site", "password": "secret", "protocol": "3.1.1"}) == {}
 
 
 def test_a_user_name_may_stand_alone() -> None:

@@ -37,7 +37,7 @@ def database_url(sqlite_url: str) -> str:
         ("status_topic", {"status_topic": "{site.__class__}"}, "In braces only"),
         ("tls_ca_pem", {"tls_ca_pem": "-----BEGIN CERTIFICATE-----\nbroken"}, "PEM form"),
         ("tls_client_key_pem", {"tls_client_key_pem": "junk"}, "PEM form"),
-        ("username", {"password": SECRET}, "needs a user name"),
+        ("username", {"password": SECRET, "protocol": "3.1.1"}, "without a user name"),
         ("protocol", {"protocol": "3.1"}, "Use one of"),
         ("keepalive_s", {"keepalive_s": "0"}, "1 to 65535"),
         ("status_qos", {"status_qos": "7"}, "0 to 2"),

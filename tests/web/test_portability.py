@@ -183,7 +183,7 @@ def test_garbage_written_by_sql_is_exported_as_it_is_and_can_be_corrected(
         ({"protocol": "4"}, "protocol: Use one of"),
         ({"notes": 7}, "notes: Enter text."),
         ({"tls_ca_pem": "x"}, "tls_ca_pem: This is not a certificate"),
-        ({"password": SECRET}, "username: A password needs a user name"),
+        ({"password": SECRET, "protocol": "3.1.1"}, "username: MQTT 3.1.1 carries no password"),
         ({"subscriptions": [{"topic_filter": "a/#/b"}]}, "subscriptions[0].topic_filter: "),
         ({"subscriptions": [{"topic_filter": "a", "qos": 3}]}, "subscriptions[0].qos: "),
         ({"subscriptions": [{"topic_filter": "a", "x": 1}]}, "subscriptions[0].x: Unknown"),

@@ -75,6 +75,8 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
             self._package_handler.id_generator._last_used_id = first
         if spec.username:
             self.set_auth_credentials(spec.username, spec.password)
+        elif spec.password and version == bodies.V5:
+            self._password = spec.password.encode()
         self._never_quoted = spec.password
         self._keepalive = spec.keepalive_s
         self.on_subscribe = on_subscribe

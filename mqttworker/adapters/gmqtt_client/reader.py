@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gmqtt
 from gmqtt.mqtt.protocol import MQTTProtocol
 
+from mqttworker.adapters.gmqtt_client.password_alone import connect_packet
 from mqttworker.adapters.packet_stream import PacketStream
 from mqttworker.core.messages import InboundMessage
 
@@ -45,6 +46,22 @@ class PacketReader(PacketStream, MQTTProtocol):  # type: ignore[misc]
         if not self._closed.done():
             self._closed.set_result(None)
         super().connection_lost(exc)
+
+    async def send_auth_package(
+        self,
+        client_id: bytes,
+        username: bytes | None,
+        password: bytes | None,
+        clean_session: bool,
+        keepalive: int,
+        **properties: Any,
+    ) -> None:
+        login = (clean_session, keepalive)
+        if username is None and password is not None:
+            packet = connect_packet(client_id, password, *login, self, **properties)
+            self.write_data(packet)
+        else:
+            await super().send_auth_package(client_id, username, password, *login, **properties)
 
     def send_publish(self, message: gmqtt.Message) -> tuple[int | None, bytes]:
         mid, package = super().send_publish(message)

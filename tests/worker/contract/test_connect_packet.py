@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mqttworker.adapters.gmqtt_client import BrokerClient
+from tests.support.mosquitto import Mosquitto
 from tests.support.packets import V5, V311, Connect, Will
 from tests.support.scripted_broker import ScriptedBroker
 from tests.worker.contract.conftest import MAX_PACKET, OpenTry
@@ -50,14 +51,31 @@ def test_a_user_name_may_come_without_a_password(
     assert (said.username, said.password) == ("u", None)
 
 
-@BOTH
-def test_a_password_without_user_name_harms_nothing(
-    scripted_broker: ScriptedBroker, open_try: OpenTry, protocol: str, version: int
+@pytest.mark.parametrize("password", ["alone", "größer ✓", "x" * 70, "x" * 60_000])
+@pytest.mark.parametrize("status_topic", ["", "a/status"])
+def test_mqtt_5_carries_a_password_without_a_user_name(
+    scripted_broker: ScriptedBroker, open_try: OpenTry, password: str, status_topic: str
 ) -> None:
-    # The rules do not let such a record through; the adapter must not choke on it either.
+    spec = spec_for(scripted_broker.port, password=password, status_topic=status_topic)
+    said = _connect(scripted_broker, open_try(spec, "5"))
+    assert (said.version, said.username, said.password) == (V5, None, password.encode())
+    assert said.client_id == spec.client_id
+    assert (said.will is None) is (status_topic == "")
+
+
+def test_a_broker_takes_a_password_without_a_user_name(
+    mosquitto: Mosquitto, open_try: OpenTry
+) -> None:
+    open_try(spec_for(mosquitto.port, password="alone"), "5").opened()
+
+
+def test_mqtt_3_1_1_never_gets_a_password_without_a_user_name(
+    scripted_broker: ScriptedBroker, open_try: OpenTry
+) -> None:
+    # Neither rules nor `auto` let it come to that; an illegal packet must not go out either.
     spec = spec_for(scripted_broker.port, password="alone")
-    said = _connect(scripted_broker, open_try(spec, protocol))
-    assert (said.version, said.username, said.password) == (version, None, None)
+    said = _connect(scripted_broker, open_try(spec, "3.1.1"))
+    assert (said.version, said.username, said.password) == (V311, None, None)
 
 
 @BOTH

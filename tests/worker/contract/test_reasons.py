@@ -97,6 +97,11 @@ _TESTS = (
         "subscription_quiet subscription_heard",
     ),
     (
+        "tests/worker/core/test_versions.py",
+        "test_a_login_that_3_1_1_cannot_carry_is_tried_with_mqtt_5_alone",
+        "password_needs_user_name",
+    ),
+    (
         "tests/worker/contract/test_outbox.py",
         "test_what_waits_is_bounded_in_messages_and_the_caller_is_told",
         "outbound_queue_full",

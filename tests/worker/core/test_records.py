@@ -103,7 +103,7 @@ _BAD_VALUES: dict[str, tuple[Any, ...]] = {
     "tls_ca_pem": ("no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", 7),
     "tls_client_cert_pem": ("no PEM", b"\xff"),
     "tls_client_key_pem": ("sealed:no PEM", "sealed:", "unsealed"),
-    "password": ("sealed:without a user name", "unsealed"),
+    "password": ("unsealed",),
 }
 _BAD_SUBSCRIPTIONS = (
     subscription("a/#/b"), subscription("a+"), subscription(""), subscription(None),

@@ -11,6 +11,8 @@ from database.words import ConnectionState as State
 from database.words import Protocol
 from mqttworker.core import events, versions
 from mqttworker.core.cause import Cause, cause, completed
+from mqttworker.core.life import Life
+from mqttworker.core.spec import ConnectionSpec
 from tests.worker.core import lives
 from tests.worker.core.lives import Walk
 
@@ -128,3 +130,44 @@ def test_the_other_reason_is_completed_with_what_is_known_of_the_connection() ->
 @pytest.mark.parametrize("other", ["x", {}, {"protocol": "5"}, {"code": "gone"}, None])
 def test_a_stored_detail_that_is_odd_costs_no_sentence(other: object) -> None:
     assert explain("success", {"other_version": other}).startswith("The broker accepted")
+
+
+# --- a password without a user name -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("why", "state"),
+    [
+        (cause("unsupported_protocol_version", protocol="5"), State.REFUSED),
+        (cause("closed_before_connack"), State.BACKOFF),
+        (cause("connack_timeout", seconds=5), State.BACKOFF),
+        (ODD, State.BACKOFF),
+    ],
+)
+def test_a_login_that_3_1_1_cannot_carry_is_tried_with_mqtt_5_alone(
+    why: Cause, state: State
+) -> None:
+    walk = Walk(life=Life("auto", lives.TIMEOUT, needs_mqtt_5=True))
+    walk.on(events.Start(cause("enabled")))
+    for _ in range(3):
+        walk.on(events.Failed(why), after=0.1)
+        assert (walk.state, walk.life.why.code) == (state, why.code)
+        assert walk.life.why.detail["other_version"]["code"] == "password_needs_user_name"
+        assert "MQTT 3.1.1 carries no password without a user name" in _told(walk)
+        walk.due()
+        assert walk.commands == (events.Open(Protocol.V5),)
+
+
+def test_other_failures_say_nothing_of_the_version() -> None:
+    walk = Walk(life=Life("auto", lives.TIMEOUT, needs_mqtt_5=True))
+    walk.on(events.Start(cause("enabled"))).on(events.Failed(cause("tcp_refused")), after=0.1)
+    assert "other_version" not in walk.life.why.detail
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "needs_it"),
+    [(None, "x", True), ("", "x", True), ("u", "x", False), ("u", None, False), (None, "", False)],
+)
+def test_which_login_needs_mqtt_5(username: str | None, password: str, needs_it: bool) -> None:
+    spec = ConnectionSpec(1, "h", 1883, "c", username=username, password=password)
+    assert spec.needs_mqtt_5 is needs_it

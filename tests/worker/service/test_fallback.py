@@ -8,7 +8,7 @@ from database.reasons import explain
 from database.words import ConnectionState as State
 from tests.support.packets import V5, connack
 from tests.support.scripted_broker import ScriptedBroker
-from tests.support.scripts import GOOD, Script
+from tests.support.scripts import GOOD, Script, refuse
 from tests.worker.service.asking import ask, draft, failing_step, finished
 from tests.worker.service.worker import ONE_DATABASE, WorkerProcess, add, events, status
 
@@ -56,3 +56,22 @@ def test_a_broker_that_is_odd_in_both_versions_is_tried_until_it_is_mended(
     scripted_broker.script = GOOD
     worker.wait_for_states({"plant": State.CONNECTED}, 40.0)
     assert len({each.version for each in scripted_broker.connects}) == 2
+
+
+@ONE_DATABASE
+def test_a_password_alone_is_sent_in_mqtt_5_and_never_in_3_1_1(
+    engine: Engine, scripted_broker: ScriptedBroker, worker: WorkerProcess
+) -> None:
+    scripted_broker.script = refuse(0x84)
+    add(engine, "plant", scripted_broker.port, password="token")
+    worker.start()
+    worker.wait_for_states({"plant": State.REFUSED})
+    row = status(engine, "plant")
+    assert row.reason_code == "unsupported_protocol_version"
+    assert "carries no password without a user name" in explain(row.reason_code, row.detail)
+    asked = draft(scripted_broker.port, password="token")
+    result = finished(engine, ask(engine, "test", None, asked)).result
+    assert failing_step(result) == ("connack", "unsupported_protocol_version")
+    assert [item["reason_code"] for item in result["earlier_tries"]] == ["password_needs_user_name"]
+    for each in scripted_broker.connects:
+        assert (each.version, each.username, each.password) == (V5, None, b"token")
