@@ -65,7 +65,7 @@ async def _connect(
     if context:
         tls = {
             "ssl": context,
-            "server_hostname": spec.host,
+            "server_hostname": _tls_name(spec.host),
             "ssl_handshake_timeout": spec.connect_timeout_s,
             "ssl_shutdown_timeout": TLS_SHUTDOWN_TIMEOUT,
         }
@@ -75,6 +75,15 @@ async def _connect(
     if context:
         await _hear_out(transport)
     return transport
+
+
+def _tls_name(host: str) -> str:
+    """Return what the certificate must be for, and what a broker is asked for by SNI.
+
+    The dot that ends an absolute name is for the DNS alone (RFC 6066, section 3), and the
+    zone of an address for this machine.
+    """
+    return host.partition("%")[0].rstrip(".")
 
 
 async def _hear_out(transport: asyncio.Transport) -> None:
