@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from database import destinations, pem
+from database import destinations, hosts, pem
 from database.sentences import say
 from database.words import Protocol
 
@@ -69,7 +69,8 @@ def names_of(record: Mapping[str, Any], hostname: str) -> dict[str, object]:
 def identity(record: Mapping[str, Any], hostname: str) -> tuple[str, int, str]:
     """Return (host, port, client id): what no two records may share. Raises TemplateError."""
     client_id = render(str(record["client_id"]), names_of(record, hostname))
-    return (str(record["host"]).lower().rstrip("."), int(record["port"]), client_id)
+    host = hosts.normalized_host(str(record["host"]))
+    return (host, int(record["port"]), client_id)
 
 
 # --- one check a kind of value ----------------------------------------------------------
@@ -91,9 +92,13 @@ def check_line(value: object) -> str | None:
 
 
 def check_host(value: object) -> str | None:
-    """A host name or an IP address, of those that records may point at."""
+    """A host name or an IP address, of those that records may point at.
+
+    An IPv6 address may stand in brackets, as in a URL; who uses it leaves them out.
+    """
     if not isinstance(value, str) or not value.strip():
         return say("Enter the broker's host name or IP address.")
+    value = hosts.without_brackets(value)
     if "://" in value:
         return say("Enter only the host name, without mqtt:// or another scheme.")
     if (problem := destinations.current().host_problem(value)) is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from database import rules
+from database import hosts, rules
 from database.encryption import UndecryptableError
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.spec import (
@@ -108,7 +108,7 @@ def _spec(values: Mapping[str, Any], subscriptions: list[RawRow], hostname: str)
     names = rules.names_of(values, hostname)
     return ConnectionSpec(
         connection_id=values["id"],
-        host=values["host"],
+        host=hosts.without_brackets(values["host"]),
         port=values["port"],
         client_id=rules.render(values["client_id"], names),
         protocol=values["protocol"],

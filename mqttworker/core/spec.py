@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from database.hosts import normalized_host
 from mqttworker.core.cause import Cause
 from mqttworker.core.topics import matches
 
@@ -94,7 +95,7 @@ class ConnectionSpec:
     @property
     def broker(self) -> tuple[str, int]:
         """What the connect limiter and the takeover evidence group by."""
-        return (self.host.lower(), self.port)
+        return (normalized_host(self.host), self.port)
 
 
 @dataclass(frozen=True, slots=True)

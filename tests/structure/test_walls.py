@@ -22,7 +22,7 @@ WALLS = {
 FLOORS = ["core", "ports", "adapters", "service", "__main__", "watcher"]
 
 #: The parts of the basement that the core may stand on: words and pure functions.
-PURE = ("words", "reasons", "rules", "pem", "encryption", "topics", "sentences", "visible")
+PURE = ("words", "reasons", "rules", "pem", "encryption", "topics", "sentences", "visible", "hosts")
 #: Modules by which a pure function could read a clock, throw dice or touch the world.
 IMPURE = (
     *("time", "random", "secrets", "os", "io", "pathlib", "socket", "ssl", "select", "asyncio"),

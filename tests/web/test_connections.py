@@ -49,6 +49,27 @@ def test_two_records_with_one_client_id_on_one_broker_are_refused(
     assert operator.post(NEW, form(port="1884")).status_code == 302
 
 
+@pytest.mark.parametrize("there", ["::1", "0:0:0:0:0:0:0:1", "[::1]"])
+def test_an_ipv6_address_is_one_host_in_every_spelling(
+    operator: Visitor, engine: Engine, there: str
+) -> None:
+    rows.record(engine, "first", site="site_88", host=there)
+    assert "first" in errors(operator.post(NEW, form(host="[::1]")))["client_id"]
+
+
+def test_brackets_around_an_ipv6_address_are_left_out(operator: Visitor, engine: Engine) -> None:
+    assert operator.post(NEW, form(host=" [2001:DB8::1] ")).status_code == 302
+    assert one(engine, "select host from connection") == "2001:DB8::1"
+    number = one(engine, "select id from connection")
+    assert edit(operator, number, host="[2001:DB8::1]").status_code == 302
+    assert one(engine, "select revision from connection") == 1
+
+
+@pytest.mark.parametrize("host", ["[::1]:1883", "[::1", "::1]", "[127.0.0.1]", "[broker.example]"])
+def test_other_brackets_are_refused_at_the_host(operator: Visitor, host: str) -> None:
+    assert "without a port" in errors(operator.post(NEW, form(host=host)))["host"]
+
+
 def test_an_edit_changes_the_record_and_its_revision(operator: Visitor, engine: Engine) -> None:
     operator.post(NEW, form() | filters("a", "b"))
     number = one(engine, "select id from connection")

@@ -258,6 +258,17 @@ def test_two_records_that_would_share_a_client_id_are_refused(
     assert run_import([item("a", site="s", port=1884)]) == 0
 
 
+def test_an_ipv6_address_in_brackets_is_imported_without_them(
+    run_import: Import, engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_import([item("a", site="s", host="[::1]")]) == 0
+    assert stored(engine, "host") == ["::1"]
+    assert run_import([item("a", site="s", host="[::1]")]) == 0
+    assert "1 already so" in capsys.readouterr().out
+    assert run_import([item("b", site="s", host="0:0::1")]) == 1
+    assert "Connection “a” already uses" in capsys.readouterr().err
+
+
 def test_records_that_swap_their_client_ids_in_one_file_are_accepted(
     run_import: Import, engine: Engine
 ) -> None:

@@ -13,12 +13,13 @@ import pytest
 from sqlalchemy import Engine, text
 from werkzeug.test import TestResponse
 
+from database.hosts import normalized_host
 from tests.conftest import ENCRYPTION_KEY, HOSTNAME
 from tests.support.certificates import Certificates
 from tests.web import rows
 from tests.web.conftest import Visitor
 from tests.web.forms import LIST, NEW, SECRET, errors, form, one
-from webapp.connections import portability, secret_release
+from webapp.connections import portability
 
 JSON = {"Accept": "application/json"}
 #: What makes others able to read what is sent.
@@ -263,7 +264,7 @@ def test_what_counts_is_the_record_at_the_moment_of_the_change(stage: Stage) -> 
     ],
 )
 def test_spellings_of_one_host(one_host: str, other: str) -> None:
-    assert secret_release.normalized_host(one_host) == secret_release.normalized_host(other)
+    assert normalized_host(one_host) == normalized_host(other)
 
 
 @pytest.mark.parametrize(
@@ -282,4 +283,4 @@ def test_spellings_of_one_host(one_host: str, other: str) -> None:
     ],
 )
 def test_two_hosts(one_host: str, other: str) -> None:
-    assert secret_release.normalized_host(one_host) != secret_release.normalized_host(other)
+    assert normalized_host(one_host) != normalized_host(other)

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import CursorResult, delete, insert, select, update
 
+from database import hosts
 from database.models import Command, Connection
 from database.words import CommandKind
 from webapp import columns
@@ -115,6 +116,8 @@ def normalised(values: Mapping[str, Any]) -> Values:
     for field in _LINES:
         if isinstance(result.get(field), str):
             result[field] = result[field].strip()
+    if isinstance(result.get("host"), str):
+        result["host"] = hosts.without_brackets(result["host"])
     for field in OPTIONAL:
         if result.get(field) == "":
             result[field] = None

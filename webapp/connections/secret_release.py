@@ -6,10 +6,10 @@ connection at another listener either. Pure.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from database.hosts import normalized_host
 from webapp.connections.records import DESTINATION
 from webapp.wording.lazy import lazy_gettext as _
 
@@ -48,23 +48,7 @@ def leads_elsewhere(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> boo
     Another CA does not count, nor does TLS or its verification that is turned on.
     """
     return (
-        normalized_host(stored["host"]) != normalized_host(wanted["host"])
+        normalized_host(str(stored["host"])) != normalized_host(str(wanted["host"]))
         or stored["port"] != wanted["port"]
         or any(stored[flag] and not wanted[flag] for flag in ("tls", "tls_verify"))
     )
-
-
-def normalized_host(host: object) -> str:
-    """Return a host as a resolver is asked for it, the same for all spellings of one host."""
-    text = str(host).strip()
-    if text.startswith("[") and text.endswith("]"):
-        text = text[1:-1]
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        pass
-    try:
-        # As Python's resolver does it: what it takes for one name is one name.
-        return text.encode("idna").decode("ascii").lower().removesuffix(".")
-    except UnicodeError:
-        return text

@@ -11,6 +11,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 
+from database.hosts import normalized_host
 from webapp.picture.overview import Item
 from webapp.wording import texts
 
@@ -33,7 +34,8 @@ class Outage:
     @property
     def key(self) -> str:
         """Names the outage among the others of a page, whoever of it has come back meanwhile."""
-        broker = f"{self.host}:{self.port}".lower().encode("utf-8", "replace")
+        host = normalized_host(str(self.host))
+        broker = f"{host}:{self.port}".encode("utf-8", "replace")
         return f"outage-{hashlib.sha256(broker).hexdigest()[:12]}"
 
     @property
@@ -60,7 +62,7 @@ def outages(items: Iterable[Item]) -> list[Outage]:
     brokers: dict[tuple[str, str], list[Item]] = defaultdict(list)
     for item in items:
         if item.enabled:
-            brokers[str(item.host).lower(), str(item.port)].append(item)
+            brokers[normalized_host(str(item.host)), str(item.port)].append(item)
     found = [outage for same in brokers.values() if (outage := _outage(same))]
     return sorted(found, key=lambda outage: -len(outage.items))
 

@@ -39,6 +39,13 @@ def test_secrets_are_opened_and_hidden() -> None:
     assert "geheim" not in repr(record)
 
 
+def test_an_ipv6_address_is_used_without_its_brackets() -> None:
+    spec = _parse(row(host="[2001:db8::1]")).spec
+    assert spec is not None
+    assert spec.host == "2001:db8::1"
+    assert spec == _parse(row(host="2001:db8::1")).spec
+
+
 def test_tls_settings_come_with_tls_only() -> None:
     with_tls, without = _parse(row(tls=1, tls_verify=0)).spec, _parse(row(tls_verify=0)).spec
     assert with_tls is not None
@@ -164,6 +171,22 @@ def test_any_row_gives_a_record_that_is_usable_or_flawed(changes: dict[str, Any]
 
 def _records(*rows: dict[str, Any]) -> dict[int, Record]:
     return without_rivals([_parse(values) for values in rows])
+
+
+@pytest.mark.parametrize(
+    ("one_host", "other"),
+    [
+        ("::1", "[::1]"),
+        ("::1", "0:0:0:0:0:0:0:1"),
+        ("a.example", "A.example."),
+        ("ü.de", "xn--tda.de"),
+    ],
+)
+def test_one_host_in_two_spellings_is_one_broker(one_host: str, other: str) -> None:
+    records = _records(row(id=1, host=one_host), row(id=2, host=other))
+    assert records[1].spec is not None
+    assert records[2].flaw is not None
+    assert records[2].flaw.code == "same_client_id"
 
 
 def test_of_two_records_with_one_client_id_the_first_is_used() -> None:
