@@ -49,14 +49,14 @@ def configure(app: Flask, settings: WebSettings) -> None:
     }
     db.init_app(app)
     # Called before the library's own, which would raise.
-    app.teardown_appcontext(_let_go)
+    app.teardown_appcontext(lambda _error: roll_back())
     config_version.follow(db.session.session_factory)  # type: ignore[arg-type]
     with app.app_context():
         apply_durability(db.engine)
 
 
-def _let_go(_error: BaseException | None) -> None:
-    """End the session's transaction, even where the database has ended it for us.
+def roll_back() -> None:
+    """Take back the session's transaction and end it, even where the database has ended it for us.
 
     A page that waits for a lock leaves it idle for as long; the answer is made by then.
     """

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from flask import Flask, current_app, jsonify, make_response, request
+from flask import Flask, current_app, jsonify, make_response, request, session
 from flask_wtf.csrf import CSRFError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from database import migrate
+from database import migrate, write_failures
 from database.sentences import say
 from webapp import store
 from webapp.wording import texts
@@ -34,6 +34,8 @@ def configure(app: Flask) -> None:
 
 def database_problem(error: SQLAlchemyError, engine: Engine | None = None) -> str:
     """Say in one sentence what is wrong with the database; no address, no SQL."""
+    if (refusal := write_failures.sentence(error)) is not None:
+        return refusal
     problem = migrate.problem(engine or store.engine())
     return problem or say("the database refused a request ({kind})", kind=type(error).__name__)
 
@@ -60,6 +62,7 @@ def _sentence(error: HTTPException) -> str:
 
 
 def _database_error(error: SQLAlchemyError) -> Any:
+    _take_back()
     problem = database_problem(error)
     log.error("database error", problem=problem, kind=type(error).__name__, path=request.path)
     response, status = _answer(503, f"{texts.NOT_READY} {texts.sentence(in_words(problem))}")
@@ -69,7 +72,20 @@ def _database_error(error: SQLAlchemyError) -> Any:
 
 def _unexpected(error: Exception) -> Any:
     log.exception("unexpected error", path=request.path, exc_info=error)
+    _take_back()
     return _answer(500, texts.UNEXPECTED)
+
+
+def _take_back() -> None:
+    """Undo what the request began, so that nothing of it is committed with the error page.
+
+    The cookie stays as it came: it must not name a session that was never written.
+    """
+    store.roll_back()
+    before = current_app.session_interface.open_session(current_app, request)
+    session.clear()
+    session.update(before or {})
+    session.modified = False
 
 
 def _answer(status: int, message: str) -> tuple[Any, int]:
