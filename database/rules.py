@@ -230,11 +230,7 @@ def problems(
         "tls": check_flag(record.get("tls")),
         "tls_verify": check_flag(record.get("tls_verify")),
         **_check_login(record),
-        **pem.problems(
-            record.get("tls_ca_pem"),
-            record.get("tls_client_cert_pem"),
-            record.get("tls_client_key_pem"),
-        ),
+        **pem.problems(pem.read(*map(record.get, pem.FIELDS))),
         **_check_subscriptions(list(subscriptions)),
     }
     return {field: problem for field, problem in found.items() if problem}

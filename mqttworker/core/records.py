@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from database import hosts, rules
+from database import hosts, pem, rules
 from database.encryption import UndecryptableError
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.spec import (
@@ -38,7 +38,10 @@ def parse(
     wanted = [item for item in subscriptions if item["is_enabled"]]
     spec: ConnectionSpec | None = None
     try:
-        flaw = _open_secrets(values, decrypt) or _first_problem(values, wanted, hostname)
+        flaw = _open_secrets(values, decrypt)
+        if flaw is None:
+            values = pem.normalized(values)
+            flaw = _first_problem(values, wanted, hostname)
         if flaw is None:
             spec = _spec(values, wanted, hostname)
     except Exception as error:  # noqa: BLE001 - one broken row must not stop the others

@@ -9,6 +9,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from database import pem
+
 #: `{field: (old, new)}`.
 Changes = Mapping[str, tuple[Any, Any]]
 #: Fields of which only this is told: that they were set, changed or removed.
@@ -26,7 +28,7 @@ SUBSCRIPTIONS = "subscriptions"
 def told(changes: Changes) -> dict[str, list[Any]]:
     """Return changes as they are written down."""
     return {
-        text(field): _secret(*pair) if field in SECRETS else [_value(each) for each in pair]
+        text(field): _secret(*pair) if field in SECRETS else [_seen(field, each) for each in pair]
         for field, pair in list(changes.items())[:MOST_FIELDS]
     }
 
@@ -89,6 +91,11 @@ def _secret(old: Any, new: Any) -> list[Any]:
     if not new:
         return [before, REMOVED]
     return [before, CHANGED if old else SET]
+
+
+def _seen(field: str, value: Any) -> Any:
+    """Return a value without what nobody may see in its field."""
+    return _value(pem.shown(value) if field in pem.PUBLIC_FIELDS else value)
 
 
 def _value(value: Any) -> Any:

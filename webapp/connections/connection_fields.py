@@ -17,6 +17,7 @@ from wtforms import (
     TextAreaField,
 )
 
+from database import pem
 from database.words import Protocol
 from webapp.wording.lazy import lazy_gettext as _
 
@@ -46,6 +47,13 @@ class ChoiceField(Field):
     def process_formdata(self, valuelist: list[Any]) -> None:
         if valuelist:
             self.process_data(valuelist[0])
+
+
+class CertificateField(TextAreaField):
+    """Certificates; whatever else was stored or entered is not shown."""
+
+    def _value(self) -> str:
+        return pem.shown(self.data) or ""
 
 
 class SubscriptionForm(Form):
@@ -85,11 +93,11 @@ class ConnectionForm(Form):
         _("Verify the broker's certificate"),
         description=_("Leave this on; without it anybody on the way can read the login."),
     )
-    tls_ca_pem = TextAreaField(
+    tls_ca_pem = CertificateField(
         _("CA certificates"),
         description=_("PEM; trusted instead of the system's. Blank: the system's."),
     )
-    tls_client_cert_pem = TextAreaField(
+    tls_client_cert_pem = CertificateField(
         _("Client certificate"), description=_("PEM, where the broker asks for one.")
     )
     tls_client_key_pem = TextAreaField(

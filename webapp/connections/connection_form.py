@@ -12,6 +12,7 @@ from typing import Any
 from flask_babel import gettext as _
 from wtforms import BooleanField, Field, FieldList, FormField
 
+from database import pem
 from webapp.connections import records
 from webapp.connections.connection_fields import QOS, ChoiceField, ConnectionForm, SubscriptionForm
 from webapp.wording.language import in_words
@@ -55,21 +56,32 @@ def blank_row() -> SubscriptionForm:
 
 def values(form: ConnectionForm) -> records.Values:
     """Return the plain fields as entered, blanks trimmed; what did not parse is None."""
-    entered = {field: form[field].data for field in records.PLAIN_FIELDS}
+    tls = {field: value for field, value in _tls(form).items() if field in pem.PUBLIC_FIELDS}
+    entered = {field: form[field].data for field in records.PLAIN_FIELDS if field not in tls}
     for field in ("notes", "online_payload", "offline_payload"):
         entered[field] = (entered[field] or "").replace("\r\n", "\n")
-    return records.normalised(entered)
+    found = records.normalised(entered) | tls
+    return {field: found[field] for field in records.PLAIN_FIELDS}
 
 
 def secrets(form: ConnectionForm) -> records.Values:
     """Return the secrets to change: entered ones, and None for those to remove."""
+    entered = {
+        **{field: form[field].data for field in records.SECRETS},
+        pem.KEY: _tls(form)[pem.KEY],
+    }
     found: records.Values = {}
     for field in records.SECRETS:
         if form[f"clear_{field}"].data:
             found[field] = None
-        if form[field].data:
-            found[field] = form[field].data
+        if entered[field]:
+            found[field] = entered[field]
     return found
+
+
+def _tls(form: ConnectionForm) -> records.Values:
+    """Return certificates and key as entered, each in its own field where that is certain."""
+    return records.normalised({field: form[field].data for field in pem.FIELDS})
 
 
 def wanted(form: ConnectionForm) -> list[records.Values]:
@@ -95,8 +107,10 @@ def mark(form: ConnectionForm, problems: Mapping[str, str]) -> None:
             _set_errors(entries[int(match[1])].form[match[2]], in_words(sentence))
         else:
             _set_errors(form[key], in_words(sentence))
+    entered = secrets(form)
     for secret in records.SECRETS:
-        if any(form[secret].raw_data or ()) and not form[secret].errors:
+        was_entered = any(form[secret].raw_data or ()) or entered.get(secret)
+        if was_entered and not form[secret].errors:
             _set_errors(form[secret], _enter_again())
 
 

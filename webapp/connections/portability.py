@@ -17,6 +17,7 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from database import pem
 from database.models import Connection
 from database.session import make_engine
 from database.settings import Settings, load
@@ -110,6 +111,8 @@ def export(transaction: Transaction) -> list[records.Values]:
     for record in result.values():
         del record["id"]
         record["subscriptions"] = []
+        # Plain SQL may have written a key there.
+        record.update({field: pem.shown(record[field]) for field in pem.PUBLIC_FIELDS})
         records.read_flags(record)
     for connection_id, item in subscriptions.of_all(transaction):
         if connection_id in result:

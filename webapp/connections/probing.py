@@ -64,7 +64,7 @@ def from_form(
     """
     hostname = accounts.settings_of_app().hostname
     values, wanted = connection_form.values(form), connection_form.wanted(form)
-    entered = records.normalised(connection_form.secrets(form))
+    entered = connection_form.secrets(form)
     holder = record or source
     with store.reading() as transaction:
         stored = stored_secrets.read(transaction, holder["id"] if holder else None, entered)

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import CursorResult, delete, insert, select, update
 
-from database import hosts
+from database import hosts, pem
 from database.models import Command, Connection
 from database.words import CommandKind
 from webapp import columns
@@ -111,8 +111,11 @@ def read_secrets(transaction: Transaction, record_id: int) -> Values | None:
 
 
 def normalised(values: Mapping[str, Any]) -> Values:
-    """Return `values` without stray blanks; blank optional text becomes None."""
-    result = dict(values)
+    """Return `values` without stray blanks; blank optional text becomes None.
+
+    Certificates and keys are put right as far as their meaning is certain.
+    """
+    result = pem.normalized(values)
     for field in _LINES:
         if isinstance(result.get(field), str):
             result[field] = result[field].strip()

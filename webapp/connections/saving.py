@@ -73,7 +73,7 @@ def _saved(
 ) -> str:
     hostname = accounts.settings_of_app().hostname
     values, wanted = connection_form.values(form), connection_form.wanted(form)
-    entered = records.normalised(connection_form.secrets(form))
+    entered = connection_form.secrets(form)
     holder = record or (source if with_secrets else None)
     with store.writing() as transaction:
         stored = stored_secrets.read(transaction, holder["id"] if holder else None, entered)

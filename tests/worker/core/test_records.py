@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mqttworker.core.records import parse, without_rivals
 from mqttworker.core.spec import ConnectionSpec, Record, SubscriptionSpec, TLSSettings
+from tests.support.chains import Chain
 from tests.worker.core.rows import GOOD_ROW, decrypt, row, subscription
 
 
@@ -78,6 +79,41 @@ def test_an_error_while_opening_a_secret_is_a_flaw() -> None:
     record = parse(row(username="u", password="x"), (), hostname="h", decrypt=fails)
     assert record.flaw is not None
     assert "keyring on fire" in str(record.flaw)
+
+
+_CHAIN = Chain()
+
+
+def test_certificates_that_plain_sql_wrote_are_put_right() -> None:
+    text = "# Città\r\n" + (_CHAIN.root.pem + _CHAIN.client.pem).replace("\n", "\r\n")
+    key = f"sealed:{_CHAIN.client.key_pem}"
+    found = _parse(
+        row(tls=1, tls_ca_pem="\ufeff" + text, tls_client_cert_pem=text, tls_client_key_pem=key)
+    )
+    assert found.flaw is None
+    assert found.spec is not None
+    assert found.spec.tls == TLSSettings(
+        ca_pem=_CHAIN.root.pem + _CHAIN.client.pem,
+        client_cert_pem=_CHAIN.client.pem + _CHAIN.root.pem,
+        client_key_pem=_CHAIN.client.key_pem,
+    )
+
+
+def test_a_key_that_plain_sql_wrote_beside_its_certificate_is_used_as_the_key() -> None:
+    both = _CHAIN.client.key_pem + _CHAIN.client.pem
+    spec = _parse(row(tls=1, tls_client_cert_pem=both)).spec
+    assert spec is not None
+    assert spec.tls == TLSSettings(
+        client_cert_pem=_CHAIN.client.pem, client_key_pem=_CHAIN.client.key_pem
+    )
+
+
+def test_a_key_among_cas_is_a_flaw_that_does_not_repeat_it() -> None:
+    flaw = _parse(row(tls=1, tls_ca_pem=_CHAIN.root.pem + _CHAIN.root.key_pem)).flaw
+    assert flaw is not None
+    assert flaw.detail["field"] == "tls_ca_pem"
+    assert "Remove the private key" in str(flaw.detail["problem"])
+    assert _CHAIN.root.key_pem.splitlines()[1] not in str(flaw)
 
 
 # --- a hundred kinds of rows that only plain SQL can write --------------------------------
