@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 import ssl
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from mqttworker.adapters.certificate_errors import alert_cause, verify_cause
 from mqttworker.core import foreign_protocol, packets
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.foreign_protocol import ForeignProtocolError
+
+_logger = logging.getLogger(__name__)
 
 
 class Phase(StrEnum):
@@ -86,7 +89,7 @@ def error_cause(error: BaseException, phase: Phase) -> Cause:
     if isinstance(error, OSError):
         code = _ERRNOS.get(error.errno or 0, "tcp_failed")
         return cause(code, raw_code=error.errno, error=_words(error))
-    return cause("internal_error", error=type(error).__name__)
+    return unexpected_cause(error)
 
 
 def lost_cause(error: BaseException | None, phase: Phase) -> Cause:
@@ -120,6 +123,12 @@ def data_cause(error: Exception, *, limit: int) -> Cause:
         return replace(cause("protocol_error", error=str(error)), is_version_misfit=True)
     if isinstance(error, packets.ViolationError):
         return cause("protocol_error", error=str(error))
+    return unexpected_cause(error)
+
+
+def unexpected_cause(error: BaseException) -> Cause:
+    """Return the reason for an error that nobody expected; its trace goes to the log."""
+    _logger.error("a connection met an error of ours", exc_info=error)
     return cause("internal_error", error=type(error).__name__)
 
 
@@ -130,7 +139,7 @@ def _foreign_cause(spoken: str | None) -> Cause:
 
 
 def _tls_cause(error: ssl.SSLError) -> Cause:
-    reason = (error.reason or "").upper()
+    reason = str(getattr(error, "reason", None) or "").upper()
     if (rejected := alert_cause(reason)) is not None:
         return rejected
     if reason in NOT_TLS:

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 
 from mqttworker.adapters import farewell
 from mqttworker.adapters.awaited import Awaited, SessionEndedError
-from mqttworker.adapters.failures import Phase, data_cause, error_cause, lost_cause, timeout_cause
+from mqttworker.adapters.failures import (
+    Phase,
+    data_cause,
+    error_cause,
+    lost_cause,
+    timeout_cause,
+    unexpected_cause,
+)
 from mqttworker.adapters.gmqtt_client import BrokerClient, PacketReader
 from mqttworker.adapters.opening import open_socket
 from mqttworker.adapters.outbox import NotSentError, tell
@@ -265,7 +272,7 @@ class BrokerSession:
             self._receiving.take(self._client, messages)
         except BaseException as error:  # noqa: BLE001 - GreenletExit and gevent.Timeout, too
             # Whatever it is, it must not leave a session behind that reads nothing.
-            self._end(cause("internal_error", error=type(error).__name__))
+            self._end(unexpected_cause(error))
 
     def _on_closed(self, error: Exception | None) -> None:
         self._end(lost_cause(error, self._phase))

@@ -187,7 +187,11 @@ def _raising(error: BaseException) -> Callable[[object], None]:
     ids=lambda error: type(error).__name__,
 )
 def test_a_callback_that_raises_ends_the_session_and_does_not_make_it_deaf(
-    scripted_broker: ScriptedBroker, open_try: OpenTry, error: BaseException, qos: int
+    scripted_broker: ScriptedBroker,
+    open_try: OpenTry,
+    caplog: pytest.LogCaptureFixture,
+    error: BaseException,
+    qos: int,
 ) -> None:
     attempt = open_try(spec_for(scripted_broker.port, subscriptions=ANYTHING))
     attempt.on_message = _raising(error)
@@ -197,6 +201,9 @@ def test_a_callback_that_raises_ends_the_session_and_does_not_make_it_deaf(
     assert attempt.loss(QUICK).code == "internal_error"
     in_thread(scripted_broker.wait, lambda: not scripted_broker.open_now)
     assert session.acknowledged == []
+    (told,) = (each for each in caplog.records if each.message.endswith("an error of ours"))
+    assert told.exc_info is not None
+    assert told.exc_info[1] is error
 
 
 def test_a_neighbour_does_not_notice_a_callback_that_raises(
