@@ -12,7 +12,15 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from database import logs
 from database.settings import load
 from webapp import admin, store
-from webapp.front import client_address, errors, guard, headers, json_bodies, unused
+from webapp.front import (
+    client_address,
+    cookies,
+    errors,
+    guard,
+    headers,
+    json_bodies,
+    unused,
+)
 from webapp.front.path_prefix import PathPrefix
 from webapp.people import door
 from webapp.picture import health
@@ -38,16 +46,12 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     app.extensions["hawser-settings"] = settings
     app.config.update(
         SECRET_KEY=settings.secret_key.get_secret_value(),
-        SESSION_COOKIE_NAME=headers.cookie_name("hawser-session", settings.secure_cookies),
-        SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=settings.secure_cookies,
-        SESSION_COOKIE_PATH="/",
         MAX_CONTENT_LENGTH=MAX_CONTENT_BYTES,
         MAX_FORM_MEMORY_SIZE=MAX_CONTENT_BYTES,
         # A token lives as long as its session: a form left open overnight still saves.
         WTF_CSRF_TIME_LIMIT=None,
     )
+    cookies.configure(app, is_secure=settings.secure_cookies)
     store.configure(app, settings)
     health.configure(app)
     language.configure(app)

@@ -1,4 +1,4 @@
-"""Where a form leads back to: a page of this site, whatever was asked for."""
+"""Where a page is, and where a form leads back to: a page of this site, whatever was asked for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from flask import request
 
-#: An address that is on this site, and fit for a header.
+#: An address below the path of this site, fit for a header.
 _OWN_PAGE = re.compile(r"/admin/[^\x00-\x20\x7f-\x9f\\]*")
 
 
@@ -16,10 +16,17 @@ _OWN_PAGE = re.compile(r"/admin/[^\x00-\x20\x7f-\x9f\\]*")
 HERE = "here"
 
 
+def this_page() -> str:
+    """Return the address of this page, with what it was asked and the path before it."""
+    return request.script_root + request.full_path.rstrip("?")
+
+
 def asked_for(field: str = "url") -> str:
     """Return the page that the request names in `field`, empty unless it is one of ours."""
     asked = request.values.get(field, "")
-    return asked if _OWN_PAGE.fullmatch(asked) else ""
+    below = request.script_root
+    is_ours = asked.startswith(below) and _OWN_PAGE.fullmatch(asked.removeprefix(below))
+    return asked if is_ours else ""
 
 
 def path_of(url: str) -> str:

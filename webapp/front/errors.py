@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from database import migrate, write_failures
 from database.sentences import say
 from webapp import store
+from webapp.front import form_refusals
 from webapp.wording import texts
 from webapp.wording.language import in_words
 
@@ -26,7 +27,8 @@ OUR_OWN = frozenset({403, 404, 409, 429})
 
 def configure(app: Flask) -> None:
     """Answer every error in this product's own words."""
-    app.register_error_handler(CSRFError, _form_expired)
+    form_refusals.configure(app)
+    app.register_error_handler(CSRFError, _form_refused)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(SQLAlchemyError, _database_error)
     app.register_error_handler(Exception, _unexpected)
@@ -40,8 +42,8 @@ def database_problem(error: SQLAlchemyError, engine: Engine | None = None) -> st
     return problem or say("the database refused a request ({kind})", kind=type(error).__name__)
 
 
-def _form_expired(_error: CSRFError) -> Any:
-    return _answer(400, texts.FORM_EXPIRED)
+def _form_refused(_error: CSRFError) -> Any:
+    return _answer(400, form_refusals.sentence())
 
 
 def _http_error(error: HTTPException) -> Any:

@@ -11,6 +11,7 @@ from flask import Flask, abort, flash, jsonify, redirect, request, url_for
 from flask_babel import gettext as _
 from flask_security import current_user
 
+from webapp.front import back
 from webapp.people import accounts, presence
 
 #: What a visitor without a session may reach.
@@ -74,8 +75,7 @@ def _send_to_login() -> Any:
         abort(401)
     if presence.has_ended():
         flash(_("Your session has ended. Sign in again."), "error")
-    target = request.full_path.rstrip("?")
-    return redirect(url_for("security.login", next=target))
+    return redirect(url_for("security.login", next=back.this_page()))
 
 
 def _send_to_change() -> Any:

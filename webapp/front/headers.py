@@ -40,11 +40,6 @@ def configure(app: Flask) -> None:
     app.after_request(_add)
 
 
-def cookie_name(name: str, is_secure: bool) -> str:
-    """Return the name of a cookie; over HTTPS one that browsers let only this very host set."""
-    return f"__Host-{name}" if is_secure else name
-
-
 def _add(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers[name] = value

@@ -12,8 +12,7 @@ import secrets
 from flask import Response, current_app, request
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from webapp.front import headers
-from webapp.people import accounts
+from webapp.front import cookies
 
 NAME = "hawser-device"
 #: How long a browser is known, seconds.
@@ -33,15 +32,7 @@ def remember(answer: Response, account: str) -> Response:
     known = _read()
     nonce = known.pop(_key(account), None) or secrets.token_urlsafe(_NONCE_BYTES)
     kept = dict([*known.items()][-(MOST_ACCOUNTS - 1) :]) | {_key(account): nonce}
-    settings = accounts.settings_of_app()
-    answer.set_cookie(
-        _name(),
-        _serializer().dumps(kept),
-        max_age=KNOWN_S,
-        httponly=True,
-        samesite="Lax",
-        secure=settings.secure_cookies,
-    )
+    answer.set_cookie(_name(), _serializer().dumps(kept), max_age=KNOWN_S, **cookies.flags())
     return answer
 
 
@@ -54,7 +45,7 @@ def _read() -> dict[str, str]:
 
 
 def _name() -> str:
-    return headers.cookie_name(NAME, accounts.settings_of_app().secure_cookies)
+    return cookies.full_name(NAME)
 
 
 def _key(account: str) -> str:

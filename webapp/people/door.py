@@ -68,9 +68,9 @@ def _options(settings: WebSettings) -> dict[str, Any]:
         "SECURITY_SEND_PASSWORD_CHANGE_EMAIL": False,
         "SECURITY_REGISTERABLE": False,
         "SECURITY_RECOVERABLE": False,
-        "SECURITY_POST_LOGIN_VIEW": "/admin/",
-        "SECURITY_POST_LOGOUT_VIEW": "/login",
-        "SECURITY_POST_CHANGE_VIEW": "/admin/",
+        "SECURITY_POST_LOGIN_VIEW": "admin.index",
+        "SECURITY_POST_LOGOUT_VIEW": "security.login",
+        "SECURITY_POST_CHANGE_VIEW": "admin.index",
         "SECURITY_RETURN_GENERIC_RESPONSES": True,
         "SECURITY_EMAIL_VALIDATOR_ARGS": {"check_deliverability": False},
         # A session is the only way in: no tokens, and a password where it must be fresh.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from flask import current_app
+from flask import current_app, has_request_context, request
 
 Made = TypeVar("Made")
 
@@ -19,6 +19,8 @@ class Remembered:
 
     def of(self, key: Hashable, given: tuple[Any, ...], make: Callable[[], Made]) -> Made:
         """Return what `make` made for `key` when the same was `given`, else make it."""
+        # What was made may hold links, and those begin with the path that the proxy names.
+        key = (request.script_root if has_request_context() else "", key)
         known = self._known.get(key)
         if known is not None and known[0] == given:
             found: Made = known[1]

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from database import reasons
 from database.version import VERSION
 from webapp.connections import detection
+from webapp.front import back
 from webapp.messages import shown
 from webapp.people import accounts
 from webapp.picture import health_body
@@ -50,6 +51,7 @@ def configure(app: Flask) -> None:
         next_step=next_step,
         may_edit=accounts.may_edit,
         own_choice=looks.chosen,
+        this_page=back.this_page,
         may_administer=accounts.may_administer,
         account=lambda: str(current_user.email),
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 from babel import Locale, dates, numbers
 from babel.core import get_global
-from flask import Flask, g, has_request_context, redirect, request
+from flask import Flask, g, has_request_context, redirect, request, url_for
 from flask_babel import Babel, get_locale, get_translations, gettext
 
 from database.sentences import Sentence
@@ -116,7 +116,7 @@ def locale_of(language: str) -> str:
 
 def _choose() -> Any:
     """Remember the language that a form names, and go back to where it stood."""
-    answer = redirect(back.asked_for(back.HERE) or "/")
+    answer = redirect(back.asked_for(back.HERE) or url_for("home"))
     wanted = request.form.get("language", "")
     if wanted in (ENGLISH, *available()):
         looks.keep(answer, CHOICE, wanted)

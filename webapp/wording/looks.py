@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from flask import Response, current_app, has_request_context, request
+from flask import Response, has_request_context, request
 
-from webapp.front import headers
+from webapp.front import cookies
 
 #: How long a browser remembers a choice.
 REMEMBERED = timedelta(days=400)
@@ -20,21 +20,13 @@ def chosen(name: str) -> str | None:
 
 def keep(answer: Response | Any, name: str, value: str) -> None:
     """Let the browser remember a choice."""
-    answer.set_cookie(_cookie(name), value, max_age=REMEMBERED, **_flags())
+    answer.set_cookie(_cookie(name), value, max_age=REMEMBERED, **cookies.flags())
 
 
 def forget(answer: Response | Any, name: str) -> None:
     """Let the browser forget a choice."""
-    answer.delete_cookie(_cookie(name), **_flags())
+    answer.delete_cookie(_cookie(name), **cookies.flags())
 
 
 def _cookie(name: str) -> str:
-    return headers.cookie_name(f"hawser-{name}", _is_secure())
-
-
-def _flags() -> dict[str, Any]:
-    return {"secure": _is_secure(), "httponly": True, "samesite": "Lax"}
-
-
-def _is_secure() -> bool:
-    return bool(current_app.config["SESSION_COOKIE_SECURE"])
+    return cookies.full_name(f"hawser-{name}")
