@@ -152,6 +152,19 @@ OUTCOMES: dict[str, Outcome] = {
         "the messages that it keeps for the connection.",
         "Test without the real client id.",
     ),
+    "test_stopped": Outcome(
+        "Stopped: the broker ended the session of a connection when the test logged in with the "
+        "same login. The connection comes back by itself; see the remark.",
+        "Give each connection a login of its own, or turn off the broker's option (mosquitto: "
+        "use_username_as_clientid).",
+    ),
+    "test_would_end_session": Outcome(
+        "Not tested: at this broker a second session with this login ends the session of "
+        "connection {other}.",
+        "Test with another login, or with the real client id of that connection: it is stopped "
+        "for the test and started again afterwards. Or turn off the broker's option (mosquitto: "
+        "use_username_as_clientid), and test when that connection has connected anew.",
+    ),
     # --- the steps of a test
     "no_tls": Outcome("The record does not use TLS."),
     "no_filters": Outcome("The record has no active Topic Filters."),
@@ -173,6 +186,10 @@ OUTCOMES: dict[str, Outcome] = {
     "session_ended": Outcome(
         "The broker ended the session when a topic of the test was used: {reason}",
         _NOT_NEEDED + "Let the login use {topic} if you want this step to tell something.",
+    ),
+    "one_session_a_login": Outcome(
+        "Not seen: the broker lets one session stand for each login, and this needs two.",
+        "The connection itself needs one only.",
     ),
     "will_seen": Outcome("A crash of this client is seen by others after {seconds} s."),
     "will_not_seen": Outcome(

@@ -95,4 +95,25 @@ SESSIONS: dict[str, Reason] = {
             "({worker_id}) took it over and left its name at the broker."
         },
     ),
+    "shared_login_takeover": Reason(
+        "Connection {other} logged in with the same login, and the broker ended this session: it "
+        "seems to take the user name, or the name in the client certificate, for the client id.",
+        "another connection uses its login",
+        "Give each connection a login of its own, or turn off the broker's option (mosquitto: "
+        "use_username_as_clientid).",
+        Origin.BROKER,
+        Certainty.INFERRED,
+        {
+            "test": "A test logged in with the same login, and the broker ended this session: it "
+            "seems to take the user name, or the name in the client certificate, for the client "
+            "id.",
+            "ended": "The broker ended the session of connection {ended} when this one logged in "
+            "with the same login: it seems to take the user name, or the name in the client "
+            "certificate, for the client id.",
+            "waits_for": "The broker ends the session of connection {waits_for} whenever this one "
+            "logs in with the same login: it takes the user name, or the name in the client "
+            "certificate, for the client id. This one waits while the other is connected, an "
+            "hour at most.",
+        },
+    ),
 }

@@ -87,7 +87,10 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class RivalNamed:
-    """Another client with our client id has left its name at the broker."""
+    """Another client is known that the broker takes for this one.
+
+    It has left its name at the broker, or it is one of our own with the same login.
+    """
 
     why: Cause
 
@@ -108,6 +111,8 @@ class Lost:
     alone: bool = True
     #: The broker took a TCP connection right afterwards: it was not the broker that ended.
     door_open: bool = True
+    #: Why another connection of ours ended it by beginning, None if none did.
+    taken_over: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)

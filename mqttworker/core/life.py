@@ -38,6 +38,7 @@ from mqttworker.core.events import (
     Stop,
 )
 from mqttworker.core.standing import SUCCESS, Life, enter
+from mqttworker.core.verdicts import Failure
 
 __all__ = ["Life", "step"]
 
@@ -183,6 +184,10 @@ def _lost(life: Life, event: Lost, now: float, draw: float) -> Result:
     if stable:
         life = replace(life, attempt=0, failures=0, cooldowns=0, refusals=0, pleas=0)
     life = replace(life, connected_at=None, down_since=now)
+    if event.taken_over is not None:
+        # connected -> backoff: the other connection of ours gives way.
+        fresh = replace(life, evidence=())
+        return fail(fresh, event.taken_over, now, draw, Failure.FLAP), ()
     if event.why.code == "session_taken_over":
         # connected -> cooldown: the broker named the rival.
         return cool_down(life, event.why, now), ()

@@ -178,6 +178,12 @@ class LossWatch:
 
     def is_alone(self, broker: Broker, connection_id: int, now: float) -> bool:
         """Whether no other connection to `broker` was lost a moment ago."""
-        last, other = self._last.get(broker, (_NEVER, _NEVER))
-        at, _ = other if last[1] == connection_id else last
-        return now - at > self.TOGETHER
+        return not self.lost_beside(broker, connection_id, now)
+
+    def lost_beside(self, broker: Broker, connection_id: int, now: float) -> list[int]:
+        """Return which other connections to `broker` were lost a moment ago, two at most."""
+        return [
+            other
+            for at, other in self._last.get(broker, ())
+            if other != connection_id and now - at <= self.TOGETHER
+        ]

@@ -16,6 +16,7 @@ from mqttworker.service.doors import Doors
 from mqttworker.service.fleet import Fleet
 from mqttworker.service.journal import Journal
 from mqttworker.service.ledger import Counted
+from mqttworker.service.shared_logins import SharedLogins
 
 if TYPE_CHECKING:
     from mqttworker.service.intake import Intake
@@ -50,6 +51,7 @@ class Context:
     #: Whether sessions may be opened now (the lease).
     may_connect: Callable[[], bool]
     doors: Doors
+    logins: SharedLogins
     intake: Intake
     #: Which process this is, as it is told at `<status_topic>/who`.
     me: Who

@@ -14,16 +14,21 @@ from database import outcomes
 from mqttworker.core import probe
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.probe import Course, StepState
+from mqttworker.core.shared_login import TAKEOVER_CODES
 from mqttworker.core.spec import ConnectionSpec
+from mqttworker.core.standing import SUCCESS
 from mqttworker.ports.transport import OutboundMessage, Session, Transport, keep_nothing
 from mqttworker.service.context import Clock
 from mqttworker.service.ear import Ear
+from mqttworker.service.shared_logins import SharedLogins
 
 #: The names under which the sessions report.
 TRIAL, VICTIM = "trial", "victim"
 
 #: Longest waits, seconds.
 PUBACK_WAIT, DELIVERY_WAIT, CRASH_CONNECT_WAIT, WILL_WAIT = 2, 2, 3, 2.5
+#: A session that stands so long after it has ended another one shows that it did, seconds.
+STANDS_FOR = 0.2
 #: Time between two messages while none comes back, seconds.
 DELIVERY_AGAIN = 0.25
 
@@ -39,6 +44,7 @@ class Scene:
     ear: Ear
     token: str
     on_change: Callable[[], object]
+    logins: SharedLogins
 
     @property
     def topic(self) -> str:
@@ -69,9 +75,21 @@ class Drills:
         ):
             self._course.begin(name, self._scene.clock.now())
             self._scene.on_change()
-            if not play():
+            is_well = self._ear.stopped_by is None and play()
+            if self._must_stop(name):
+                break
+            if not is_well:
                 self._explain_end(name)
                 break
+
+    def _must_stop(self, name: str) -> bool:
+        """Whether the test has ended the session of a connection; the step says so then."""
+        why = self._ear.stopped_by
+        if why is None or self._ear.until(lambda: TRIAL in self._ear.ended, STANDS_FOR):
+            # Who loses its own session has taken nobody else's.
+            return False
+        self._warn(name, why.code, **why.detail)
+        return True
 
     def _publish(self) -> bool:
         ear, topic = self._ear, self._scene.topic
@@ -107,6 +125,9 @@ class Drills:
     def _crash(self, protocol: str, client_id: str) -> bool:
         """Cut off a second client and see how soon its Will Message comes."""
         scene, ear = self._scene, self._ear
+        if scene.logins.ends_others(scene.spec):
+            self._course.end("will", StepState.SKIPPED, scene.clock.now(), "one_session_a_login")
+            return True
         timeout = min(CRASH_CONNECT_WAIT, ear.time_left)
         spec = probe.crash_spec(scene.spec, client_id, timeout, scene.will_topic, scene.token)
         victim = scene.transport.open(spec, protocol, ear.report(VICTIM), keep_nothing)
@@ -114,6 +135,9 @@ class Drills:
             ear.until(lambda: VICTIM in ear.opened or VICTIM in ear.ended, timeout + 0.5)
         finally:
             victim.abort()
+        if VICTIM in ear.opened and ear.ended.get(TRIAL, SUCCESS).code in TAKEOVER_CODES:
+            scene.logins.saw_takeover(scene.spec)
+            return self._warn("will", "one_session_a_login")
         if VICTIM in ear.opened:
             return self._await_will()
         why = ear.ended.get(VICTIM, cause("connack_timeout", seconds=timeout))
@@ -127,17 +151,18 @@ class Drills:
 
     @property
     def _is_up(self) -> bool:
-        return TRIAL not in self._ear.ended and self._ear.time_left > 0
+        ear = self._ear
+        return TRIAL not in ear.ended and ear.stopped_by is None and ear.time_left > 0
 
     def _until(self, condition: Callable[[], object], seconds: float) -> bool:
         """Wait until `condition()`; return False if it does not come, or the session ends."""
         ear = self._ear
-        ear.until(lambda: condition() or TRIAL in ear.ended, seconds)
+        ear.until(lambda: condition() or TRIAL in ear.ended or ear.stopped_by, seconds)
         return bool(condition())
 
     def _explain_end(self, name: str) -> None:
         why: Cause | None = self._ear.ended.get(TRIAL)
-        if why is not None:
+        if why is not None and not self._scene.logins.ends_others(self._scene.spec):
             reason = outcomes.explain(why.code, why.detail)
             self._warn(name, "session_ended", reason=reason, topic=self._scene.topic)
 

@@ -29,6 +29,8 @@ class Ear:
         self.answers: list[Cause | None] = []
         #: When a message of the test first came, by topic.
         self.came_at: dict[str, float] = {}
+        #: Why the test must stop: it has ended the session of a connection.
+        self.stopped_by: Cause | None = None
         #: No wait goes on after this; monotonic seconds.
         self.end_by = float("inf")
 
@@ -59,6 +61,11 @@ class Ear:
             self.ended[name] = event.why
         elif isinstance(event, Closed):
             self.closed.add(name)
+        self._news.set()
+
+    def stop(self, why: Cause) -> None:
+        """Let nothing more be done."""
+        self.stopped_by = self.stopped_by or why
         self._news.set()
 
     def answer(self, refused: Cause | None) -> None:

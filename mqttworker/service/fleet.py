@@ -65,6 +65,10 @@ class Fleet:
         """Whether no other connection to the same broker was lost a moment ago."""
         return self._losses.is_alone(spec.broker, spec.connection_id, self._now())
 
+    def lost_beside(self, spec: ConnectionSpec) -> list[int]:
+        """Return which other connections to the same broker were lost a moment ago, two at most."""
+        return self._losses.lost_beside(spec.broker, spec.connection_id, self._now())
+
     def earliest_try(self, spec: ConnectionSpec, now: float) -> float:
         """Return when `spec` may try again: `now`, which begins the try, or later."""
         return self._limiter.earliest(spec.broker, spec.connection_id, now)

@@ -12,6 +12,7 @@ from mqttworker.core import events, verdicts
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.life import Life, step
 from mqttworker.core.messages import InboundMessage
+from mqttworker.core.shared_login import TAKEOVER_CODES
 from mqttworker.core.spec import Record
 from mqttworker.ports.journal import Status, Traffic
 from mqttworker.ports.transport import Session
@@ -71,6 +72,11 @@ class MQTTConnectionManager:
     # --- what others may ask
 
     @property
+    def name(self) -> str:
+        """How people know the connection."""
+        return self.record.name
+
+    @property
     def state(self) -> ConnectionState:
         """Where the connection stands."""
         return self._life.state
@@ -124,6 +130,10 @@ class MQTTConnectionManager:
     def post(self, event: events.Event) -> None:
         """Let the greenlet handle `event` soon."""
         self._sessions.post(event)
+
+    def give_way(self, why: Cause) -> None:
+        """Leave the broker to another connection whose session this one has ended."""
+        self.post(events.RivalNamed(why))
 
     def abort(self) -> None:
         """Drop the socket at once; for a worker that must not say goodbye."""
@@ -197,6 +207,8 @@ class MQTTConnectionManager:
             return self._when_due() if self._until_due() == 0 else event
         if isinstance(event, events.Lost):
             return self._judged(event)
+        if isinstance(event, events.Failed):
+            return events.Failed(self._taken_over(event.why) or event.why)
         if isinstance(event, events.Greeted):
             self._upkeep.greeted()
         return event
@@ -211,17 +223,34 @@ class MQTTConnectionManager:
         if self._life.is_up:
             return self._upkeep.tick(now, self._tally.deaf_at)
         if self._life.state in WAITING_STATES:
-            until = self._context.earliest_try(self.record.spec, now)
+            until = self._earliest_try(now)
             if until > now:
                 return events.Postponed(until)
         return events.Due()
 
+    def _earliest_try(self, now: float) -> float:
+        if self._life.state is ConnectionState.COOLDOWN:
+            held_until = self._context.logins.earliest_try(self, now)
+            if held_until > now:
+                return held_until
+        return self._context.earliest_try(self.record.spec, now)
+
     def _judged(self, event: events.Lost) -> events.Event:
         spec = self.record.spec
-        if spec is None or not verdicts.is_suspicious(event):
+        if spec is not None and verdicts.is_suspicious(event):
+            alone = self._context.fleet.is_alone(spec)
+            event = replace(event, alone=alone, door_open=self._context.doors.is_open(spec))
+        if not event.door_open:
+            self._context.logins.broker_went(self)
             return event
-        alone = self._context.fleet.is_alone(spec)
-        return replace(event, alone=alone, door_open=self._context.doors.is_open(spec))
+        return replace(event, taken_over=self._taken_over(event.why))
+
+    def _taken_over(self, why: Cause) -> Cause | None:
+        """Return why another connection of ours ended the try or session, None if none did."""
+        spec = self.record.spec
+        if spec is None or why.code not in TAKEOVER_CODES:
+            return None
+        return self._context.logins.takeover(self, self._context.fleet.lost_beside(spec))
 
     def _handle(self, event: events.Event) -> None:
         before = self._life
@@ -245,7 +274,9 @@ class MQTTConnectionManager:
         elif before.is_up and not self._life.is_up:
             lost = event if isinstance(event, events.Lost) else None
             self._upkeep.end(
-                thrown_out=lost is not None and verdicts.is_suspicious(lost),
+                thrown_out=lost is not None
+                and lost.taken_over is None
+                and verdicts.is_suspicious(lost),
                 forbidden=lost is not None and lost.why.code in verdicts.REFUSALS,
             )
         self._chronicle.follow(before, self._life)
@@ -261,11 +292,13 @@ class MQTTConnectionManager:
             self._sessions.close()
         else:
             self._sessions.drop()
+            self._context.logins.ended(self)
 
     def _open(self, protocol: str) -> None:
         spec = self.record.spec
         assert spec is not None, "a flawed record is never opened"
         self._inflow.is_for(spec)
+        self._context.logins.tries(self, spec)
         self._sessions.open(
             spec, protocol, self._inflow.receive, self._upkeep.watch(spec), self._inflow.receipts
         )
@@ -273,6 +306,7 @@ class MQTTConnectionManager:
     # --- called by the session, in the loop: only take note, never block
 
     def _hear(self, event: events.Event) -> None:
+        self._context.logins.hear(self, event)
         spec = self.record.spec
         if isinstance(event, events.Lost) and spec is not None:
             self._context.fleet.hear_of_loss(spec)

@@ -95,6 +95,7 @@ class Monitor:
 
     def _over(self, manager: MQTTConnectionManager) -> None:
         connection_id = manager.record.connection_id
+        self._context.logins.leaves(manager)
         if self.managers.get(connection_id) is manager:
             del self.managers[connection_id]
             # Whatever ended it, one that is wanted is started by the next sweep.
@@ -123,6 +124,7 @@ class Monitor:
             error=error,
         )
         manager.abort()
+        self._context.logins.leaves(manager)
         if manager.record.spec is not None:
             self._context.fleet.has_died(manager.record.spec)
         del self.managers[connection_id]

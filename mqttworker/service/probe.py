@@ -16,7 +16,7 @@ from database.words import Protocol
 from mqttworker.core import probe, versions
 from mqttworker.core.backoff import MIN_CONNECT_GAP
 from mqttworker.core.cause import Cause, cause, completed
-from mqttworker.core.events import Opened
+from mqttworker.core.events import Event, Opened
 from mqttworker.core.probe import Course
 from mqttworker.core.spec import ConnectionSpec
 from mqttworker.core.verdicts import is_version_refusal
@@ -24,6 +24,7 @@ from mqttworker.ports.transport import Session, Terms, Transport
 from mqttworker.service.context import Clock
 from mqttworker.service.drills import TRIAL, Drills, Scene
 from mqttworker.service.ear import Ear
+from mqttworker.service.shared_logins import SharedLogins
 
 #: What a test may take beyond the record's own connect deadline, with a second to spare.
 DRILL_TIME = 9.0
@@ -42,10 +43,12 @@ class Probe:
         use_real_id: bool = False,
         clock: Clock | None = None,
         on_change: Callable[[], object] = lambda: None,
+        logins: SharedLogins | None = None,
     ) -> None:
         token, self._clock = _token(), clock or Clock()
         self._ear = Ear(self._clock, token)
-        self._scene = Scene(transport, spec, self._clock, self._ear, token, on_change)
+        self._logins = logins or SharedLogins(self._clock.now)
+        self._scene = Scene(transport, spec, self._clock, self._ear, token, on_change, self._logins)
         self._spec = spec
         self._use_real_id = use_real_id
         self._course = Course(spec)
@@ -66,10 +69,24 @@ class Probe:
                 drills.run(self._opened.protocol, self._own_id())
                 self._part_from(self._session)
         finally:
+            self._logins.leaves(self)
             if self._session is not None:
                 self._session.abort()
         self._course.give_up(self._clock.now())
         self._is_over = True
+
+    # --- one of the clients that `SharedLogins` watches
+
+    @property
+    def name(self) -> str:
+        """A test has none."""
+        return ""
+
+    def give_way(self, why: Cause) -> None:
+        """Stop: the test has ended the session of a connection."""
+        self._ear.stop(why)
+
+    # --- the result
 
     @property
     def verdict(self) -> str:
@@ -80,7 +97,7 @@ class Probe:
         """Return what is known so far, as it is stored."""
         certificate, failed = self._terms.certificate, self._course.failed
         return {
-            "code": f"test_{self.verdict}" if self._is_over else "accepted",
+            "code": self._code,
             "detail": {"step": failed.name.upper()} if failed else {},
             "verdict": self.verdict if self._is_over else None,
             "steps": self._course.as_json(),
@@ -92,6 +109,17 @@ class Probe:
             "certificate": certificate
             and {"subject": certificate.subject, "expires_at": certificate.expires_at.isoformat()},
         }
+
+    @property
+    def _code(self) -> str:
+        if not self._is_over:
+            return "accepted"
+        was_stopped = any(
+            step.reason_code == "shared_login_takeover" for step in self._course.steps
+        )
+        return "test_stopped" if was_stopped else f"test_{self.verdict}"
+
+    # --- the try
 
     def _connect(self) -> bool:
         """Try as the live connection would, the other MQTT version included."""
@@ -114,10 +142,12 @@ class Probe:
         ear, self._course = self._ear, Course(self._spec)
         self._client_id = self._spec.client_id if self._use_real_id else self._own_id()
         timeout = min(self._spec.connect_timeout_s, ear.time_left)
+        spec = probe.trial_spec(self._spec, self._client_id, timeout)
+        self._logins.tries(self, spec)
         self._session = self._scene.transport.open(
-            probe.trial_spec(self._spec, self._client_id, timeout),
+            spec,
             version,
-            ear.report(TRIAL),
+            self._hear,
             ear.receive,
             watch=(self._scene.topic, self._scene.will_topic),
             progress=self._enter,
@@ -174,6 +204,11 @@ class Probe:
     def _known(self, why: Cause) -> Cause:
         words = {"host": self._spec.host, "port": self._spec.port, "client_id": self._client_id}
         return completed(why, words)
+
+    def _hear(self, event: Event) -> None:
+        """Hear of the session of the test; called in the loop."""
+        self._logins.hear(self, event)
+        self._ear.report(TRIAL)(event)
 
     def _enter(self, phase: str) -> None:
         """Hear of a phase of the try; called in the loop."""

@@ -42,6 +42,7 @@ from mqttworker.service.ledger import Ledger
 from mqttworker.service.monitor import Monitor
 from mqttworker.service.orphan import LOOK_INTERVAL, OrphanCare
 from mqttworker.service.retention import RETENTION_INTERVAL, Keeper
+from mqttworker.service.shared_logins import SharedLogins
 from mqttworker.service.testing import Tester
 from mqttworker.service.threads import in_thread
 from mqttworker.service.vitals import Vitals
@@ -86,12 +87,14 @@ class MQTTService:
         self._intake = Intake(self._store.messages, room, self._clock, self._lease.lost)
         self._intake_watch = IntakeWatch(self._intake, self._clock)
         fleet = Fleet(ConnectLimiter(settings.connect_rate), self._clock.now)
+        logins = SharedLogins(self._clock.now)
         context = Context(
             self._transport,
             self._journal,
             fleet,
             self._lease.may_connect,
             Doors(self._transport),
+            logins,
             self._intake,
             identity.who,
             clock=self._clock,
@@ -107,7 +110,7 @@ class MQTTService:
         self._commands = CommandRunner(
             self._store.commands,
             lambda connection_id: managers.get(connection_id or 0),
-            Tester(self._transport, settings.hostname, lambda: list(managers.values())),
+            Tester(self._transport, settings.hostname, lambda: list(managers.values()), logins),
         )
         self._heartbeat = Heartbeat(
             self._store.presence,

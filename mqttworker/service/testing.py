@@ -18,6 +18,7 @@ from mqttworker.core.spec import ConnectionSpec, Record
 from mqttworker.ports.transport import Transport
 from mqttworker.service.manager import MQTTConnectionManager
 from mqttworker.service.probe import Probe
+from mqttworker.service.shared_logins import SharedLogins
 
 #: Tests that run at once; more would get in each other's way, and in that of connections.
 AT_ONCE = 8
@@ -38,10 +39,12 @@ class Tester:
         transport: Transport,
         hostname: str,
         managers: Callable[[], Iterable[MQTTConnectionManager]],
+        logins: SharedLogins,
     ) -> None:
         self._transport = transport
         self._hostname = hostname
         self._managers = managers
+        self._logins = logins
         self._seats = BoundedSemaphore(AT_ONCE)
         #: One at a time: two tests with one client id would throw each other out.
         self._real_id_seat = BoundedSemaphore(1)
@@ -63,6 +66,8 @@ class Tester:
         record, use_real_id = asked
         if record.spec is None:
             return _refused(record)
+        if other := self._would_end(record.spec, use_real_id=use_real_id):
+            return {"code": "test_would_end_session", "detail": {"other": other}}
         if not use_real_id:
             with self._seats:
                 return self._play(Probe, record.spec, report)
@@ -73,7 +78,7 @@ class Tester:
 
     def _play(self, make: Callable[..., Probe], spec: ConnectionSpec, report: Report) -> Result:
         changed = Signal()
-        probe = make(self._transport, spec, on_change=changed.set)
+        probe = make(self._transport, spec, on_change=changed.set, logins=self._logins)
         running = gevent.spawn(probe.run)
         running.link(lambda _greenlet: changed.set())
         try:
@@ -86,6 +91,15 @@ class Tester:
         finally:
             running.kill()
         return probe.as_json()
+
+    def _would_end(self, spec: ConnectionSpec, *, use_real_id: bool) -> str:
+        """Return which connection's session a test would end, as an earlier one did, or "".
+
+        Those with the real client id are stopped for the test, where it asks for that.
+        """
+        stopped = {each for each in self._managers() if use_real_id and _is_same(each, spec)}
+        in_the_way = (each for each in self._logins.in_the_way(spec) if each not in stopped)
+        return next((each.name for each in in_the_way if each.name), "")
 
     @contextmanager
     def _paused(self, spec: ConnectionSpec) -> Iterator[None]:

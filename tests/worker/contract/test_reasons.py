@@ -77,6 +77,11 @@ _TESTS = (
         "duplicate_client_id",
     ),
     (
+        "tests/worker/service/test_shared_logins.py",
+        "test_two_connections_with_one_login_name_each_other_and_the_older_one_stays",
+        "shared_login_takeover",
+    ),
+    (
         "tests/worker/core/test_life_up.py",
         "test_degraded_to_connected_when_the_self_ping_returns",
         "self_ping_returned",

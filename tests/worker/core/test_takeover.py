@@ -178,3 +178,16 @@ def test_losses_with_another_reason_are_never_suspected(code: str) -> None:
 
 def test_sessions_that_lasted_are_never_suspected() -> None:
     _is_never_suspected([(31.0, CLOSED)])
+
+
+def test_who_was_ended_by_another_connection_of_ours_comes_back_and_that_one_cools_down() -> None:
+    ended = cause("shared_login_takeover", other="new")
+    walk = lives.connected().on(events.Lost(cause("peer_closed"), taken_over=ended), after=100.0)
+    assert (walk.state, walk.life.why.code) == (State.BACKOFF, "shared_login_takeover")
+    assert walk.wait < 2.0
+    assert not walk.life.evidence
+    named = lives.connected().on(events.Lost(cause("session_taken_over"), taken_over=ended))
+    assert named.state is State.BACKOFF
+    gave_way = lives.connected().on(events.RivalNamed(cause("shared_login_takeover", ended="old")))
+    assert (gave_way.state, round(gave_way.wait)) == (State.COOLDOWN, 60)
+    assert gave_way.commands == (events.Close(),)

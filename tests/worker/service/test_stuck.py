@@ -32,6 +32,7 @@ from mqttworker.service.intake import Intake
 from mqttworker.service.journal import Journal
 from mqttworker.service.manager import OVERDUE, MQTTConnectionManager
 from mqttworker.service.monitor import Monitor
+from mqttworker.service.shared_logins import SharedLogins
 from mqttworker.service.threads import in_thread
 from tests.worker.service.worker import ONE_DATABASE
 
@@ -80,6 +81,7 @@ class Scene:
             Fleet(self.limiter, clock.now),
             lambda: self.may_connect,
             Doors(self.transport),
+            SharedLogins(clock.now),
             Intake(store.messages, Room(1_000, 1_000_000), clock, lambda: None),
             Who("host-1", "host", 1, "boot"),
             clock=clock,
