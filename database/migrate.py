@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from database import sqlite_file
 from database.sentences import say
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -29,7 +30,8 @@ def config(engine: Engine | None = None) -> Config:
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Migrate up to `revision`."""
+    """Migrate up to `revision`; an SQLite file is made if there is none. Raises OSError."""
+    sqlite_file.create(engine)
     command.upgrade(config(engine), revision)
 
 
@@ -56,6 +58,8 @@ def problem(engine: Engine) -> str | None:
     try:
         revision = current(engine)
     except SQLAlchemyError as error:
+        if (found := sqlite_file.problem(error)) is not None:
+            return found
         return say("the database cannot be reached ({kind})", kind=_kind(engine, error))
     if revision == head():
         return None

@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 
+from database import sqlite_guard
+
 #: How long a statement waits for SQLite's write lock, seconds.
 SQLITE_BUSY_TIMEOUT = 5.0
 #: How long PostgreSQL may take to accept a connection, seconds.
@@ -69,7 +71,7 @@ def make_engine(url: str, *, pool_size: int = 5, statement_timeout_s: float = 10
 
 
 def apply_durability(engine: Engine) -> None:
-    """Make SQLite keep what it acknowledged: WAL, synchronous=FULL, foreign keys.
+    """Make SQLite keep what it acknowledged: WAL, synchronous=FULL, foreign keys, the file.
 
     Write transactions start with BEGIN IMMEDIATE when the connection's execution
     option `sqlite_begin` says so (see `immediate`).
@@ -78,6 +80,7 @@ def apply_durability(engine: Engine) -> None:
         return
     event.listen(engine, "connect", _sqlite_pragmas)
     event.listen(engine, "begin", _sqlite_begin)
+    sqlite_guard.watch(engine)
 
 
 def immediate(engine: Engine) -> Engine:

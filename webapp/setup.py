@@ -17,7 +17,7 @@ from database import migrate
 from database.environment import PREFIX
 from database.models import Connection
 from database.settings import WRONG_SETTING, data_directory, load
-from webapp import home, store
+from webapp import home, sqlite_creation, store
 from webapp.app import create_app
 from webapp.auditing import audit
 from webapp.connections import records
@@ -49,6 +49,7 @@ def run(sample: Sample | None = None, say: Callable[[str], object] = print) -> N
     app = create_app(settings)
     with app.app_context():
         try:
+            sqlite_creation.ensure_file(store.engine(), settings.home)
             _wait_for_database(store.engine(), say)
             migrate.upgrade(store.engine())
             keep_password_key(settings)

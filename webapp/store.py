@@ -16,7 +16,7 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import Engine, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from database import config_version
+from database import config_version, sqlite_guard
 from database.base import Base
 from database.models import ConfigVersion
 from database.session import apply_durability, engine_options, immediate
@@ -84,8 +84,11 @@ def reading(on: Engine | None = None) -> Iterator[Transaction]:
 @contextmanager
 def writing(on: Engine | None = None) -> Iterator[Transaction]:
     """One write transaction on wishes at a time; the worker is told with its commit."""
-    with immediate(on or engine()).begin() as transaction:
-        # First: whoever else writes wishes on PostgreSQL waits here, as on SQLite for its write
-        # lock. So what was looked at before a write is still so at the commit.
-        transaction.execute(update(ConfigVersion).values(version=ConfigVersion.version + 1))
-        yield transaction
+    with immediate(on or engine()).connect() as transaction:
+        with transaction.begin():
+            # First: whoever else writes wishes on PostgreSQL waits here, as on SQLite for its
+            # write lock. So what was looked at before a write is still so at the commit.
+            transaction.execute(update(ConfigVersion).values(version=ConfigVersion.version + 1))
+            yield transaction
+        # Nobody is told "saved" of what went into a file that is gone.
+        sqlite_guard.require_same_file(transaction)

@@ -8,6 +8,7 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Engine
 
+from database import sqlite_file
 from database.models import Base
 from database.partitions import is_partition
 from database.session import make_engine
@@ -18,7 +19,9 @@ def engine() -> Engine:
     given: Engine | None = context.config.attributes.get("engine")
     if given is not None:
         return given
-    return make_engine(load(Settings).database_url.get_secret_value())
+    made = make_engine(load(Settings).database_url.get_secret_value())
+    sqlite_file.create(made)
+    return made
 
 
 #: Indexes that no model can tell of: they hold an expression, which SQLite does not compare.

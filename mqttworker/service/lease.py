@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 from gevent.event import Event
@@ -98,8 +99,13 @@ class LeaseKeeper:
         self.check()
 
     def lost(self) -> None:
-        """Take note that the database refused a write because of the lease."""
-        self._on_lost("the lease was taken over by another worker")
+        """Ask once more: the database refused a write because of the lease.
+
+        A database file that was put in the place of ours knows nothing of our lease, and
+        gives it to us. Otherwise another worker has taken it over.
+        """
+        with suppress(SQLAlchemyError):
+            self.renew()
 
     def release(self) -> None:
         """Give the lease up, so that a standby takes over at once."""

@@ -49,6 +49,12 @@ class Monitor:
         if version != self._version:
             self._wake.set()
 
+    def note_all(self) -> None:
+        """Let every state be written once more, and look at once what is wanted."""
+        for manager in self.managers.values():
+            self._context.journal.note(manager)
+        self._wake.set()
+
     # --- one sweep
 
     def sweep(self) -> None:

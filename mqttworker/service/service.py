@@ -120,6 +120,8 @@ class MQTTService:
         )
         self._helpers = Helpers(self.fail)
         self._orphan_care = OrphanCare(self._lease, settings.home, self.ask_to_stop)
+        #: Of the SQLite file to which everything about this worker was written.
+        self._generation = 0
         self._ending = Event()
         self._failure: str | None = None
 
@@ -226,6 +228,18 @@ class MQTTService:
         if self._lease.is_standby and not was_standby:
             # At once: an orphan waits for a standby to hand over to.
             self._beat()
+        if (generation := self._store.generation) != self._generation:
+            self._write_all_anew()
+            self._generation = generation
+
+    def _write_all_anew(self) -> None:
+        """Tell a database file that was put in the place of ours how everything stands."""
+        log.warning("the SQLite file was replaced, going on with the new one")
+        self._monitor.note_all()
+        self._journal.flush()
+        # After that: only what nobody looks after is left.
+        self._housekeeping.note_what_was_left()
+        self._beat()
 
     def _beat(self) -> None:
         if self._heartbeat.state is not WorkerState.RUNNING and self._lease.is_standby:

@@ -14,7 +14,7 @@ ROWS = [
     *(f"B{number}" for number in range(1, 19)),
     *("P3", "P5", "P6", "P7", "P10"),
     *("C1", "C2", "C3"),
-    *(f"D{number}" for number in range(1, 7)),
+    *(f"D{number}" for number in range(1, 8)),
     *(f"M{number}" for number in range(1, 5)),
 ]
 NAMED = sorted(set(re.findall(r"`([\w/]+\.py)::(\w+)`", PAGE)))

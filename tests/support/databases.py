@@ -39,7 +39,10 @@ class SQLiteDatabases:
 
     @contextmanager
     def empty(self) -> Iterator[str]:
-        yield sqlite_url(self._next())
+        path = self._next()
+        # Only the set-up makes the file of a database.
+        path.touch(mode=0o600)
+        yield sqlite_url(path)
 
     @contextmanager
     def migrated(self) -> Iterator[str]:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from database import migrate, write_failures
+from database import migrate, sqlite_file, write_failures
 from database.sentences import say
 from webapp import store
 from webapp.front import form_refusals
@@ -36,7 +36,8 @@ def configure(app: Flask) -> None:
 
 def database_problem(error: SQLAlchemyError, engine: Engine | None = None) -> str:
     """Say in one sentence what is wrong with the database; no address, no SQL."""
-    if (refusal := write_failures.sentence(error)) is not None:
+    refusal = sqlite_file.problem(error) or write_failures.sentence(error)
+    if refusal is not None:
         return refusal
     problem = migrate.problem(engine or store.engine())
     return problem or say("the database refused a request ({kind})", kind=type(error).__name__)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
+from database import sqlite_guard
 from mqttworker.ports.store.commands import Commands, Order
 from mqttworker.ports.store.facts import Facts, LeaseLostError
 from mqttworker.ports.store.messages import Messages
@@ -34,6 +35,7 @@ class Store:
     """The database as one worker process sees it."""
 
     def __init__(self, engine: Engine, *, boot_id: str, hostname: str) -> None:
+        self._engine = engine
         self.wishes = Wishes(engine, hostname)
         self.facts = Facts(engine, boot_id)
         self.pruning = Pruning(engine)
@@ -41,3 +43,8 @@ class Store:
         self.messages = Messages(engine, boot_id)
         self.commands = Commands(engine, boot_id)
         self.traffic = TrafficStore(engine, boot_id)
+
+    @property
+    def generation(self) -> int:
+        """How often the SQLite file was replaced by another one."""
+        return sqlite_guard.generation(self._engine)

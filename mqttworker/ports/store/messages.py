@@ -9,6 +9,7 @@ from sqlalchemy import Engine, Table, insert
 from sqlalchemy.engine import Connection as Transaction
 from sqlalchemy.exc import DataError, IntegrityError
 
+from database import sqlite_guard
 from database.clock import database_now
 from database.models import DeadLetter, IntakeMark
 from database.session import immediate
@@ -48,7 +49,11 @@ class Messages:
             check_lease(connection, self._boot_id)
             if not self._claim(connection, number):
                 transaction.rollback()
-                return {}
+                aside = {}
+            else:
+                transaction.commit()
+            # Nobody may be told that something is stored which went into a file that is gone.
+            sqlite_guard.require_same_file(connection)
         return aside
 
     def _insert(
