@@ -174,21 +174,35 @@ def test_a_broker_without_mqtt_5_answers_as_in_311_and_nothing_downgrades(
 @pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(scripts.GARBAGE.instead_of_connack, id="a web server"),
         pytest.param(bytes([0x20, 0]), id="empty CONNACK"),
         pytest.param(bytes([0x20, 1, 0]), id="short CONNACK"),
         pytest.param(bytes([0x20, 5, 0, 0, 2, 0x7E, 1]), id="CONNACK with unknown property"),
         pytest.param(bytes([0x90, 3, 0, 1, 0]), id="SUBACK first"),
         pytest.param(bytes([0x21, 2, 0, 0]), id="reserved flags"),
         pytest.param(bytes([0x30, 0x80, 0x80, 0x80, 0x80, 1]), id="bad Remaining Length"),
-        pytest.param(b"\0\0\0\0", id="type 0"),
     ],
 )
-def test_anything_but_a_connack_breaks_the_protocol(
+def test_a_packet_that_is_no_connack_breaks_the_protocol(
     scripted_broker: ScriptedBroker, open_try: OpenTry, answer: bytes
 ) -> None:
     scripted_broker.script = Script(instead_of_connack=answer)
     assert open_try(spec_for(scripted_broker.port)).failure(QUICK).code == "protocol_error"
+    no_socket_left(scripted_broker)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(scripts.GARBAGE.instead_of_connack, id="a web server"),
+        pytest.param(b"\0\0\0\0", id="type 0"),
+        pytest.param(b"\x15\x04", id="an alert of no version of TLS"),
+    ],
+)
+def test_what_is_no_packet_is_no_mqtt(
+    scripted_broker: ScriptedBroker, open_try: OpenTry, answer: bytes
+) -> None:
+    scripted_broker.script = Script(instead_of_connack=answer)
+    assert open_try(spec_for(scripted_broker.port)).failure(QUICK).code == "not_mqtt"
     no_socket_left(scripted_broker)
 
 
