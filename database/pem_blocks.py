@@ -103,6 +103,8 @@ def _block(label: str, body: str) -> Block:
 
 def _decoded(body: str) -> bytes | None:
     text = _EDGE.sub("", _OVERLOOKED.sub("", body)).rstrip("=")
+    # A lone character at the end of what was cut off holds no byte.
+    text = text[: len(text) - (len(text) % 4 == 1)]
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):

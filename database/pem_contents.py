@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -25,6 +26,8 @@ MOST_CHARACTERS = 1_000_000
 _CERTIFICATE_LABELS = frozenset({"CERTIFICATE", "X509 CERTIFICATE", ""})
 #: Version 3 at the start of a PKCS #12 file.
 _PKCS12 = b"\x02\x01\x03\x30"
+#: The version at the start of a private key that is not encrypted; no certificate has one there.
+_KEY_START = re.compile(rb"\x30(?:[\x00-\x7f]|\x81.|\x82..)\x02\x01[\x00\x01]", re.DOTALL)
 
 _NO_CERTIFICATE = say(
     "This is not a certificate in PEM form; paste it with its BEGIN CERTIFICATE and "
@@ -158,7 +161,8 @@ def _other(blocks: Sequence[Block]) -> str:
 
 def _is_key(block: Block) -> bool:
     """Whether a block is a private key, by its label or by what it holds."""
-    if block.names_a_key:
+    starts_as_key = block.label != "EC PARAMETERS" and _KEY_START.match(block.der or b"")
+    if block.names_a_key or starts_as_key:
         return True
     try:
         return bool(block.der) and _load(block) is not None
