@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)
 def common_name(text: str) -> str | None:
     """Return the Common Name of the first certificate in a PEM text, None if there is none."""
     try:
