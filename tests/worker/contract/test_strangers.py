@@ -22,8 +22,6 @@ from tests.worker.contract.conftest import OpenTry
 from tests.worker.contract.sessions import spec_for
 from tests.worker.contract.test_reasons import KNOWN
 
-QUICK = 1.0  # seconds
-
 BANNERS = {
     "SSH": b"SSH-2.0-OpenCanary_9.9 Canary-7\r\n",
     "SMTP": b"220 canary.example ESMTP Canary\r\n",
@@ -74,6 +72,7 @@ MEANINGS = {
     "plain_expected",
     "tls_expected",
     "tls_failed",
+    "tls_timeout",
 }
 
 
@@ -123,7 +122,7 @@ def test_a_stranger_is_told_by_what_it_speaks(
 ) -> None:
     name = NAMES[request.node.callspec.params["stranger"]]
     for protocol in ("5", "3.1.1"):
-        why = open_try(spec_for(stranger), protocol).failure(QUICK)
+        why = open_try(spec_for(stranger), protocol).failure()
         assert (why.code, why.detail.get("spoken")) == ("not_mqtt", name)
         words = str(completed(why, dict.fromkeys(KNOWN, "x")))
         assert (f"speaks {name}, not MQTT" if name else "is not MQTT") in words
@@ -158,5 +157,5 @@ def test_a_web_server_is_told_with_tls_and_without(
     with _web_server(context) as port:
         # What ends the line lets the server answer.
         spec = spec_for(port, tls=trusting, client_id="a\r\n\r\n")
-        why = open_try(spec).failure(QUICK)
+        why = open_try(spec).failure()
     assert (why.code, why.detail["spoken"]) == ("not_mqtt", "HTTP or WebSocket")
