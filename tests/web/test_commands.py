@@ -192,7 +192,8 @@ def test_a_form_that_a_save_would_refuse_is_refused_at_the_same_fields(
     operator: Visitor, worker: Engine
 ) -> None:
     rows.record(worker, "plant-1")
-    data = form(host="mqtt://x", password=SECRET) | filters("a/#/b")
+    wrong = form(host="mqtt://x", protocol="3.1.1", password=SECRET)
+    data = wrong | filters("a/#/b")
     answer = operator.post(TEST, data, headers=JSON)
     assert answer.status_code == 422
     errors = answer.get_json()["errors"]

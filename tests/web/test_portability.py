@@ -285,7 +285,7 @@ def test_a_database_out_of_reach_is_one_sentence(
 ) -> None:
     monkeypatch.setenv("HAWSER_DATABASE_URL", "sqlite:////nonexistent/hawser.db")
     assert run_import([item()]) == 1
-    assert "the database cannot be reached" in capsys.readouterr().err
+    assert "the SQLite file is missing" in capsys.readouterr().err
 
 
 def test_thousands_of_records_are_imported_within_seconds(engine: Engine) -> None:
