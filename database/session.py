@@ -7,14 +7,25 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 
-from database import sqlite_guard
+from database import postgresql_session, sqlite_guard
 
 #: How long a statement waits for SQLite's write lock, seconds.
 SQLITE_BUSY_TIMEOUT = 5.0
-#: How long PostgreSQL may take to accept a connection, seconds.
-POSTGRESQL_CONNECT_TIMEOUT = 5
+#: How long each address of PostgreSQL may take to accept a connection, seconds.
+POSTGRESQL_CONNECT_TIMEOUT = 4
 #: How long PostgreSQL's machine may leave what we send without a sign of receipt, seconds.
 POSTGRESQL_SILENCE = 15
+#: What psycopg gets beside the URL.
+POSTGRESQL_CONNECT_ARGUMENTS = {
+    "client_encoding": "UTF8",
+    "connect_timeout": POSTGRESQL_CONNECT_TIMEOUT,
+    # A server that is gone without a word is noticed; otherwise a statement waits for it
+    # until the kernel gives up, a quarter of an hour.
+    "tcp_user_timeout": POSTGRESQL_SILENCE * 1000,
+    "keepalives_idle": POSTGRESQL_SILENCE // 3,
+    "keepalives_interval": POSTGRESQL_SILENCE // 3,
+    "keepalives_count": 2,
+}
 
 
 def normalised_url(url: str) -> URL:
@@ -29,9 +40,8 @@ def normalised_url(url: str) -> URL:
 def engine_options(url: str, *, pool_size: int, statement_timeout_s: float) -> dict[str, Any]:
     """Return the keyword arguments for `create_engine`, the same for worker and web.
 
-    `hide_parameters` keeps secrets out of error messages. PostgreSQL also ends a transaction
-    that does nothing for as long: a process that is frozen in one, on a machine that is
-    paused, would keep its locks for ever, and no other worker could take the lease.
+    `hide_parameters` keeps secrets out of error messages. The engine also needs
+    `configure_sessions`.
     """
     options: dict[str, Any] = {"hide_parameters": True, "pool_size": pool_size}
     if normalised_url(url).get_backend_name() == "sqlite":
@@ -39,48 +49,38 @@ def engine_options(url: str, *, pool_size: int, statement_timeout_s: float) -> d
         return options
     options["pool_pre_ping"] = True
     options["pool_recycle"] = 1800
-    timeout = int(statement_timeout_s * 1000)
-    settings = {
-        "statement_timeout": timeout,
-        "idle_in_transaction_session_timeout": timeout,
-        "timezone": "UTC",
-        # To compile a plan takes longer than any statement of ours.
-        "jit": "off",
-    }
-    options["connect_args"] = {
-        "connect_timeout": POSTGRESQL_CONNECT_TIMEOUT,
-        # A server that is gone without a word is noticed; otherwise a statement waits for
-        # it until the kernel gives up, a quarter of an hour.
-        "tcp_user_timeout": POSTGRESQL_SILENCE * 1000,
-        "keepalives_idle": POSTGRESQL_SILENCE // 3,
-        "keepalives_interval": POSTGRESQL_SILENCE // 3,
-        "keepalives_count": 2,
-        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
-    }
+    options["connect_args"] = dict(POSTGRESQL_CONNECT_ARGUMENTS)
     return options
 
 
 def make_engine(url: str, *, pool_size: int = 5, statement_timeout_s: float = 10.0) -> Engine:
-    """Return an engine with the durability settings of `apply_durability`."""
+    """Return an engine whose sessions are as `configure_sessions` makes them."""
     engine = create_engine(
         normalised_url(url),
         **engine_options(url, pool_size=pool_size, statement_timeout_s=statement_timeout_s),
     )
-    apply_durability(engine)
+    configure_sessions(engine, statement_timeout_s)
     return engine
 
 
-def apply_durability(engine: Engine) -> None:
-    """Make SQLite keep what it acknowledged: WAL, synchronous=FULL, foreign keys, the file.
+def configure_sessions(engine: Engine, statement_timeout_s: float) -> None:
+    """Set up each new connection of `engine` as Hawser needs it.
 
-    Write transactions start with BEGIN IMMEDIATE when the connection's execution
-    option `sqlite_begin` says so (see `immediate`).
+    SQLite keeps what it acknowledged: WAL, synchronous=FULL, foreign keys, the file. Its write
+    transactions start with BEGIN IMMEDIATE when the connection's execution option
+    `sqlite_begin` says so (see `immediate`).
     """
-    if engine.dialect.name != "sqlite":
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _sqlite_pragmas)
+        event.listen(engine, "begin", _sqlite_begin)
+        sqlite_guard.watch(engine)
         return
-    event.listen(engine, "connect", _sqlite_pragmas)
-    event.listen(engine, "begin", _sqlite_begin)
-    sqlite_guard.watch(engine)
+
+    def apply_settings(dbapi_connection: Any, _record: Any) -> None:
+        postgresql_session.apply(dbapi_connection, statement_timeout_s)
+
+    # First of all: SQLAlchemy's own questions to a new server depend on the settings too.
+    event.listen(engine, "connect", apply_settings, insert=True)
 
 
 def immediate(engine: Engine) -> Engine:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from database import config_version, sqlite_guard
 from database.base import Base
 from database.models import ConfigVersion
-from database.session import apply_durability, engine_options, immediate
+from database.session import configure_sessions, engine_options, immediate
 from webapp.settings import WebSettings
 
 db = SQLAlchemy(model_class=Base)
@@ -52,7 +52,7 @@ def configure(app: Flask, settings: WebSettings) -> None:
     app.teardown_appcontext(lambda _error: roll_back())
     config_version.follow(db.session.session_factory)  # type: ignore[arg-type]
     with app.app_context():
-        apply_durability(db.engine)
+        configure_sessions(db.engine, STATEMENT_TIMEOUT)
 
 
 def roll_back() -> None:
