@@ -19,6 +19,14 @@ from bench.processes import Child
 START_TIMEOUT = 30.0  # seconds
 #: The owner of everything, trusted on the loopback address.
 ROLE = "hawser"
+#: Roles that are not trusted; who needs one makes it. They stand before the lines of initdb.
+RULES = """\
+host all with_password 127.0.0.1/32 scram-sha-256
+host all with_old_password 127.0.0.1/32 password
+host all rejected 127.0.0.1/32 reject
+hostssl all with_tls 127.0.0.1/32 trust
+host all with_tls 127.0.0.1/32 reject
+"""
 #: Unprivileged account that runs the server when we are root.
 SERVER_USER = "postgres"
 
@@ -79,19 +87,24 @@ class PostgreSQL:
         self.stop()
         shutil.rmtree(self._directory)
 
-    def create(self, template: str = "template0") -> str:
+    def create(self, template: str = "template0", options: str = "") -> str:
         """Return the name of a new database, a copy of `template`."""
         name = f"hawser_{next(self._numbers)}"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} {options}")
         return name
+
+    def execute(self, statement: str) -> None:
+        """Run one statement as the owner of everything."""
+        with self._connect() as connection:
+            connection.execute(statement.encode())
 
     def drop(self, name: str) -> None:
         """Delete a database, open connections or not."""
-        self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
-    def url(self, name: str) -> str:
+    def url(self, name: str, role: str = ROLE, password: str | None = None) -> str:
         """Return the address of database `name` for SQLAlchemy."""
-        address = URL.create("postgresql+psycopg", ROLE, None, HOST, self.port, name)
+        address = URL.create("postgresql+psycopg", role, password, HOST, self.port, name)
         return address.render_as_string(hide_password=False)
 
     def _initialise(self) -> None:
@@ -107,6 +120,8 @@ class PostgreSQL:
             group=self._user,
             extra_groups=[] if self._user else None,
         )
+        rules = self._data / "pg_hba.conf"
+        rules.write_text(RULES + rules.read_text())
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(
@@ -119,10 +134,6 @@ class PostgreSQL:
         except psycopg.OperationalError:
             return False
         return True
-
-    def _execute(self, statement: str) -> None:
-        with self._connect() as connection:
-            connection.execute(statement.encode())
 
     def _end(self, number: signal.Signals) -> None:
         if self._child is not None:

@@ -1,23 +1,25 @@
-"""The schema: bring it to head, ask whether it is there, wait until it is."""
+"""The schema: bring it to head, ask at which revision it is and whether it is ours."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import Engine, inspect
 
 from database import sqlite_file
-from database.sentences import say
+from database.models import Base
+from database.sentences import Sentence, say
+from database.visible import one_line
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-#: Seconds between two looks at a database that is not ready.
-RETRY_INTERVAL = 1.0
+#: Of a revision that somebody else wrote, characters.
+LONGEST_REVISION = 100
 
 
 def config(engine: Engine | None = None) -> Config:
@@ -49,18 +51,16 @@ def head() -> str:
 
 def current(engine: Engine) -> str | None:
     """Return the revision of the database, None for an empty one. Raises SQLAlchemyError."""
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+    with engine.connect() as transaction:
+        return _revision(transaction)
 
 
-def problem(engine: Engine) -> str | None:
-    """Say in one sentence why the database cannot be used yet, or None if it can."""
-    try:
-        revision = current(engine)
-    except SQLAlchemyError as error:
-        if (found := sqlite_file.problem(error)) is not None:
-            return found
-        return say("the database cannot be reached ({kind})", kind=_kind(engine, error))
+def behind(engine: Engine) -> Sentence | None:
+    """Say in one sentence that the schema is older than this code, or None if it is at head.
+
+    Raises SQLAlchemyError.
+    """
+    revision = current(engine)
     if revision == head():
         return None
     return say(
@@ -71,26 +71,48 @@ def problem(engine: Engine) -> str | None:
     )
 
 
-def _kind(engine: Engine, error: SQLAlchemyError) -> str:
-    """Return what happened; SQLite's own words say whether its file is at fault."""
-    if engine.dialect.name == "sqlite" and isinstance(error, DBAPIError):
-        return str(error.orig)
-    # Those of other drivers may hold the address and the user.
-    return type(error).__name__
+def foreign(transaction: Transaction) -> Sentence | None:
+    """Say in one sentence that the schema is newer than this code or not ours, or None.
 
-
-def wait_until_ready(
-    find: Callable[[], str | None],
-    pause: Callable[[float], object],
-    report: Callable[[str], object],
-) -> None:
-    """Return when `find`, a way to ask for the `problem`, finds none.
-
-    `report` hears of each new problem once; `pause` is called between looks.
+    Raises SQLAlchemyError.
     """
-    reported = None
-    while (found := find()) is not None:
-        if found != reported:
-            report(found)
-            reported = found
-        pause(RETRY_INTERVAL)
+    revision = _revision(transaction)
+    if revision in _known():
+        return None
+    ours = sorted(set(inspect(transaction).get_table_names()) & set(Base.metadata.tables))
+    if revision is None:
+        return _taken(ours[0]) if ours else None
+    if not ours:
+        return say(
+            "HAWSER_DATABASE_URL names the database of another application, at its revision "
+            "{revision}; name a database of Hawser's own",
+            revision=revision,
+        )
+    return say(
+        "the database belongs to a newer Hawser: its schema is at {revision} and this version "
+        "knows it up to {head}; install that version, or restore the backup from before the "
+        "upgrade",
+        revision=revision,
+        head=head(),
+    )
+
+
+def _taken(table: str) -> Sentence:
+    return say(
+        'HAWSER_DATABASE_URL names a database with a table "{table}" that is not of Hawser; '
+        "name an empty database",
+        table=table,
+    )
+
+
+@cache
+def _known() -> frozenset[str]:
+    """Return every revision that this code knows."""
+    scripts = ScriptDirectory.from_config(config()).walk_revisions()
+    return frozenset(script.revision for script in scripts)
+
+
+def _revision(transaction: Transaction) -> str | None:
+    """Return the revision of the database, several as one text, None for an empty one."""
+    heads = MigrationContext.configure(transaction).get_current_heads()
+    return one_line(", ".join(sorted(heads)), LONGEST_REVISION) or None

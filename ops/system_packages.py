@@ -41,6 +41,7 @@ PACKAGES = (
     SystemPackage("mosquitto", "mosquitto", service="mosquitto"),
     SystemPackage("mosquitto-clients", "mosquitto_sub"),
     SystemPackage("postgresql", "/usr/lib/postgresql/*/bin/postgres", service="postgresql"),
+    SystemPackage("pgbouncer", "pgbouncer", service="pgbouncer"),
     SystemPackage("chromium", "chromium"),
     # What drives the browser is a Node.js that needs it; a minimal Debian has none.
     SystemPackage("libatomic1", "/usr/lib/*/libatomic.so.1"),

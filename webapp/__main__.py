@@ -26,7 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     if options.command == "setup":
         sample = _sample(options)
-        setup.run(setup.Sample(*sample) if sample else None)
+        chosen = setup.Sample(*sample) if sample else None
+        setup.run(chosen, keep_trying=options.keep_trying)
         return 0
     if options.command == "accounts":
         from webapp.people import command_line
@@ -44,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--sample", metavar="HOST:PORT", help="the broker of a sample connection")
     prepare.add_argument("--sample-user", metavar="NAME", default="demo")
     prepare.add_argument("--sample-password-file", metavar="FILE", type=Path)
+    prepare.add_argument(
+        "--keep-trying", action="store_true", help="wait for whatever is wrong with the database"
+    )
     commands.add_parser("words", help="make the catalogues of all languages anew")
     commands.add_parser("new-key", help="print a key for HAWSER_ENCRYPTION_KEYS")
     _add_accounts(commands.add_parser("accounts", help="who may sign in, and as what"))

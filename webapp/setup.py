@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from sqlalchemy import Engine, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import select
 
 from database import migrate
 from database.environment import PREFIX
 from database.models import Connection
 from database.settings import WRONG_SETTING, data_directory, load
-from webapp import home, sqlite_creation, store
+from webapp import home, setup_lock, sqlite_creation, store
 from webapp.app import create_app
 from webapp.auditing import audit
 from webapp.connections import records
 from webapp.people import accounts, password_hashes, registry, tables
 from webapp.settings import ADMIN_PASSWORD_FILE, WebSettings
+from webapp.setup_attempts import Attempts
 
 #: Beside the data: the sample was offered once.
 SAMPLE_MARKER = "sample-offered"
@@ -41,32 +40,55 @@ class Sample:
     password_file: Path
 
 
-def run(sample: Sample | None = None, say: Callable[[str], object] = print) -> None:
-    """Set everything up. Ends the process with one sentence where it cannot."""
+def say_at_once(line: str) -> None:
+    """Print a line that must not wait for others, wherever the output goes."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def run(
+    sample: Sample | None = None,
+    say: Callable[[str], object] = say_at_once,
+    *,
+    keep_trying: bool = False,
+) -> None:
+    """Set everything up. Ends the process with one sentence where it cannot.
+
+    Waits for what may pass by itself; `keep_trying`: for the rest too.
+    """
     if os.environ.get(f"{PREFIX}ENV", "demo") == "demo":
-        _prepare_home()
+        _prepare_home(say)
     settings = load(WebSettings)
     app = create_app(settings)
     with app.app_context():
+        attempts = Attempts(store.engine(), settings.home, say, keep_trying)
         try:
             sqlite_creation.ensure_file(store.engine(), settings.home)
-            _wait_for_database(store.engine(), say)
-            migrate.upgrade(store.engine())
-            keep_password_key(settings)
-            accounts.ensure_roles()
-            _ensure_admin(settings, say)
-            audit.tidy(store.engine(), settings.audit_days)
-            if sample is not None:
-                _offer_sample(settings, sample, say)
+            attempts.run(lambda: _set_up(settings, sample, say))
         finally:
-            store.db.session.remove()
             store.engine().dispose()
 
 
-def _prepare_home() -> None:
+def _set_up(settings: WebSettings, sample: Sample | None, say: Callable[[str], object]) -> None:
+    """Bring schema and rows to where they must be; may be done again after a failure."""
+    try:
+        migrate.upgrade(store.engine())
+        keep_password_key(settings)
+        accounts.ensure_roles()
+        _ensure_admin(settings, say)
+        audit.tidy(store.engine(), settings.audit_days)
+        if sample is not None:
+            _offer_sample(settings, sample, say)
+    finally:
+        store.db.session.remove()
+
+
+def _prepare_home(say: Callable[[str], object]) -> None:
     try:
         path = data_directory(os.environ.get(f"{PREFIX}HOME") or "var")
-        home.prepare(path)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with setup_lock.lock_directory(path, say):
+            home.prepare(path)
     except ValueError as error:
         _end(f"HAWSER_HOME {error}")
     except OSError as error:
@@ -76,25 +98,6 @@ def _prepare_home() -> None:
 def _end(sentence: str) -> NoReturn:
     sys.stderr.write(f"hawser: {sentence}\n")
     sys.exit(WRONG_SETTING)
-
-
-def _wait_for_database(engine: Engine, say: Callable[[str], object]) -> None:
-    told = False
-    while True:
-        try:
-            migrate.current(engine)
-        except SQLAlchemyError as error:
-            if engine.dialect.name == "sqlite":
-                sys.exit(
-                    "hawser: HAWSER_DATABASE_URL: the SQLite file cannot be opened; check that its "
-                    f"directory exists and is writable ({type(error).__name__})"
-                )
-            if not told:
-                say("Waiting for the database to accept connections ...")
-                told = True
-            time.sleep(migrate.RETRY_INTERVAL)
-        else:
-            return
 
 
 def keep_password_key(settings: WebSettings) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from database import sqlite_file
 from database.models import Base
 from database.partitions import is_partition
-from database.session import make_engine
+from database.session import immediate, make_engine
 from database.settings import Settings, load
 
 
@@ -34,8 +34,15 @@ def belongs(dialect: str, item: Any, name: str | None, *_rest: object) -> bool:
     return item.info.get("only", dialect) == dialect and not untold
 
 
+#: A migration may take as long as it needs; a page may not.
+NO_TIMEOUTS = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+
+
 def run() -> None:
-    with engine().begin() as connection:
+    # SQLite's lock first: a second set-up waits, and then finds nothing to do.
+    with immediate(engine()).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(NO_TIMEOUTS)
         context.configure(
             connection=connection,
             target_metadata=Base.metadata,

@@ -8,6 +8,7 @@ import gevent
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from database import connect_error
 from mqttworker.ports.store import LeaseLostError
 
 log = structlog.get_logger(__name__)
@@ -39,11 +40,11 @@ class Helpers:
         """
 
         def run() -> None:
-            is_failing = False
+            told: str | None = None
             if not at_once:
                 gevent.sleep(interval)
             while True:
-                is_failing = _attempt(name, work, is_failing)
+                told = _attempt(name, work, told)
                 gevent.sleep(interval)
 
         self.spawn(name, run)
@@ -63,17 +64,18 @@ class Helpers:
             self._on_death(f"{greenlet.name} ended: {greenlet.exception!r}")
 
 
-def _attempt(name: str, work: Callable[[], object], was_failing: bool) -> bool:
-    """Do `work` once; return whether the database failed it. Logged once a series."""
+def _attempt(name: str, work: Callable[[], object], told: str | None) -> str | None:
+    """Do `work` once; return how the database failed it, logged if that is not what was `told`."""
     try:
         work()
     except SQLAlchemyError as error:
-        if not was_failing:
-            log.error("the database does not answer", task=name, error=type(error).__name__)
-        return True
+        said = connect_error.words(error)
+        if said != told:
+            log.error("the database does not answer", task=name, error=said)
+        return said
     except LeaseLostError:
         # The lease keeper finds out by itself and decides.
-        return False
-    if was_failing:
+        return None
+    if told is not None:
         log.info("the database answers again", task=name)
-    return False
+    return None

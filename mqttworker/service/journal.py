@@ -16,6 +16,7 @@ import structlog
 from gevent.event import Event
 from sqlalchemy.exc import SQLAlchemyError
 
+from database import connect_error
 from database.words import ConnectionState
 from mqttworker.core.repeats import Repeats
 from mqttworker.core.spec import Record
@@ -124,7 +125,7 @@ class Journal:
         if isinstance(error, LeaseLostError):
             self._on_lease_lost()
         elif not self._is_failing:
-            log.error("states cannot be written, trying again", error=type(error).__name__)
+            log.error("states cannot be written, trying again", error=connect_error.words(error))
         self._is_failing = True
 
     def _tell(self) -> None:

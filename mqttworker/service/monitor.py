@@ -6,6 +6,7 @@ import structlog
 from gevent.event import Event
 from sqlalchemy.exc import SQLAlchemyError
 
+from database import connect_error
 from mqttworker.core.backoff import MIN_CONNECT_GAP
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.plan import Plan, plan
@@ -66,7 +67,7 @@ class Monitor:
             wanted = in_thread(self._wishes.load_records)
         except SQLAlchemyError as error:
             words = "connections cannot be read, going on with what is known"
-            log.error(words, error=type(error).__name__)
+            log.error(words, error=connect_error.words(error))
             return
         why = cause("enabled" if self._has_loaded else "worker_start")
         self._has_loaded = True

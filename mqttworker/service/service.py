@@ -10,7 +10,7 @@ import structlog
 from gevent.event import Event
 from sqlalchemy.exc import SQLAlchemyError
 
-from database import migrate
+from database import connect_error, readiness
 from database.session import make_engine
 from database.words import WorkerState
 from mqttworker.adapters.broker_transport import BrokerTransport
@@ -216,7 +216,7 @@ class MQTTService:
         self._ending.wait()
 
     def _wait_for_schema(self) -> None:
-        migrate.wait_until_ready(
+        readiness.wait_until_ready(
             lambda: in_thread(self._store.wishes.schema_problem),
             gevent.sleep,
             lambda problem: log.warning("waiting for the database", problem=problem),
@@ -280,6 +280,6 @@ def _tolerating_database(work: Callable[[], object]) -> None:
     try:
         work()
     except SQLAlchemyError as error:
-        log.error("the database does not answer", error=type(error).__name__)
+        log.error("the database does not answer", error=connect_error.words(error))
     except LeaseLostError:
         log.warning("another worker holds the lease, nothing is written")

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
-from database import certificate_cleanup, encryption, migrate, pem
+from database import certificate_cleanup, encryption, migrate, pem, readiness
 from database.session import make_engine
 from tests.support.chains import Chain, Issued
 
@@ -115,7 +115,7 @@ def test_nothing_that_plain_sql_wrote_stops_an_upgrade(old_engine: Engine) -> No
     for changes in ("[]", '{"tls_ca_pem": 5}', '{"tls_ca_pem": [null, 5, ["x"], {"cut": 7}]}'):
         tell(old_engine, changes)
     migrate.upgrade(old_engine)
-    assert migrate.problem(old_engine) is None
+    assert readiness.problem(old_engine) is None
     assert row(old_engine, "empty").tls_ca_pem == ""
     if old_engine.dialect.name == "sqlite":
         assert BODY not in str(row(old_engine, "bytes"))

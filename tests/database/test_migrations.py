@@ -10,7 +10,7 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
-from database import migrate
+from database import migrate, readiness
 from database.models import Base
 from database.partitions import is_partition
 from database.session import make_engine
@@ -51,7 +51,7 @@ def test_the_way_down_removes_every_table(engine: Engine) -> None:
 def test_down_and_up_again_ends_where_it_began(engine: Engine) -> None:
     migrate.downgrade(engine, "base")
     migrate.upgrade(engine)
-    assert migrate.problem(engine) is None
+    assert readiness.problem(engine) is None
     command.check(migrate.config(engine))
 
 
@@ -86,7 +86,7 @@ def test_there_is_one_row_of_config_version(engine: Engine) -> None:
 
 
 def test_an_empty_database_is_a_problem_with_its_cure(empty_engine: Engine) -> None:
-    sentence = migrate.problem(empty_engine)
+    sentence = readiness.problem(empty_engine)
     assert sentence is not None
     assert "nothing" in sentence
     assert "python3 manage.py run" in sentence
@@ -95,20 +95,25 @@ def test_an_empty_database_is_a_problem_with_its_cure(empty_engine: Engine) -> N
 def test_an_unknown_newer_schema_is_a_problem(engine: Engine) -> None:
     with engine.begin() as transaction:
         transaction.execute(text("UPDATE alembic_version SET version_num = 'future'"))
-    assert "future" in (migrate.problem(engine) or "")
+    assert "future" in (readiness.problem(engine) or "")
 
 
 def test_an_unreachable_database_is_a_problem_without_its_address() -> None:
     engine = make_engine("postgresql://canary:secret@127.0.0.1:1/canary")
-    sentence = migrate.problem(engine)
+    sentence = readiness.problem(engine)
     assert sentence is not None
     assert "cannot be reached" in sentence
     assert "canary" not in sentence
     assert "secret" not in sentence
+    own = readiness.problem(engine, in_own_words=True)
+    assert own is not None
+    assert own.startswith("HAWSER_DATABASE_URL: PostgreSQL cannot be used: connection to server")
+    assert "Connection refused" in own
+    assert "secret" not in own
 
 
 def test_a_database_at_head_is_no_problem(engine: Engine) -> None:
-    assert migrate.problem(engine) is None
+    assert readiness.problem(engine) is None
 
 
 def test_waiting_ends_once_the_schema_is_there_and_reports_each_problem_once(
@@ -122,6 +127,6 @@ def test_waiting_ends_once_the_schema_is_there_and_reports_each_problem_once(
         if len(pauses) == 3:
             migrate.upgrade(empty_engine)
 
-    migrate.wait_until_ready(partial(migrate.problem, empty_engine), pause, reports.append)
-    assert pauses == [migrate.RETRY_INTERVAL] * 3
+    readiness.wait_until_ready(partial(readiness.problem, empty_engine), pause, reports.append)
+    assert pauses == [readiness.RETRY_INTERVAL] * 3
     assert len(reports) == 1

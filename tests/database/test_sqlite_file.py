@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from database import migrate, sqlite_guard
+from database import migrate, readiness, sqlite_guard
 from database.session import immediate, make_engine
 from tests.support.databases import Databases, sqlite_url
 
@@ -48,7 +48,7 @@ def test_no_engine_makes_a_file(tmp_path: Path) -> None:
     with engine_at(path) as engine:
         with pytest.raises(OperationalError, match="SQLite file is missing"):
             read(engine)
-        assert "SQLite file is missing" in (migrate.problem(engine) or "")
+        assert "SQLite file is missing" in (readiness.problem(engine) or "")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -207,7 +207,7 @@ def test_a_file_that_was_overwritten_takes_nothing_more(file: Path, size: int | 
         for _ in range(3):
             with pytest.raises(OperationalError, match="overwritten"):
                 change(engine)
-        assert "overwritten" in (migrate.problem(engine) or "")
+        assert "overwritten" in (readiness.problem(engine) or "")
         copy.rename(file)
         change(engine)
 

@@ -41,7 +41,7 @@ def import_file(path: str) -> int:
         except RejectedError as error:
             return _complain(error.lines)
         except SQLAlchemyError as error:
-            return _complain([errors.database_problem(error, engine)])
+            return _complain([errors.database_problem(error, engine, in_own_words=True)])
     sys.stdout.write(f"{created} created, {changed} changed, {same} already so.\n")
     return 0
 
@@ -56,7 +56,7 @@ def export_file(path: str) -> int:
                     + "\n"
                 )
         except SQLAlchemyError as error:
-            return _complain([errors.database_problem(error, engine)])
+            return _complain([errors.database_problem(error, engine, in_own_words=True)])
     try:
         if path == "-":
             sys.stdout.write(text)

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from database import migrate, sqlite_file, write_failures
+from database import readiness, sqlite_file, write_failures
 from database.sentences import say
 from webapp import store
 from webapp.front import form_refusals
@@ -34,12 +34,17 @@ def configure(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
-def database_problem(error: SQLAlchemyError, engine: Engine | None = None) -> str:
-    """Say in one sentence what is wrong with the database; no address, no SQL."""
+def database_problem(
+    error: SQLAlchemyError, engine: Engine | None = None, *, in_own_words: bool = False
+) -> str:
+    """Say in one sentence what is wrong with the database; no address, no SQL.
+
+    `in_own_words`: with those of the server, for whoever runs Hawser.
+    """
     refusal = sqlite_file.problem(error) or write_failures.sentence(error)
     if refusal is not None:
         return refusal
-    problem = migrate.problem(engine or store.engine())
+    problem = readiness.problem(engine or store.engine(), in_own_words=in_own_words)
     return problem or say("the database refused a request ({kind})", kind=type(error).__name__)
 
 

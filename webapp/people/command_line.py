@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         except RefusedError as refusal:
             return _complain(str(refusal))
         except SQLAlchemyError as error:
-            return _complain(errors.database_problem(error))
+            return _complain(errors.database_problem(error, in_own_words=True))
         finally:
             store.engine().dispose()
     return 0

@@ -16,7 +16,7 @@ from flask import Blueprint, Flask, Response, current_app, request
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoAnswerError
 
-from database import migrate
+from database import readiness
 from webapp import store
 from webapp.front import errors
 from webapp.people import accounts
@@ -56,7 +56,7 @@ def livez() -> Response:
 @blueprint.route("/readyz", strict_slashes=False)
 def readyz() -> Response:
     """Say whether the database is there and its schema at head."""
-    problem = migrate.problem(store.engine())
+    problem = readiness.problem(store.engine())
     if problem is None:
         return _json({"status": "pass"}, 200)
     return _json({"status": "fail", "output": texts.sentence(problem)}, 503)

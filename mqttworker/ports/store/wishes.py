@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, Table, select, type_coerce
 from sqlalchemy.types import NullType
 
-from database import config_version, encryption, migrate
+from database import config_version, encryption, readiness
 from database.models import Connection, Subscription
 from mqttworker.core import records
 from mqttworker.core.spec import Record
@@ -30,7 +30,7 @@ class Wishes:
 
     def schema_problem(self) -> str | None:
         """Say in one sentence why the database cannot be used yet, or None."""
-        return migrate.problem(self._engine)
+        return readiness.problem(self._engine, in_own_words=True)
 
     def config_version(self) -> int:
         """Return the number that moves with every wish."""

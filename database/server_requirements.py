@@ -1,0 +1,68 @@
+"""What a PostgreSQL server must be, beside reachable: asked of one that is connected."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import Engine, text
+
+from database.sentences import Sentence, say
+
+_ABOUT_THE_SERVER = text(
+    "SELECT current_setting('server_encoding'), current_setting('transaction_read_only'), "
+    "pg_is_in_recovery()"
+)
+_BACKEND = text("SELECT pg_backend_pid()")
+#: How often two connections are compared: the pooler of a busy server gives each another one.
+_LOOKS = 3
+
+
+def unmet(engine: Engine, transaction: Transaction) -> Sentence | None:
+    """Say in one sentence what the server behind `transaction` lacks, or None.
+
+    Ends the transaction. Raises SQLAlchemyError.
+    """
+    encoding, read_only, is_standby = transaction.execute(_ABOUT_THE_SERVER).one()
+    if encoding != "UTF8":
+        return say(
+            "HAWSER_DATABASE_URL names a database with the encoding {encoding}, and Hawser needs "
+            "UTF8; make one with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+            encoding=encoding,
+        )
+    if is_standby:
+        return say(
+            "HAWSER_DATABASE_URL names a standby server, which takes no writes; "
+            "name the primary server"
+        )
+    if read_only == "on":
+        return say(
+            "HAWSER_DATABASE_URL names a database that takes no writes: "
+            "default_transaction_read_only is on; turn it off for the role, the database or "
+            "the server, for example with ALTER DATABASE ... RESET default_transaction_read_only"
+        )
+    if _is_pooled_by_transaction(engine, transaction):
+        return say(
+            "HAWSER_DATABASE_URL leads to a pooler that gives each transaction another session "
+            "of the server (pool_mode = transaction in PgBouncer), and Hawser's locks and "
+            "settings would be lost; set pool_mode = session there, or name PostgreSQL itself"
+        )
+    return None
+
+
+def _is_pooled_by_transaction(engine: Engine, idle: Transaction) -> bool:
+    """Whether another connection gets the session of `idle`, or `idle` another one meanwhile."""
+    own = _backend(idle)
+    if own == idle.connection.driver_connection.info.backend_pid:  # type: ignore[union-attr]
+        # A pooler makes up the number that it tells with the connection.
+        return False
+    for _ in range(_LOOKS):
+        with engine.connect() as busy:
+            if busy.scalar(_BACKEND) == own or _backend(idle) != own:
+                return True
+    return False
+
+
+def _backend(transaction: Transaction) -> object:
+    """Return the server's process of a transaction, and end that."""
+    number = transaction.scalar(_BACKEND)
+    transaction.rollback()
+    return number
