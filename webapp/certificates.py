@@ -7,18 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-from cryptography import x509
 from flask import current_app
 from sqlalchemy import ColumnElement, select
 from sqlalchemy import Connection as Transaction
 
 from database.clock import database_moment, database_now
 from database.models import Connection, ConnectionStatus
-from webapp import columns, store
+from webapp import certificate_use, columns, store
+from webapp.certificate_use import Certificate, parse
 from webapp.picture.overview import Item, Picture
 
 #: Health warns when a certificate expires within this time.
@@ -40,15 +39,6 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
-    """What people need to know of a certificate; without a time it could not be read."""
-
-    subject: str
-    issuer: str | None
-    expires: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class Held:
     """A certificate that a connection uses or meets."""
 
@@ -57,23 +47,8 @@ class Held:
     enabled: bool
     role: Role
     certificate: Certificate
-
-
-UNREADABLE = Certificate("cannot be read", None, None)
-
-
-@lru_cache(maxsize=8_192)
-def parse(pem: str) -> tuple[Certificate, ...]:
-    """Return the certificates in `pem`, or one that says that it cannot be read."""
-    try:
-        return tuple(map(_certificate, x509.load_pem_x509_certificates(pem.encode())))
-    except ValueError:
-        return (UNREADABLE,)
-
-
-def _certificate(found: x509.Certificate) -> Certificate:
-    subject, issuer = found.subject.rfc4514_string(), found.issuer.rfc4514_string()
-    return Certificate(subject or "no subject", issuer, found.not_valid_after_utc)
+    #: Whether the connection cannot do without it, as far as that is known.
+    is_needed: bool = True
 
 
 def read(transaction: Transaction, *where: ColumnElement[bool]) -> list[Held]:
@@ -84,21 +59,28 @@ def read(transaction: Transaction, *where: ColumnElement[bool]) -> list[Held]:
             *(columns.raw(getattr(record, name)) for name in _RECORD_COLUMNS),
             columns.raw(status.broker_cert_subject),
             columns.time(status.broker_cert_expires_at),
+            columns.raw(status.verified_chain),
         )
         .outerjoin_from(record, status, status.connection_id == record.id)
         .where(record.tls, *where)
     )
-    return [held for row in rows for held in _held(row)]
+    now = moment(transaction)
+    return [held for row in rows for held in _held(row, now)]
 
 
-_RECORD_COLUMNS = ("id", "name", "is_enabled", "tls_ca_pem", "tls_client_cert_pem")
+_RECORD_COLUMNS = ("id", "name", "is_enabled", "tls_verify", "tls_ca_pem", "tls_client_cert_pem")
 
 
-def _held(row: Any) -> Iterator[Held]:
+def _held(row: Any, now: datetime) -> Iterator[Held]:
     whose = (row.id, str(row.name), bool(row.is_enabled))
-    for pem, role in ((row.tls_ca_pem, Role.CA), (row.tls_client_cert_pem, Role.CLIENT)):
-        for certificate in parse(str(pem)) if pem else ():
-            yield Held(*whose, role, certificate)
+    cas, chain = parse(row.tls_ca_pem or None), str(row.verified_chain or "").split()
+    # Without verification no CA is looked at.
+    needed = certificate_use.needed_cas(cas, chain, now) if row.tls_verify else frozenset()
+    for certificate in cas:
+        yield Held(*whose, Role.CA, certificate, certificate.fingerprint in needed)
+    needed = certificate_use.needed_of_client(row.tls_client_cert_pem or None)
+    for certificate in parse(row.tls_client_cert_pem or None):
+        yield Held(*whose, Role.CLIENT, certificate, certificate.fingerprint in needed)
     if row.broker_cert_expires_at or row.broker_cert_subject:
         subject = str(row.broker_cert_subject or "not known")
         yield Held(*whose, Role.BROKER, Certificate(subject, None, row.broker_cert_expires_at))
@@ -149,7 +131,8 @@ class Watch:
         found: dict[int, list[Held]] = {}
         with store.reading() as transaction:
             for held in read(transaction, *where):
-                if held.role is not Role.BROKER and _expires_by(held, limit):
+                is_own = held.role is not Role.BROKER
+                if is_own and held.is_needed and _expires_by(held, limit):
                     found.setdefault(held.connection_id, []).append(held)
         return found
 

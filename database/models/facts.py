@@ -55,6 +55,8 @@ class ConnectionStatus(ReasonColumns, Base):
     #: Of the certificate that the broker presented last.
     broker_cert_subject: Mapped[str | None] = mapped_column(Text)
     broker_cert_expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: SHA-256 of the certificates that verified it, hexadecimal, its own first, blanks between.
+    verified_chain: Mapped[str | None] = mapped_column(Text)
     #: `connection.revision` that this state belongs to.
     applied_revision: Mapped[int | None] = mapped_column(Integer)
     #: Whether the broker had kept the session (CONNACK's Session Present); null without one.

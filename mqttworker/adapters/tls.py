@@ -13,6 +13,7 @@ from pathlib import Path
 from cryptography import x509
 
 from database.visible import one_line
+from mqttworker.adapters import verified_chain
 from mqttworker.adapters.certificate_errors import own_problem, quoted
 from mqttworker.core.spec import TLSSettings
 from mqttworker.ports.transport import Certificate
@@ -127,16 +128,16 @@ def peer_certificate(transport: asyncio.Transport) -> Certificate | None:
     except ValueError:
         # The broker refused us in an alert: for OpenSSL the handshake is not done any more.
         return None
-    return _read_certificate(der) if der else None
+    return _read_certificate(der, verified_chain.read(socket)) if der else None
 
 
 @lru_cache(maxsize=256)
-def _read_certificate(der: bytes) -> Certificate | None:
+def _read_certificate(der: bytes, chain: tuple[str, ...]) -> Certificate | None:
     # The connections to one broker all see the same one.
     try:
         found = x509.load_der_x509_certificate(der)
         subject = one_line(found.subject.rfc4514_string(), MAX_SUBJECT)
-        return Certificate(subject, found.not_valid_after_utc)
+        return Certificate(subject, found.not_valid_after_utc, chain)
     except ValueError:
         return None
 

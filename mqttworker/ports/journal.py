@@ -49,6 +49,8 @@ class Status:
     session_present: bool | None = None
     broker_cert_subject: str | None = None
     broker_cert_expires_at: datetime | None = None
+    #: Fingerprints of the certificates that verified it, blanks between.
+    verified_chain: str | None = None
     applied_revision: int | None = None
     traffic: Traffic = Traffic()
 

@@ -56,6 +56,8 @@ class Certificate:
 
     subject: str
     expires_at: datetime
+    #: SHA-256 of the certificates that verified it, hexadecimal, its own first.
+    verified_chain: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

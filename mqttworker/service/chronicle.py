@@ -70,6 +70,7 @@ class Chronicle:
             session_present=self.terms.session_present if life.is_up else None,
             broker_cert_subject=certificate.subject if certificate else None,
             broker_cert_expires_at=certificate.expires_at if certificate else None,
+            verified_chain=" ".join(certificate.verified_chain) or None if certificate else None,
             applied_revision=record.revision,
             traffic=traffic,
         )

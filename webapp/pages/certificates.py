@@ -9,7 +9,7 @@ from flask_admin import BaseView, expose
 from flask_babel import gettext as _
 
 from webapp import certificates, store
-from webapp.certificates import Certificate
+from webapp.certificate_use import Certificate
 from webapp.picture.verdict import ROLES
 
 #: Certificates on the page, and connections named with one.

@@ -128,6 +128,7 @@ class Facts:
             "session_present": status.session_present,
             "broker_cert_subject": status.broker_cert_subject,
             "broker_cert_expires_at": status.broker_cert_expires_at,
+            "verified_chain": status.verified_chain,
             "applied_revision": status.applied_revision,
             "updated_at": status.since,
             **traffic_columns(status.traffic),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import ssl
 from collections.abc import Callable
 
 import pytest
@@ -146,7 +148,25 @@ def test_the_terms_show_the_brokers_certificate(
     certificate = attempt.session.terms.certificate
     assert certificate is not None
     shown = x509.load_pem_x509_certificate(certificates.server.certificate.read_bytes())
-    assert certificate == Certificate("CN=server", shown.not_valid_after_utc)
+    verified = tuple(
+        hashlib.sha256(ssl.PEM_cert_to_DER_cert(pair.certificate_pem)).hexdigest()
+        for pair in (certificates.server, certificates.ca)
+    )
+    assert certificate == Certificate("CN=server", shown.not_valid_after_utc, verified)
+    attempt.close()
+
+
+def test_what_was_not_verified_is_not_told_as_verified(
+    hub_loop: HubLoop, start_mosquitto: Callable[..., Mosquitto], certificates: Certificates
+) -> None:
+    broker = start_mosquitto(tls=certificates.tls())
+    transport = BrokerTransport(hub_loop, max_packet_bytes=1_048_576)
+    spec = spec_for(broker.tls_port or 0, host="localhost", tls=TLSSettings(verify=False))
+    attempt = Try(transport, spec, "5")
+    attempt.opened()
+    certificate = attempt.session.terms.certificate
+    assert certificate is not None
+    assert certificate.verified_chain == ()
     attempt.close()
 
 
