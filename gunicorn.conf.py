@@ -25,6 +25,7 @@ from webapp.settings import WebSettings
 SWITCH_INTERVAL = 0.0001
 sys.setswitchinterval(SWITCH_INTERVAL)
 
+os.umask(0o077)
 _settings = load(WebSettings)
 _binds = bind_address.bind_addresses(_settings.bind)
 for _problem in filter(None, map(bind_address.problem, _binds)):

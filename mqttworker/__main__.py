@@ -16,6 +16,7 @@ from mqttworker.settings import WorkerSettings
 
 def main() -> int:
     """Run the service until it is told to stop; return the exit code."""
+    os.umask(0o077)
     settings = load(WorkerSettings)
     logs.configure(settings.log_level, settings.log_format)
     log_writer.install()

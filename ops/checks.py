@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ops import system_packages, virtual_environment
+from ops import private_files, system_packages, virtual_environment
 from ops.surroundings import ROOT
 
 #: Each starts servers of its own; more cost more than they gain.
@@ -92,5 +92,7 @@ def _scrubbed() -> dict[str, str]:
 
 
 def _run(python: Path, module: list[str], environment: dict[str, str]) -> int:
-    done = subprocess.run([str(python), "-m", *module], cwd=ROOT, env=environment, check=False)
+    command = [str(python), "-m", *module]
+    with private_files.usual_umask():
+        done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
     return done.returncode

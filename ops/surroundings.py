@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from ops import private_files
 from ops.errors import CommandError, SettingError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,7 +25,8 @@ MAX_SOCKET_PATH = 96
 def home_directory(argument: str | None) -> Path:
     """Return the data directory: `--home`, else HAWSER_HOME, else `var` in the checkout.
 
-    It exists afterwards and only its owner may enter. Raises CommandError.
+    It exists afterwards; one that is made only its owner may enter. What Hawser keeps in it
+    only its owner may read, whatever the rights of a directory that was there. Raises CommandError.
     """
     chosen = argument or os.environ.get("HAWSER_HOME") or str(ROOT / "var")
     if not chosen.strip() or not chosen.isprintable():
@@ -40,6 +42,7 @@ def home_directory(argument: str | None) -> Path:
     if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
         msg = f"HAWSER_HOME (or --home): this user may not use {home}; --home DIR names another."
         raise SettingError(msg)
+    private_files.make_private(home)
     return home
 
 

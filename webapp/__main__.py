@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -85,4 +86,7 @@ def _sample(options: argparse.Namespace) -> tuple[str, int, str, Path] | None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] != ["words"]:
+        # What a command writes only its owner may read; catalogues belong to the checkout.
+        os.umask(0o077)
     sys.exit(main())

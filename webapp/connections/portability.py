@@ -8,6 +8,8 @@ matched by name: a new name is created, a known one changed in the given fields 
 from __future__ import annotations
 
 import json
+import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -61,10 +63,19 @@ def export_file(path: str) -> int:
         if path == "-":
             sys.stdout.write(text)
         else:
-            Path(path).write_text(text, encoding="utf-8")
+            _write_private(Path(path), text)
     except OSError as error:
         return _complain([f"{path}: {error.strerror}"])
     return 0
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, also where one was that others may."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            os.fchmod(file.fileno(), 0o600)
+        file.write(text)
 
 
 @contextmanager
