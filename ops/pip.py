@@ -32,7 +32,10 @@ def install(python: Path | str, name: str, *options: str) -> None:
     problem = quietly([*command, "--require-hashes", "-r", str(lock_file(name))])
     if problem is not None:
         last_words = "\n".join(problem.strip().splitlines()[-SHOWN_LINES:])
-        msg = f"pip could not install the packages. Its last words:\n{last_words}"
+        msg = (
+            "pip could not install the packages. It needs a network (behind a proxy: HTTPS_PROXY) "
+            f"and room on the disk. Its last words:\n{last_words}"
+        )
         raise CommandError(msg)
 
 

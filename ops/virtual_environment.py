@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ops import pip
+from ops import pip, private_files
 from ops.errors import CommandError
 from ops.surroundings import ROOT
 
@@ -29,11 +29,36 @@ def ensure(wanted: str) -> Path:
     directory = location()
     if _holds(directory, wanted):
         return python_of(directory)
-    with _only_one():
-        # Another call may have done the work while this one waited.
-        if not _holds(directory, wanted):
-            _fill(directory, wanted)
+    _require_writable(directory)
+    try:
+        with private_files.usual_umask(), _only_one():
+            # Another call may have done the work while this one waited.
+            if not _holds(directory, wanted):
+                _fill(directory, wanted)
+    except OSError as error:
+        raise _cannot_install(Path(error.filename or directory), error.strerror) from None
     return python_of(directory)
+
+
+def _require_writable(directory: Path) -> None:
+    """Raise CommandError where this user can install nothing."""
+    for path in (ROOT, pip.TOOLS, directory):
+        if path.exists() and not os.access(path, os.W_OK | os.X_OK):
+            raise _cannot_install(path, "not writable for this user")
+
+
+def _cannot_install(path: Path, problem: str | None) -> CommandError:
+    return CommandError(
+        f"The packages of {ROOT} are not installed or out of date, and {path} cannot be written "
+        f"({problem}): run this command once as the user who owns {ROOT}, "
+        f"or give this user the right to write there."
+    )
+
+
+def installed(wanted: str) -> Path | None:
+    """Return the Python that holds the set `wanted` already, else None; nothing is installed."""
+    directory = location()
+    return python_of(directory) if _holds(directory, wanted) else None
 
 
 def location() -> Path:
