@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from ops import checks, lock, run, surroundings, virtual_environment
+from ops import (
+    checks,
+    lock,
+    private_files,
+    run,
+    surroundings,
+    virtual_environment,
+    worker_process,
+)
 from ops.bind_address import LAST_PORT
 from ops.errors import CommandError
 
+HELP = frozenset({"-h", "--help"})
 #: Exit status of a program that Ctrl-C ended, as shells report it.
 INTERRUPTED = 130
 
 
 def main(arguments: list[str]) -> int:
     """Run one command; return its exit status. A `CommandError` becomes one sentence on stderr."""
+    private_files.keep_new_files_private()
     options, rest = _parser().parse_known_args(arguments)
     if rest and not options.takes_more:
         options.parser.error(f"unrecognised arguments: {' '.join(rest)}")
+    if HELP & set(rest):
+        return _help(options, rest)
     command: Callable[[argparse.Namespace, list[str]], int] = options.command
     try:
         return command(options, rest)
@@ -29,10 +43,26 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"manage.py: {problem}\n")
         return problem.status
     except OSError as error:
-        sys.stderr.write(f"manage.py: {error}\n")
+        sys.stderr.write(f"manage.py: {_in_words(error)}\n")
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _help(options: argparse.Namespace, rest: list[str]) -> int:
+    """Show the help of a program if it is installed, else our own; neither makes anything."""
+    program: Program | None = options.program
+    python = virtual_environment.installed(program.packages) if program else None
+    if program is None or python is None:
+        options.parser.print_help()
+        return 0
+    return _hand_over(python, [*program.arguments, *rest], dict(os.environ))
+
+
+def _in_words(error: OSError) -> str:
+    if error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,6 +86,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@dataclass(frozen=True)
+class Program:
+    """A program behind a command that can tell its own options."""
+
+    arguments: tuple[str, ...]
+    #: The set of packages that it needs.
+    packages: str
+
+
+#: Those that print their help without settings and without a data directory.
+PROGRAMS = {
+    "accounts": Program(("-m", "webapp", "accounts"), "demo"),
+    "bench": Program(("-m", "bench"), "dev"),
+}
+
 Commands = argparse._SubParsersAction  # the only name that argparse gives to this type
 
 
@@ -70,7 +115,8 @@ def _add(
     parser = commands.add_parser(
         name, help=words, description=words, add_help=not takes_more, allow_abbrev=False
     )
-    parser.set_defaults(command=function, takes_more=takes_more, parser=parser)
+    program = PROGRAMS.get(name)
+    parser.set_defaults(command=function, takes_more=takes_more, parser=parser, program=program)
     if not takes_more:
         # Behind the command it means the same; SUPPRESS keeps one given before it.
         parser.add_argument("--home", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -138,14 +184,25 @@ def _accounts(options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _supervisorctl(options: argparse.Namespace, rest: list[str]) -> int:
-    python = virtual_environment.ensure("demo")
     home = surroundings.home_directory(options.home)
-    if not run.is_running(home):
-        msg = f"Hawser is not running from {home}; `python3 manage.py run` starts it."
-        raise CommandError(msg)
+    _require_running(home)
+    python = virtual_environment.ensure("demo")
     arguments = ["-m", "supervisor.supervisorctl", "-c", str(surroundings.SUPERVISOR_CONFIG)]
     environment = surroundings.supervisor_environment(home, python)
-    return _hand_over(python, [*arguments, *rest], environment)
+    status = _hand_over(python, [*arguments, *rest], environment)
+    if rest[:1] == ["status"] and (orphans := worker_process.orphans(home)):
+        sys.stdout.write(f"{worker_process.sentence(orphans)}\n")
+    return status
+
+
+def _require_running(home: Path) -> None:
+    """Raise CommandError unless a supervisord answers; it names a worker that lives on."""
+    if run.is_running(home):
+        return
+    msg = f"Hawser is not running from {home}; `python3 manage.py run` starts it."
+    if orphans := worker_process.orphans(home):
+        msg = f"{msg} {worker_process.sentence(orphans)}"
+    raise CommandError(msg)
 
 
 def _new_key(options: argparse.Namespace, _rest: list[str]) -> int:
@@ -157,11 +214,14 @@ def _new_key(options: argparse.Namespace, _rest: list[str]) -> int:
 def _words(options: argparse.Namespace, _rest: list[str]) -> int:
     python = virtual_environment.ensure("demo")
     home = surroundings.home_directory(options.home)
-    return _hand_over(python, ["-m", "webapp", "words"], surroundings.environment(home))
+    # The catalogues belong to the checkout.
+    with private_files.usual_umask():
+        return _hand_over(python, ["-m", "webapp", "words"], surroundings.environment(home))
 
 
 def _lock(_options: argparse.Namespace, _rest: list[str]) -> int:
-    return lock.lock()
+    with private_files.usual_umask():
+        return lock.lock()
 
 
 def _hand_over(python: Path, arguments: list[str], environment: dict[str, str]) -> int:

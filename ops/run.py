@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from demo import login
-from ops import announcer, listening, output, virtual_environment
+from ops import announcer, listening, output, virtual_environment, worker_process
 from ops.bind_address import DEFAULT_BIND, with_port
 from ops.errors import CommandError, SettingError
 from ops.surroundings import (
@@ -82,6 +82,11 @@ def _check(wanted: Wanted) -> None:
             "or with `python3 manage.py supervisorctl shutdown`."
         )
         raise CommandError(msg)
+    if orphans := worker_process.orphans(wanted.home):
+        sys.stdout.write(
+            f"{worker_process.sentence(orphans)} It hands over to the new worker by itself.\n"
+        )
+        sys.stdout.flush()
     # supervisord removes the file when it ends, unless it is killed.
     was_killed = (wanted.home / "supervisord.pid").exists()
     patience = ORPHANS_END_WITHIN if was_killed else 0.0
@@ -136,7 +141,7 @@ def _become_supervisord(wanted: Wanted, python: Path) -> NoReturn:
     # Only the set-up needed it; what a process does not have, it cannot give away.
     for name in ("HAWSER_ADMIN_PASSWORD", "HAWSER_ADMIN_PASSWORD_FILE"):
         values.pop(name, None)
-    command = [str(python), "-m", "supervisor.supervisord", "-c", str(SUPERVISOR_CONFIG)]
+    command = [str(python), "-m", "ops.supervisord", "-c", str(SUPERVISOR_CONFIG)]
     if os.geteuid() == 0:
         # Says that root is meant; supervisord warns otherwise.
         command += ["--user", "root"]
