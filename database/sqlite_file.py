@@ -20,8 +20,9 @@ LOG, INDEX = "-wal", "-shm"
 PRIVATE = 0o600
 
 MISSING = say(
-    "the SQLite file is missing, so nothing can be read or stored: put it back if it was moved or "
-    "removed; where it never was, `python3 manage.py run` and the container make it at start"
+    "the database cannot be reached: the SQLite file is missing, so nothing can be read or stored; "
+    "put it back if it was moved or removed; where it never was, `python3 manage.py run` and the "
+    "container make it at start"
 )
 REPLACED = say("the SQLite file was replaced while Hawser ran; the new one is being opened")
 LOG_GONE = say(
