@@ -21,8 +21,8 @@ def without_brackets(host: str) -> str:
 
 
 @lru_cache(maxsize=16_384)
-def normalized_host(host: str) -> str:
-    """Return a host as a resolver is asked for it, the same for all spellings of one host."""
+def asked_host(host: str) -> str:
+    """Return a host as a resolver is asked for it; a last dot decides where it looks."""
     text = without_brackets(host.strip())
     if len(text) > _LONGEST:
         return text
@@ -32,6 +32,11 @@ def normalized_host(host: str) -> str:
         pass
     try:
         # As Python's resolver does it: what it takes for one name is one name.
-        return text.encode("idna").decode("ascii").lower().removesuffix(".")
+        return text.encode("idna").decode("ascii").lower()
     except UnicodeError:
         return text
+
+
+def normalized_host(host: str) -> str:
+    """Return a host the same for all spellings of it, with a last dot or without."""
+    return asked_host(host).removesuffix(".")

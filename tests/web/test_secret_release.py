@@ -25,6 +25,7 @@ JSON = {"Accept": "application/json"}
 #: What makes others able to read what is sent.
 MOVES: dict[str, dict[str, Any]] = {
     "host": {"host": "elsewhere.example"},
+    "a name looked for elsewhere": {"host": "broker.example."},
     "port": {"port": "8884"},
     "tls": {"tls": None},
     "verification": {"tls_verify": None},
@@ -32,7 +33,7 @@ MOVES: dict[str, dict[str, Any]] = {
 }
 #: What does not.
 STAYS: dict[str, dict[str, Any]] = {
-    "spelling": {"host": "BROKER.Example."},
+    "spelling": {"host": "BROKER.Example"},
     "login": {"username": "another", "client_id": "another"},
     "ca": {"tls_ca_pem": "ca"},
 }

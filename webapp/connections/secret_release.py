@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from database.hosts import normalized_host
+from database.hosts import asked_host
 from webapp.connections.records import DESTINATION
 from webapp.wording.lazy import lazy_gettext as _
 
@@ -45,10 +45,11 @@ def refusals(
 def leads_elsewhere(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Return whether others could read what is sent to the broker of `wanted`.
 
-    Another CA does not count, nor does TLS or its verification that is turned on.
+    Another CA does not count, nor does TLS or its verification that is turned on. A last dot of
+    the host does: without it the name may be one of the machine's own domains, such as a cluster's.
     """
     return (
-        normalized_host(str(stored["host"])) != normalized_host(str(wanted["host"]))
+        asked_host(str(stored["host"])) != asked_host(str(wanted["host"]))
         or stored["port"] != wanted["port"]
         or any(stored[flag] and not wanted[flag] for flag in ("tls", "tls_verify"))
     )
