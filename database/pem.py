@@ -75,7 +75,7 @@ def read(ca: object, certificate: object, key: object) -> Reading:
 
 def normalized(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return `values` with what is stored of the TLS fields among them, or came within those."""
-    if not any(values.get(name) for name in FIELDS):
+    if all(values.get(name) in (None, "") for name in FIELDS):
         return dict(values)
     found = read(*(values.get(name) for name in FIELDS)).values
     come = {name: found[name] for name in FIELDS if name in values or found[name] is not None}

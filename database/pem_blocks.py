@@ -50,7 +50,10 @@ class Block:
 
 def is_blank(text: object) -> bool:
     """Whether nothing is there to be seen."""
-    return not text or (isinstance(text, str) and not _INVISIBLE.sub("", text).strip())
+    if not isinstance(text, str):
+        # What is no text at all, such as false in a file, is a mistake.
+        return text in (None, b"")
+    return not _INVISIBLE.sub("", text).strip()
 
 
 def split(text: object) -> list[Block]:

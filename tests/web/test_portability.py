@@ -298,3 +298,13 @@ def test_thousands_of_records_are_imported_within_seconds(engine: Engine) -> Non
     with immediate(engine).begin() as transaction:
         assert importing.apply(transaction, items, HOSTNAME) == (2000, 0, 0)
     assert time.process_time() - started < 4.0
+
+
+@pytest.mark.parametrize("value", [False, 0, [], {}, 0.0])
+def test_a_certificate_that_is_no_text_is_refused_and_not_stored(
+    run_import: Import, engine: Engine, capsys: pytest.CaptureFixture[str], value: Any
+) -> None:
+    for field in ("tls_ca_pem", "tls_client_cert_pem", "tls_client_key_pem"):
+        assert run_import([item(**{field: value})]) == 1
+        assert f"{field}: This is not a " in capsys.readouterr().err
+    assert stored(engine, "name") == []
