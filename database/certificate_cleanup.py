@@ -1,25 +1,28 @@
 """Removing private keys from where older versions kept them in clear: what a migration does once.
 
 Certificate columns are written anew, entries of the audit log only where a key stands in them.
-What cannot be read and holds no key stays as it is.
+What cannot be read and can hold no key stays as it is.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection as Transaction
 
-from database import encryption, pem, pem_contents
+from database import encryption, pem, pem_blocks, pem_contents
 from database.certificate_chain import public_key
 from database.pem_contents import key_text
 
 #: Rows that are read at a time.
 BATCH = 500
+#: What a key without its lines looks like, in base64 or hexadecimal digits, and no word does.
+_CODE = re.compile(r"[\w+/]{24}", re.ASCII)
 #: Columns as they are in the schema of that migration, never decrypted.
 _connection = sa.table(
     "connection",
@@ -96,7 +99,7 @@ def _cleaned(row: Mapping[str, Any]) -> dict[str, Any]:
     new: dict[str, Any] = {}
     for name in pem.PUBLIC_FIELDS:
         held = pem_contents.read(row[name])
-        if held.has_key or (held.certificates and not held.certificate_flaw):
+        if _may_hold_key(row[name]) or (held.certificates and not held.certificate_flaw):
             new[name] = pem.shown(row[name])
     key = None if row[pem.KEY] else _own_key(row[pem.CERTIFICATE])
     if key is not None:
@@ -127,6 +130,11 @@ def _without_keys(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _told(value: Any) -> Any:
-    """Return a told value as it is, or what may be seen of it if there is a key in it."""
+    """Return a told value as it is, or what may be seen of it if there may be a key in it."""
     text = value.get("cut") if isinstance(value, Mapping) else value
-    return pem.shown(text) if pem_contents.read(text).has_key else value
+    return pem.shown(text) if _may_hold_key(text) else value
+
+
+def _may_hold_key(text: object) -> bool:
+    """Whether there is a private key, or what may be one without the lines that name it."""
+    return pem_contents.read(text).has_key or bool(_CODE.search(pem_blocks.beside(text)))

@@ -67,6 +67,18 @@ def split(text: object) -> list[Block]:
     return found or [Block("", _decoded(plain))]
 
 
+def beside(text: object) -> str:
+    """Return what stands outside of blocks."""
+    plain, start, begun = _plain(text), 0, False
+    found = []
+    for marker in _MARKER.finditer(plain):
+        is_end = marker[1].upper() == "END"
+        if not is_end and not begun:
+            found.append(plain[start : marker.start()])
+        begun, start = not is_end, marker.end()
+    return "\n".join(found if begun else [*found, plain[start:]])
+
+
 def armoured(label: str, der: bytes) -> bytes:
     """Return `der` as PEM text."""
     body = base64.encodebytes(der).replace(b"\n", b"")

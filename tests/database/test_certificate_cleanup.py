@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -139,6 +140,28 @@ def test_the_audit_log_keeps_everything_but_the_key(
     assert found[1] == {"tls_ca_pem": [None, CHAIN.root.pem], "site": ["a", "b"]}
     assert len(found) == 6
     assert BODY not in str(found)
+
+
+@pytest.mark.parametrize(
+    "bare",
+    [
+        "".join(KEY.splitlines()[1:-1]),
+        "\n".join(KEY.splitlines()[1:-1]),
+        base64.b64encode(KEY.encode()).decode(),
+        CHAIN.client.key.private_numbers().private_value.to_bytes(32).hex(),
+    ],
+    ids=["a line", "lines", "base64 of all", "digits"],
+)
+def test_a_key_without_its_lines_goes_too(old_engine: Engine, bare: str) -> None:
+    before = bare + "\n" + CHAIN.client.pem
+    tell(old_engine, json.dumps({"tls_ca_pem": [{"cut": before[:500], "length": 1500}, bare]}))
+    add(old_engine, "bare", tls_ca_pem=bare, tls_client_cert_pem=before + BROKEN)
+    migrate.upgrade(old_engine)
+    told, held = str(entries(old_engine)), row(old_engine, "bare")
+    for line in bare.splitlines():
+        assert line not in told
+        assert line not in str(held)
+    assert held.tls_client_cert_pem == CHAIN.client.pem + pem.UNREADABLE
 
 
 def test_many_rows_are_cleaned_in_batches(
