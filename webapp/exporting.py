@@ -23,6 +23,9 @@ ROWS, SLICE = 100_000, 1_000
 #: Spreadsheets take a cell that begins so for a formula.
 _FORMULA = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")  # and in full width
 
+#: Without it spreadsheets take UTF-8 for the encoding of their system, and break accents.
+BYTE_ORDER_MARK = "\ufeff"
+
 Row = Mapping[str, Any]
 
 
@@ -84,7 +87,7 @@ def slices(
 
 def csv_lines(slices: Iterable[Sequence[Any]], table: Table = EVENTS) -> Iterator[str]:
     """Yield a heading and the rows of each slice; no cell can be taken for a formula."""
-    yield _csv([table.columns])
+    yield BYTE_ORDER_MARK + _csv([table.columns])
     for rows in slices:
         yield _csv([_cells(_entry(row, table)) for row in rows])
 

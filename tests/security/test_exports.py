@@ -50,8 +50,10 @@ def test_no_cell_of_any_table_begins_a_formula(make_site: MakeSite) -> None:
         answer = caller.get(f"{address.path}?format=csv", buffered=True)
         assert answer.status_code == 200
         assert answer.content_type.startswith("text/csv")
+        # Without the mark a spreadsheet breaks the accents.
+        assert answer.data.startswith(b"\xef\xbb\xbf")
         # Read as a spreadsheet does, which knows nothing of Python's line ends.
-        read = list(csv.reader(io.StringIO(answer.data.decode("utf-8"), newline="")))
+        read = list(csv.reader(io.StringIO(answer.data.decode("utf-8-sig"), newline="")))
         assert len({len(row) for row in read}) == 1
         cells = [cell for row in read[1:] for cell in row]
         assert [cell for cell in cells if cell.startswith(STARTS)] == [], address

@@ -255,7 +255,9 @@ def test_hostile_entries_are_shown_harmless_and_exported_safely(
     assert "\u202e" not in page
     assert "\\u202e" in page
     assert SECRET not in page
-    table = list(csv.reader(io.StringIO(admin.get(f"{PAGE}export?format=csv").text)))
+    table = list(
+        csv.reader(io.StringIO(admin.get(f"{PAGE}export?format=csv").data.decode("utf-8-sig")))
+    )
     assert len(table) == 4
     for cell in (cell for row in table for cell in row):
         assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))

@@ -167,7 +167,7 @@ def test_the_csv_holds_every_column_and_utc_times(
     answer = operator.get(EXPORT, query_string={"format": "csv", "connection": "1"})
     assert answer.mimetype == "text/csv"
     assert re.search(r'filename="hawser-events-\d{8}T\d{6}Z\.csv"', str(answer.headers))
-    table = list(csv.DictReader(io.StringIO(answer.text)))
+    table = list(csv.DictReader(io.StringIO(answer.data.decode("utf-8-sig"))))
     assert list(table[0]) == list(exporting.COLUMNS)
     assert [row["state"] for row in table] == ["connected", "refused", "backoff"]
     assert table[1]["raw_code"] == "142"
@@ -182,7 +182,7 @@ def test_no_cell_begins_a_formula(operator: Visitor, worker: Engine, start: str)
     number = rows.record(worker, f"{start}cmd|' /C calc'!A0")
     rows.event(worker, number, S.BACKOFF, reason_code="=1+1", raw_code=-104)
     answer = operator.get(EXPORT, query_string={"format": "csv"})
-    (row,) = csv.DictReader(io.StringIO(answer.text, newline=""))
+    (row,) = csv.DictReader(io.StringIO(answer.data.decode("utf-8-sig"), newline=""))
     assert row["connection"].startswith(f"'{start}")
     assert row["reason_code"] == "'=1+1"
     assert row["raw_code"] == "'-104"

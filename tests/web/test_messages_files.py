@@ -27,7 +27,7 @@ def as_csv(visitor: Visitor, **arguments: Any) -> list[dict[str, str]]:
     answer = visitor.get(EXPORT, query_string=arguments | {"format": "csv"})
     assert answer.mimetype == "text/csv"
     assert "attachment" in answer.headers["Content-Disposition"]
-    return list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    return list(csv.DictReader(io.StringIO(answer.data.decode("utf-8-sig"), newline="")))
 
 
 def as_json(visitor: Visitor, **arguments: Any) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from webapp.exporting import safe
+from webapp.exporting import BYTE_ORDER_MARK, safe
 from webapp.messages.rows import Row, as_bytes
 
 #: The columns of both formats.
@@ -35,7 +35,7 @@ COLUMNS = (
 
 def csv_lines(slices: Iterable[Sequence[Row]]) -> Iterator[str]:
     """Yield a heading and the rows; no cell can be taken for a formula."""
-    yield _csv([COLUMNS])
+    yield BYTE_ORDER_MARK + _csv([COLUMNS])
     for rows in slices:
         yield _csv(
             [[_cell(value) for value in _entry(row, _is_printable).values()] for row in rows]
