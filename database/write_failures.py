@@ -11,19 +11,15 @@ from database.sentences import Sentence, say
 _FULL = say("there is no room left on the disk of the database, so nothing was changed")
 _READ_ONLY = say("the database is read-only and takes no changes")
 _HELD = say("another process holds the database; nothing was changed, try again")
-_NO_FILE = say("the disk of the database fails, or its directory takes no files")
 #: Primary result codes of SQLite, and SQLSTATEs of PostgreSQL.
 _SENTENCES: dict[int | str, Sentence] = {
     sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_READONLY: _READ_ONLY,
     sqlite3.SQLITE_BUSY: _HELD,
     sqlite3.SQLITE_LOCKED: _HELD,
-    sqlite3.SQLITE_IOERR: _NO_FILE,
-    sqlite3.SQLITE_CANTOPEN: _NO_FILE,
     "53100": _FULL,
     "25006": _READ_ONLY,
     "55P03": _HELD,
-    "58030": _NO_FILE,
 }
 
 

@@ -16,11 +16,17 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import select
 
 from database import rules
-from database.models import Connection
+from database.models import Connection, Subscription
 from webapp import columns
 from webapp.auditing import changes
-from webapp.connections import checks, records, secret_release, subscriptions
+from webapp.connections import checks, import_values, records, secret_release, subscriptions
 from webapp.wording import texts
+
+_KNOWN = (*records.FIELDS, "subscriptions")
+#: Unknown fields that may be slips of the pen; more are another tool's.
+MOST_SLIPS = 3
+#: Unknown fields that are named, and characters of each.
+MOST_NAMES, MOST_CHARACTERS = 20, 60
 
 
 @dataclass
@@ -33,6 +39,13 @@ class Plan:
     #: The record as it is now, None for a new one.
     stored: records.Values | None = None
     problems: dict[str, str] = field(default_factory=dict)
+    #: Fields of the file that are none of ours, in its order.
+    unknown: list[str] = field(default_factory=list)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another tool wrote the item: so many fields are no slips of the pen."""
+        return len(self.unknown) > MOST_SLIPS
 
     @property
     def name(self) -> str:
@@ -91,6 +104,7 @@ def make(
     With `lock` nobody else changes the records before the end of the transaction.
     """
     plans = [_plan(index, item) for index, item in enumerate(items)]
+    _tell_unknown(plans)
     _match(transaction, plans, lock=lock)
     _check(plans, hostname)
     _check_clashes(transaction, plans, hostname)
@@ -110,14 +124,13 @@ def _plan(index: int, item: Any) -> Plan:
     if not isinstance(item, Mapping):
         return Plan(index, {}, None, problems={"": _("Write an object: {...}.")})
     given = {key: value for key, value in item.items() if key in records.FIELDS}
+    given = import_values.typed(Connection.__table__, given)  # type: ignore[arg-type]
     plan = Plan(index, records.normalised(given), None)
-    for key in item.keys() - set(records.FIELDS) - {"subscriptions"}:
-        own = key in records.OWN_COLUMNS
-        plan.problems[str(key)] = (
-            _("Hawser sets this; leave it out.") if own else _("Unknown field.")
-        )
+    plan.unknown = [str(key) for key in item if key not in (*_KNOWN, *records.OWN_COLUMNS)]
+    own = {key: _("Hawser sets this; leave it out.") for key in records.OWN_COLUMNS if key in item}
     if "subscriptions" in item:
         plan.subscriptions = _subscriptions(plan, item["subscriptions"])
+    plan.problems = own | plan.problems
     return plan
 
 
@@ -131,10 +144,32 @@ def _subscriptions(plan: Plan, given: Any) -> list[records.Values]:
         if not isinstance(item, Mapping):
             plan.problems[key] = _('Write an object: {"topic_filter": ..., "qos": ...}.')
             continue
-        for unknown in item.keys() - set(subscriptions.FIELDS):
-            plan.problems[f"{key}.{unknown}"] = _("Unknown field.")
-        result.append({"qos": 1, "is_enabled": True, "expected_every_s": 0, **item})
+        plan.unknown += [f"{key}.{name}" for name in item if name not in subscriptions.FIELDS]
+        values = import_values.typed(Subscription.__table__, item)  # type: ignore[arg-type]
+        result.append({"qos": 1, "is_enabled": True, "expected_every_s": 0, **values})
     return result
+
+
+def _tell_unknown(plans: Sequence[Plan]) -> None:
+    """Name the fields that nobody knows, in one sentence an item; the first says which there are.
+
+    Where they are many another tool wrote the item, and nothing else is said of it.
+    """
+    strange = [plan for plan in plans if plan.unknown]
+    for plan in strange:
+        names = [name[:MOST_CHARACTERS] for name in plan.unknown[:MOST_NAMES]]
+        names += ["..."] if len(plan.unknown) > MOST_NAMES else []
+        sentence = _("Unknown field.") if len(plan.unknown) == 1 else _("Unknown fields.")
+        if plan is strange[0]:
+            sentence = f"{sentence} {_known_fields()}"
+        others = {} if plan.is_foreign else plan.problems
+        plan.problems = {", ".join(names): sentence} | others
+
+
+def _known_fields() -> str:
+    fields, more = ", ".join(_KNOWN), ", ".join(subscriptions.FIELDS)
+    told = _("There are: %(fields)s; and in subscriptions: %(more)s.", fields=fields, more=more)
+    return str(told)
 
 
 def _match(transaction: Transaction, plans: Sequence[Plan], *, lock: bool) -> None:
@@ -167,7 +202,7 @@ def _stored(transaction: Transaction, names: set[str], *, lock: bool) -> dict[st
 def _check(plans: Sequence[Plan], hostname: str) -> None:
     seen: dict[str, int] = {}
     for plan in plans:
-        if "" in plan.problems:
+        if "" in plan.problems or plan.is_foreign:
             continue
         whole = plan.whole
         wanted = plan.subscriptions

@@ -24,7 +24,8 @@ from database.models import Connection
 from database.session import make_engine
 from database.settings import Settings, load
 from webapp import columns, store
-from webapp.connections import importing, records, subscriptions
+from webapp.connections import import_text, importing, records, subscriptions
+from webapp.connections.import_text import NoTextError
 from webapp.connections.importing import RejectedError
 from webapp.front import errors
 
@@ -61,7 +62,9 @@ def export_file(path: str) -> int:
             return _complain([errors.database_problem(error, engine, in_own_words=True)])
     try:
         if path == "-":
-            sys.stdout.write(text)
+            # As the import reads it, whatever the terminal is set to.
+            sys.stdout.flush()
+            sys.stdout.buffer.write(text.encode())
         else:
             _write_private(Path(path), text)
     except OSError as error:
@@ -103,11 +106,13 @@ def _visible(line: str) -> str:
 
 def _read(path: str) -> str:
     try:
-        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
+        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        return import_text.decoded(content)
     except OSError as error:
         raise RejectedError([f"{path}: {error.strerror}"]) from None
-    except UnicodeDecodeError:
-        raise RejectedError([f"{path}: this is not UTF-8 text"]) from None
+    except NoTextError as error:
+        where = "standard input" if path == "-" else path
+        raise RejectedError([f"{where}: {error}"]) from None
 
 
 def export(transaction: Transaction) -> list[records.Values]:

@@ -16,8 +16,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from webapp import store
 from webapp.auditing import audit_words, changes
 from webapp.auditing.audit_words import Line
-from webapp.connections import import_plan, importing, portability, records, subscriptions
+from webapp.connections import (
+    import_plan,
+    import_text,
+    importing,
+    portability,
+    records,
+    subscriptions,
+)
 from webapp.connections.import_plan import Plan
+from webapp.connections.import_text import NoTextError
 from webapp.connections.importing import OutdatedError, RejectedError
 from webapp.connections.uploads import Uploads
 from webapp.people import accounts
@@ -85,9 +93,9 @@ def _sent() -> str:
     if not content:
         raise RejectedError([_("Choose a file first.")])
     try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise RejectedError([_("This is not UTF-8 text.")]) from None
+        return import_text.decoded(content)
+    except NoTextError as error:
+        raise RejectedError([str(error)]) from None
 
 
 def _look(text: str, *, again: bool = False) -> Any:
