@@ -56,7 +56,7 @@ def current(engine: Engine) -> str | None:
 
 
 def behind(engine: Engine) -> Sentence | None:
-    """Say in one sentence that the schema is older than this code, or None if it is at head.
+    """Return a sentence if the schema is older than this code, None if it is at head.
 
     Raises SQLAlchemyError.
     """
@@ -72,7 +72,7 @@ def behind(engine: Engine) -> Sentence | None:
 
 
 def foreign(transaction: Transaction) -> Sentence | None:
-    """Say in one sentence that the schema is newer than this code or not ours, or None.
+    """Return a sentence if the schema is newer than this code or not ours, else None.
 
     Raises SQLAlchemyError.
     """

@@ -1,4 +1,4 @@
-"""What a text holds: certificates, a private key, or something else that is told by name."""
+"""Sort what a text holds: certificates, a private key, or something else, by its name."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ _OTHER_BLOCKS = {
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What one field holds, each certificate once."""
+    """The content of one field, each certificate once."""
 
     is_blank: bool = True
     certificates: list[x509.Certificate] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What every session on PostgreSQL is set to, whatever server, database, role or PG* says.
+"""The settings of every PostgreSQL session, whatever server, database, role or PG* says.
 
 The settings are made after the connection and not with it: PgBouncer refuses a start-up
 packet with `options`, and PGTZ or PGDATESTYLE would win over them. `search_path` and

@@ -1,4 +1,4 @@
-"""What keeps the database from being used, in one sentence with its cure."""
+"""Why the database cannot be used yet, in one sentence with its cure."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def obstacle(engine: Engine) -> Obstacle | None:
 
 
 def problem(engine: Engine, *, in_own_words: bool = False) -> str | None:
-    """Say in one sentence why the database cannot be used yet, or None if it can.
+    """Return one sentence why the database cannot be used yet, None if it can.
 
     `in_own_words`: with those of the server, for whoever runs Hawser.
     """

@@ -1,4 +1,4 @@
-"""What a PostgreSQL server must be, beside reachable: asked of one that is connected."""
+"""Requirements that a PostgreSQL server must meet, checked over a connection to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOOKS = 3
 
 
 def unmet(engine: Engine, transaction: Transaction) -> Sentence | None:
-    """Say in one sentence what the server behind `transaction` lacks, or None.
+    """Return one sentence on what the server behind `transaction` lacks, or None.
 
     Ends the transaction. Raises SQLAlchemyError.
     """

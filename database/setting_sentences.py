@@ -1,4 +1,4 @@
-"""What a setting must be, in words that come from its field: a new one needs none of its own."""
+"""Sentences on what a setting must be, made from its field: a new setting needs none."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def problem(error: Exception) -> Sentence | None:
 
 
 def make_private(path: Path) -> None:
-    """Let only the owner read and write an existing file, if it is ours to say."""
+    """Restrict an existing file to its owner, if this user owns it."""
     with suppress(OSError):
         found = path.stat()
         if stat.S_ISREG(found.st_mode) and found.st_mode & 0o077 and found.st_uid == os.geteuid():
@@ -95,7 +95,7 @@ def make_private(path: Path) -> None:
 
 
 def difference(opened: OpenFiles, now: OpenFiles) -> Sentence:
-    """Say what happened to the files that were opened."""
+    """Return a sentence on what happened to the files that were opened."""
     if now.database is None:
         return MISSING
     return LOG_GONE if now.database == opened.database else REPLACED

@@ -45,7 +45,7 @@ _OPENED, _TO_OPEN = "hawser-opened-files", "hawser-file-to-open"
 
 
 def watch(engine: Engine) -> None:
-    """Let `engine` open its file only where it exists, and notice when it is gone."""
+    """Make `engine` open its file only where it exists, and notice when it is gone."""
     path = path_of(engine.url)
     if path is not None:
         _guards[engine] = SQLiteFileGuard(engine, path)
@@ -74,7 +74,7 @@ def require_same_file(transaction: Transaction) -> None:
 
 
 class _Opened(NamedTuple):
-    """What a connection of the pool has open."""
+    """The files that a connection of the pool has open."""
 
     guard: SQLiteFileGuard
     files: OpenFiles
@@ -182,7 +182,7 @@ class SQLiteFileGuard:
     # --- a file that is written over
 
     def _is_cut_off(self, connection: sqlite3.Connection) -> bool:
-        """Say whether the file has lost pages: somebody copied another one over it.
+        """Return whether the file has lost pages: somebody copied another one over it.
 
         Nothing but VACUUM makes it smaller, and after that it has all the pages it should have.
         """

@@ -24,7 +24,7 @@ _SENTENCES: dict[int | str, Sentence] = {
 
 
 def sentence(error: SQLAlchemyError) -> Sentence | None:
-    """Say in one sentence why a change was refused, None if the error is of another kind."""
+    """Return one sentence why a change was refused, None if the error is of another kind."""
     return _SENTENCES.get(_code(error))
 
 

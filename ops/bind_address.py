@@ -107,7 +107,7 @@ def _is_ipv6(text: str) -> bool:
 
 
 def unknown_name(address: BindAddress) -> str | None:
-    """Say that the name of a host is none on this machine; None for what is no name."""
+    """Return a sentence if this machine does not know the name of a host, else None."""
     if address.path or ":" in address.host:
         return None
     try:
@@ -119,7 +119,7 @@ def unknown_name(address: BindAddress) -> str | None:
 
 
 def problem(address: BindAddress) -> str | None:
-    """Say why nobody can ever listen there on this machine; None if one can, or another does."""
+    """Return why nobody can listen there on this machine; None if one can, or another does."""
     if address.path:
         return _socket_problem(address.path)
     try:

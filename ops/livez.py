@@ -33,7 +33,7 @@ class _SocketConnection(http.client.HTTPConnection):
 
 
 def is_alive(bind: str) -> bool:
-    """Say whether the web at the first address of `bind` answers `/livez` with 200."""
+    """Return whether the web at the first address of `bind` answers `/livez` with 200."""
     connection = _connection(listening.addresses(bind)[0])
     try:
         # No proxy is asked: a container's proxy settings are meant for other machines.

@@ -1,4 +1,4 @@
-"""Who may read what the commands write: only the owner, unless it belongs to the checkout."""
+"""Rights of what the commands write: the owner's only, unless it belongs to the checkout."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _usual = PRIVATE
 
 
 def keep_new_files_private() -> None:
-    """Let this process and its children make files that only their owner may read."""
+    """Make files of this process and its children readable by their owner only."""
     global _usual  # noqa: PLW0603 - the mask is one of the process
     _usual = os.umask(PRIVATE)
 

@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def leave_the_terminal() -> None:
-    """Let nothing more be read from or written to a terminal that is closed."""
+    """Stop reading from and writing to a terminal that is closed."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         if os.isatty(standard) or _is_hung_up(standard):
@@ -50,7 +50,7 @@ def leave_the_terminal() -> None:
 
 
 def _is_hung_up(descriptor: int) -> bool:
-    """Say whether a terminal stood behind a descriptor: no question to it is answered any more."""
+    """Return whether a descriptor leads to a terminal that is gone."""
     try:
         os.write(descriptor, b"")
     except OSError:

@@ -23,7 +23,7 @@ def orphans(home: Path) -> list[int]:
 
 
 def sentence(pids: list[int]) -> str:
-    """Say that these workers live on, and what ends them."""
+    """Return a sentence that names these workers, and the command that ends them."""
     numbers = " ".join(map(str, pids))
     what = f"The worker of an earlier run lives on (process {numbers})"
     if len(pids) > 1:

@@ -19,7 +19,7 @@ from database import certificate_chain, pem_contents
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What people need to know of a certificate; without a time it could not be read."""
+    """A certificate as people need it; without a time it could not be read."""
 
     subject: str
     issuer: str | None

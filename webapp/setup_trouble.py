@@ -33,7 +33,7 @@ _RIGHTS = text(
 
 @dataclass(frozen=True)
 class Trouble:
-    """What is said of a set-up that did not succeed."""
+    """Sentences on a set-up that did not succeed."""
 
     sentence: str
     passes: bool

@@ -39,7 +39,7 @@ def ensure_file(engine: Engine, home: Path) -> None:
 
 
 def is_worker_running(home: Path) -> bool:
-    """Say whether a worker runs connections from this data directory."""
+    """Return whether a worker runs connections from this data directory."""
     try:
         lock = os.open(home / WORKER_LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -1,4 +1,4 @@
-"""What is wrong with a certificate, the broker's or our own."""
+"""Reasons for certificates that are not accepted, the broker's or our own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What OpenSSL finds wrong with certificates, the broker's and our own, in our words."""
+"""Map what OpenSSL finds wrong with certificates to reasons and sentences."""
 
 from __future__ import annotations
 

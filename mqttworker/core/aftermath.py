@@ -70,7 +70,7 @@ def _try_other_version(life: Life, why: Cause, now: float, draw: float, kind: Fa
 
 
 def _back_to_mqtt_5(life: Life, why: Cause) -> tuple[Life, Cause]:
-    """Let MQTT 5 have its turn again where 3.1.1 fails for a reason of its own."""
+    """Try MQTT 5 next where 3.1.1 fails for a reason of its own."""
     other_why = life.other_version_why
     if not life.fell_back or other_why is None or not versions.goes_back(why, other_why):
         return life, why

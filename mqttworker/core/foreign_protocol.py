@@ -1,4 +1,4 @@
-"""What else is spoken on a port where a broker was expected, told by its first bytes."""
+"""Recognise other protocols on the port of a broker by their first bytes."""
 
 from __future__ import annotations
 

@@ -94,16 +94,16 @@ class SharedLogin:
         return self._up.keys()
 
     def tries(self, use: Use) -> None:
-        """Take note of a try."""
+        """Record a try."""
         self._trying[use.client] = use
 
     def opened(self, use: Use) -> None:
-        """Take note that the session of a try is up."""
+        """Record that the session of a try is up."""
         if self._trying.pop(use.client, None) is not None:
             self._up[use.client] = use
 
     def ended(self, use: Use, now: float) -> None:
-        """Take note that a try or a session is over, and of whose beginning may have ended it."""
+        """Record that a try or a session is over, and whose beginning may have ended it."""
         self._look(now)
         self._trying.pop(use.client, None)
         self._up.pop(use.client, None)

@@ -64,7 +64,7 @@ class Ear:
         self._news.set()
 
     def stop(self, why: Cause) -> None:
-        """Let nothing more be done."""
+        """Do nothing more."""
         self.stopped_by = self.stopped_by or why
         self._news.set()
 

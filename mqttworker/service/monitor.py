@@ -51,7 +51,7 @@ class Monitor:
             self._wake.set()
 
     def note_all(self) -> None:
-        """Let every state be written once more, and look at once what is wanted."""
+        """Write every state once more, and reconcile at once."""
         for manager in self.managers.values():
             self._context.journal.note(manager)
         self._wake.set()

@@ -182,7 +182,7 @@ class Probe:
         return best
 
     def _note_what_was_not_tried(self) -> None:
-        """Say why `auto` ended with MQTT 5, if it did."""
+        """Report why `auto` ended with MQTT 5, if it did."""
         if self._spec.protocol == Protocol.AUTO and self._spec.needs_mqtt_5:
             self._earlier_try = Protocol.V311, versions.UNTRIED
 
@@ -206,7 +206,7 @@ class Probe:
         return completed(why, words)
 
     def _hear(self, event: Event) -> None:
-        """Hear of the session of the test; called in the loop."""
+        """Handle an event of the test's session; called in the loop."""
         self._logins.hear(self, event)
         self._ear.report(TRIAL)(event)
 

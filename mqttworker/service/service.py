@@ -233,7 +233,7 @@ class MQTTService:
             self._generation = generation
 
     def _write_all_anew(self) -> None:
-        """Tell a database file that was put in the place of ours how everything stands."""
+        """Write all states into a database file that was put in the place of ours."""
         log.warning("the SQLite file was replaced, going on with the new one")
         self._monitor.note_all()
         self._journal.flush()

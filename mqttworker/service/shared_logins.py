@@ -61,7 +61,7 @@ class SharedLogins:
     # --- what happens to a client
 
     def tries(self, client: Client, spec: ConnectionSpec) -> None:
-        """Take note of a try of `client`."""
+        """Record a try of `client`."""
         before = self._entries.get(client)
         logins = [self._logins.setdefault(login, SharedLogin()) for login in _logins_of(spec)]
         entry = self._entries[client] = _Entry(client, spec, logins, Use(client, self._now()))
@@ -72,7 +72,7 @@ class SharedLogins:
             login.tries(entry.use)
 
     def hear(self, client: Client, event: Event) -> None:
-        """Take note of what the session of `client` reports; called in the loop."""
+        """Record what the session of `client` reports; called in the loop."""
         entry = self._entries.get(client)
         if entry is None:
             return
@@ -90,7 +90,7 @@ class SharedLogins:
         self._changed.clear()
 
     def ended(self, client: Client) -> None:
-        """Take note that we ended the session of `client`."""
+        """Record that we ended the session of `client`."""
         if (entry := self._entries.get(client)) is not None:
             self._end(entry)
 
@@ -144,7 +144,7 @@ class SharedLogins:
         return any(login.is_known(self._now()) for login in self._known(spec))
 
     def saw_takeover(self, spec: ConnectionSpec) -> None:
-        """Take note that two sessions of one test threw each other out."""
+        """Record that two sessions of one test threw each other out."""
         for name in _logins_of(spec):
             self._logins.setdefault(name, SharedLogin()).took_over(self._now())
 

@@ -16,7 +16,7 @@ from webapp.wording.language import in_words
 
 @dataclass(frozen=True, slots=True)
 class StoredSecrets:
-    """What is kept of the secrets of one record, as of one moment."""
+    """The secrets of one record that are kept, as of one moment."""
 
     #: The record that holds them, with where it leads; empty for a record that is new.
     holder: Mapping[str, object] = field(default_factory=dict)

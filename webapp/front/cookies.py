@@ -17,7 +17,7 @@ SESSION = "hawser-session"
 
 
 def configure(app: Flask, *, is_secure: bool) -> None:
-    """Let the session follow the rules of all cookies."""
+    """Make the session follow the rules of all cookies."""
     app.config.update(
         SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_SECURE=is_secure
     )

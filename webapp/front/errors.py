@@ -37,7 +37,7 @@ def configure(app: Flask) -> None:
 def database_problem(
     error: SQLAlchemyError, engine: Engine | None = None, *, in_own_words: bool = False
 ) -> str:
-    """Say in one sentence what is wrong with the database; no address, no SQL.
+    """Return one sentence on what is wrong with the database; no address, no SQL.
 
     `in_own_words`: with those of the server, for whoever runs Hawser.
     """

@@ -40,7 +40,7 @@ class _LogLimit:
 
 
 def configure(app: Flask) -> None:
-    """Let nothing have been logged yet."""
+    """Forget what has been logged."""
     app.extensions["hawser-form-refusals"] = _LogLimit()
 
 

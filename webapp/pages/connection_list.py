@@ -49,7 +49,7 @@ class Shown:
 
     @property
     def matched(self) -> str:
-        """What "all that match" means on this page."""
+        """Return what "all that match" means on this page."""
         return selection.pack(item.id for item in self.chosen)
 
     @property

@@ -54,7 +54,7 @@ class Codes(Totp):
 
 
 def _use_up(user_id: int, counter: int) -> bool:
-    """Let the code of a time step count, and none up to it again; return whether it did."""
+    """Accept the code of a time step, and none up to it again; return whether it was accepted."""
     last = people.user.c.tf_last_counter
     # A clock that was put right must not keep somebody out until it is as late again.
     is_unused = last.is_(None) | (last < counter) | (last > counter + CLOCK_STEPS)
