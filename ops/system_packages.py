@@ -43,6 +43,7 @@ PACKAGES = (
     SystemPackage("postgresql", "/usr/lib/postgresql/*/bin/postgres", service="postgresql"),
     SystemPackage("pgbouncer", "pgbouncer", service="pgbouncer"),
     SystemPackage("chromium", "chromium"),
+    SystemPackage("nginx", "nginx", service="nginx"),
     # What drives the browser is a Node.js that needs it; a minimal Debian has none.
     SystemPackage("libatomic1", "/usr/lib/*/libatomic.so.1"),
 )
