@@ -7,6 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from flask import request
 
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 #: An address below the path of this site, fit for a header.
 _OWN_PAGE = re.compile(r"/admin/[^\x00-\x20\x7f-\x9f\\]*")
 
@@ -42,6 +43,9 @@ def path_of(url: str) -> str:
 def is_this_host(url: str) -> bool:
     """Whether `url` begins with the host of this request, however both are written."""
     try:
-        return urlsplit(url).netloc.lower() == request.host.lower()
+        parts = urlsplit(url)
     except ValueError:
         return False
+    # The host of a request never holds the port that its scheme has anyway.
+    plain = parts.netloc.lower().removesuffix(_USUAL_PORTS.get(parts.scheme, ""))
+    return plain == request.host.lower()
