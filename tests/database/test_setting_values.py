@@ -303,6 +303,8 @@ def test_the_database_is_in_the_data_directory_whatever_its_name(
 
     place = tmp_path / name
     place.mkdir()
+    # Nobody but the set-up makes the file: a wrong path ends with an error.
+    (place / "hawser.db").touch()
     environment.setenv("HAWSER_HOME", str(place))
     for url in (
         load(Settings).database_url.get_secret_value(),
