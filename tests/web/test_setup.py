@@ -135,8 +135,8 @@ def test_production_generates_nothing_and_says_what_is_missing(
     ("variable", "value", "words"),
     [
         ("HAWSER_HEALTH_ANONYMOUS", "nothing", "HAWSER_HEALTH_ANONYMOUS"),
-        ("HAWSER_ADMIN_EMAIL", "nobody", "this is not an e-mail address"),
-        ("HAWSER_ADMIN_PASSWORD", "short", "use at least 8 characters"),
+        ("HAWSER_ADMIN_EMAIL", "nobody", "HAWSER_ADMIN_EMAIL must be an e-mail address"),
+        ("HAWSER_ADMIN_PASSWORD", "short", "HAWSER_ADMIN_PASSWORD needs at least 8 characters"),
         ("HAWSER_TRUSTED_PROXIES", "-1", "HAWSER_TRUSTED_PROXIES"),
         ("HAWSER_DATABASE_URL", "sqlite:////nonexistent/x.db", "HAWSER_DATABASE_URL"),
     ],
