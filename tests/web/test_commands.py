@@ -209,7 +209,7 @@ def test_a_form_that_a_save_would_refuse_is_refused_at_the_same_fields(
 def test_secrets_left_blank_are_those_that_are_stored(operator: Visitor, worker: Engine) -> None:
     operator.post(NEW, form(username="me", password=SECRET))
     number = one(worker, "select id from connection")
-    data = form(username="me", host="Broker.Example.", keepalive_s="9", use_real_client_id="y")
+    data = form(username="me", host="Broker.Example", keepalive_s="9", use_real_client_id="y")
     operator.post(f"{TEST}?id={number}", data, headers=JSON)
     found = parameters(worker)
     assert (found["record"]["password"], found["record"]["id"]) == (SECRET, number)

@@ -12,10 +12,10 @@ from urllib.parse import SplitResult, urlsplit
 import structlog
 from flask import Flask, current_app, request
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
 
 from database.visible import one_line
 from webapp.wording import texts
+from webapp.wording.lazy import lazy_gettext
 
 log = structlog.get_logger(__name__)
 #: Longest host that is repeated to people and in the log, characters.
