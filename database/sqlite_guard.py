@@ -129,8 +129,6 @@ class SQLiteFileGuard:
         if self._is_overwritten and self._last and self._last.database == now.database:
             raise DatabaseFileError(OVERWRITTEN)
         self._set_foreign_log_aside(now)
-        for name in (self._real, beside(self._real, LOG), beside(self._real, INDEX)):
-            make_private(name)
         arguments[0] = f"file:{quote(os.fsencode(self._real))}?mode=rw"
         options["uri"] = True
         record.info[_TO_OPEN] = now.database
@@ -138,6 +136,9 @@ class SQLiteFileGuard:
     def _after_connect(self, connection: Any, record: Any) -> None:
         # The log is opened by the first question.
         connection.execute("PRAGMA schema_version").fetchone()
+        # Only now is it certain that the file is a database, and not one that others need.
+        for name in (self._real, beside(self._real, LOG), beside(self._real, INDEX)):
+            make_private(name)
         files = self._look()
         if files.database != record.info.pop(_TO_OPEN):
             connection.close()

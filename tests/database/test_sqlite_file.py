@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, make_url, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from database import migrate, readiness, sqlite_guard
 from database.session import immediate, make_engine
@@ -67,6 +67,15 @@ def test_a_file_that_others_may_read_is_made_private_with_its_log(file: Path) ->
         change(engine)
         modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in file.parent.iterdir()}
     assert modes == dict.fromkeys(("hawser.db", "hawser.db-wal", "hawser.db-shm"), 0o600)
+
+
+def test_a_file_that_is_no_database_keeps_its_rights(tmp_path: Path) -> None:
+    path = tmp_path / "passwd"
+    path.write_text("root:x:0:0\n" * 200, encoding="utf-8")
+    path.chmod(0o644)
+    with engine_at(path) as engine, pytest.raises(DatabaseError, match="file is not a database"):
+        read(engine)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
 @pytest.mark.parametrize("name", ["a?b.db", "a%2Fb.db", "a#b.db", "ü 1.db", "a;b&mode=ro.db"])
