@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -311,3 +312,24 @@ def test_a_certificate_that_is_no_text_is_refused_and_not_stored(
         assert run_import([item(**{field: value})]) == 1
         assert f"{field}: This is not a " in capsys.readouterr().err
     assert stored(engine, "name") == []
+
+
+@pytest.mark.parametrize(
+    ("stream", "command", "name"),
+    [
+        ("stdin", portability.import_file, "standard input"),
+        ("stdout", portability.export_file, "standard output"),
+    ],
+)
+def test_a_closed_stream_is_told_in_a_sentence(
+    environment: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    stream: str,
+    command: Callable[[str], int],
+    name: str,
+) -> None:
+    # What Python makes of a descriptor that the shell closed with `<&-` or `>&-`.
+    monkeypatch.setattr(sys, stream, None)
+    assert command("-") == 1
+    assert capsys.readouterr().err.startswith(f"hawser: {name} is closed; name a file to ")

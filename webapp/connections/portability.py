@@ -60,6 +60,8 @@ def export_file(path: str) -> int:
                 )
         except SQLAlchemyError as error:
             return _complain([errors.database_problem(error, engine, in_own_words=True)])
+    if path == "-" and sys.stdout is None:
+        return _complain(["standard output is closed; name a file to write to"])
     try:
         if path == "-":
             # As the import reads it, whatever the terminal is set to.
@@ -105,6 +107,8 @@ def _visible(line: str) -> str:
 
 
 def _read(path: str) -> str:
+    if path == "-" and sys.stdin is None:
+        raise RejectedError(["standard input is closed; name a file to read"])
     try:
         content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
         return import_text.decoded(content)
