@@ -80,6 +80,9 @@ def _parse(text: str) -> URL:
     except (ArgumentError, ValueError):
         # SQLAlchemy's own words repeat what it could not read.
         raise ValueError(_MUST) from None
+    if "%00" in text:
+        # No path and no text of PostgreSQL holds this character.
+        raise ValueError(_MUST)
     # What percent-encoding left undecodable.
     if any("\ufffd" in part for part in (url.username, url.password, url.database) if part):
         raise ValueError(_MUST)

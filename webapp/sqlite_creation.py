@@ -21,7 +21,7 @@ def ensure_file(engine: Engine, home: Path) -> None:
     While a worker runs the missing file is its file: a new one would hide what it holds.
     """
     path = sqlite_file.path_of(engine.url)
-    if path is None or path.exists():
+    if path is None or sqlite_file.file_id(path) is not None:
         return
     if is_worker_running(home):
         sys.exit(
@@ -30,6 +30,8 @@ def ensure_file(engine: Engine, home: Path) -> None:
             "(`python3 manage.py supervisorctl status` says how)"
         )
     try:
+        if path.exists():
+            sys.exit(f"hawser: HAWSER_DATABASE_URL: {path} is no file; name the SQLite file itself")
         sqlite_file.create(engine)
     except OSError as error:
         sys.exit(

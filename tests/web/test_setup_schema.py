@@ -243,6 +243,22 @@ def test_a_file_of_another_kind_is_one_sentence(
     assert foreign.read_bytes() == b"no database at all" * 500
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/dev", "is no file; name the SQLite file itself"),
+        ("/dev/null", "is no file; name the SQLite file itself"),
+        ("/" + "a" * 300, "cannot be made (File name too long)"),
+    ],
+)
+def test_a_path_that_can_be_no_file_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, home: Path, path: str, words: str
+) -> None:
+    (said,) = set_up(monkeypatch, home, f"sqlite:///{path}")
+    assert said.startswith("hawser: HAWSER_DATABASE_URL: ")
+    assert words in said
+
+
 def test_a_locked_file_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, home: Path, sqlite_url: str
 ) -> None:
