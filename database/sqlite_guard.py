@@ -108,6 +108,9 @@ class SQLiteFileGuard:
         """Raise DatabaseFileError unless the files of a connection are whole and in place."""
         if (now := self._look()) != opened:
             raise DatabaseFileError(difference(opened, now))
+        self._require_whole(connection)
+
+    def _require_whole(self, connection: sqlite3.Connection) -> None:
         if self._is_cut_off(connection):
             raise DatabaseFileError(OVERWRITTEN)
 
@@ -155,7 +158,7 @@ class SQLiteFileGuard:
         if opened is None:
             return
         if (now := self._look()) == opened.files:
-            self.require(opened.files, connection)
+            self._require_whole(connection)
             return
         is_saved = _save_log(connection)
         if now.database == opened.files.database:
