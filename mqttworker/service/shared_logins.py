@@ -218,7 +218,7 @@ def _logins_of(spec: ConnectionSpec) -> list[Login]:
 
     Without the port: one broker may listen on several.
     """
-    host = spec.host.lower()
+    host, _port = spec.broker
     logins = [("user name", host, spec.username)] if spec.username else []
     certificate = spec.tls.client_cert_pem if spec.tls else None
     if certificate:
