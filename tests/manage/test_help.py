@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -48,16 +50,21 @@ def test_help_of_a_part_of_a_command_makes_nothing(checkout: Path) -> None:
     assert set(checkout.rglob("*")) == before
 
 
-@pytest.mark.skipif(bool(other_user.why_not()), reason=other_user.why_not())
-def test_a_checkout_of_somebody_else_is_told_with_its_cure(checkout: Path) -> None:
+@contextmanager
+def lent(checkout: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield a copy that others may read, and a command of it with a data directory for all."""
     with other_user.open_directory() as directory:
-        copy = directory / "checkout"
+        copy, home = directory / "checkout", directory / "home"
         subprocess.run(["cp", "-r", str(checkout), str(copy)], check=True)
         subprocess.run(["chmod", "-R", "a+rX", str(copy)], check=True)
-        home = directory / "home"
         home.mkdir()
         home.chmod(0o777)
-        command = [SYSTEM_PYTHON, str(copy / "manage.py"), "--home", str(home), "new-key"]
+        yield copy, [SYSTEM_PYTHON, str(copy / "manage.py"), "--home", str(home), "new-key"]
+
+
+@pytest.mark.skipif(bool(other_user.why_not()), reason=other_user.why_not())
+def test_a_checkout_of_somebody_else_is_told_with_its_cure(checkout: Path) -> None:
+    with lent(checkout) as (copy, command):
         first = other_user.run(command)
         (copy / ".tools").mkdir()
         (copy / ".tools" / "lock").touch()
@@ -71,14 +78,7 @@ def test_a_checkout_of_somebody_else_is_told_with_its_cure(checkout: Path) -> No
 
 @pytest.mark.skipif(bool(other_user.why_not()), reason=other_user.why_not())
 def test_a_checkout_with_its_packages_serves_users_who_may_not_write_there(checkout: Path) -> None:
-    with other_user.open_directory() as directory:
-        copy = directory / "checkout"
-        subprocess.run(["cp", "-r", str(checkout), str(copy)], check=True)
-        subprocess.run(["chmod", "-R", "a+rX", str(copy)], check=True)
-        home = directory / "home"
-        home.mkdir()
-        home.chmod(0o777)
-        command = [SYSTEM_PYTHON, str(copy / "manage.py"), "--home", str(home), "new-key"]
+    with lent(checkout) as (_copy, command):
         made = subprocess.run(
             command, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False
         )
