@@ -17,6 +17,7 @@ import gunicorn.http.wsgi
 from database import logs
 from database.settings import WRONG_SETTING, load
 from ops import bind_address, parent
+from webapp import database_watch
 from webapp.front import closing, refusals
 from webapp.settings import WebSettings
 
@@ -37,10 +38,11 @@ closing.configure()
 
 
 def post_worker_init(_worker: Any) -> None:
-    """Leave what the application is made of out of every later search for garbage.
+    """Watch the database; leave the application out of every later search for garbage.
 
     To look through all of it holds up every thread for a tenth of a second.
     """
+    database_watch.start(_settings)
     gc.collect()
     gc.freeze()
     # gunicorn refuses requests whose path does not begin with it; PathPrefix takes both.

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from database import readiness, sqlite_file, write_failures
-from database.sentences import say
+from database.sentences import Sentence, say
 from webapp import store
 from webapp.front import form_refusals
 from webapp.wording import texts
@@ -45,7 +45,27 @@ def database_problem(
     if refusal is not None:
         return refusal
     problem = readiness.problem(engine or store.engine(), in_own_words=in_own_words)
-    return problem or say("the database refused a request ({kind})", kind=type(error).__name__)
+    return problem or _refused(error)
+
+
+def log_database_error(error: SQLAlchemyError) -> str:
+    """Return `database_problem`, and log it unless it is one of the whole database.
+
+    That one `database_watch` tells, once and not for each request.
+    """
+    refusal = write_failures.sentence(error)
+    whole: str | None = sqlite_file.problem(error)
+    if refusal is None and whole is None:
+        whole = readiness.problem(store.engine())
+    if whole is not None:
+        return whole
+    problem = refusal or _refused(error)
+    log.error("database error", problem=problem, kind=type(error).__name__, path=request.path)
+    return problem
+
+
+def _refused(error: SQLAlchemyError) -> Sentence:
+    return say("the database refused a request ({kind})", kind=type(error).__name__)
 
 
 def _form_refused(_error: CSRFError) -> Any:
@@ -71,8 +91,7 @@ def _sentence(error: HTTPException) -> str:
 
 def _database_error(error: SQLAlchemyError) -> Any:
     _take_back()
-    problem = database_problem(error)
-    log.error("database error", problem=problem, kind=type(error).__name__, path=request.path)
+    problem = log_database_error(error)
     response, status = _answer(503, f"{texts.NOT_READY} {texts.sentence(in_words(problem))}")
     response.headers["Retry-After"] = str(RETRY_AFTER)
     return response, status

@@ -117,9 +117,11 @@ def _unknown(now: datetime, full: bool) -> Response:
 
 def _no_database(error: SQLAlchemyError) -> Response:
     # Whoever did not answer is not asked again.
-    no_answer = isinstance(error, NoAnswerError)
-    problem = str(error) if no_answer else errors.database_problem(error)
-    log.error("health cannot read the database", problem=problem, kind=type(error).__name__)
+    if isinstance(error, NoAnswerError):
+        problem = str(error)
+        log.error("health cannot read the database", problem=problem)
+    else:
+        problem = errors.log_database_error(error)
     return _bare(texts.sentence(problem), datetime.now(UTC), 503, full=False)
 
 
