@@ -34,6 +34,7 @@ _CURES = {
     "22023": "correct the start-up parameter in it or in PGOPTIONS",
     "42704": "remove the start-up parameter from it or from PGOPTIONS",
     "42": "give its role all rights in a database of Hawser's own",
+    "57P05": "turn idle_session_timeout off for its role, its database or the server",
     "0A000": "name a server in it that speaks the protocol of PostgreSQL 14 or newer",
 }
 #: What libpq and poolers say without such a code.

@@ -3,7 +3,7 @@
 The settings are made after the connection and not with it: PgBouncer refuses a start-up
 packet with `options`, and PGTZ or PGDATESTYLE would win over them. `search_path` and
 `default_transaction_read_only` stay as they were chosen: they say where the tables are
-and that nobody may write.
+and that nobody may write. What would do harm there `server_requirements` refuses.
 """
 
 from __future__ import annotations
@@ -28,11 +28,15 @@ _SETTINGS = {
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",
     "lock_timeout": "0",
+    "array_nulls": "on",
+    "exit_on_error": "off",
     # To compile a plan takes longer than any statement of ours.
     "jit": "off",
 }
 #: Setting -> the first version that knows it; each could end what is under way or idle.
 _NEWER_TIMEOUTS = {"idle_session_timeout": 140_000, "transaction_timeout": 170_000}
+#: How often a session whose role has a statement timeout of a moment tries to lift that.
+_TRIES = 10
 #: What was committed is kept; a stricter choice than `on` is left alone.
 _DURABLE = (
     "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
@@ -52,11 +56,25 @@ def apply(connection: Any, statement_timeout_s: float) -> None:
     values = [text for item in settings.items() for text in item]
     try:
         connection.autocommit = True
+        _lift_timeout(connection)
         connection.execute(f"SELECT {calls}, {_DURABLE}", values, prepare=False)
         connection.autocommit = False
     except Exception:
         connection.close()
         raise
+
+
+def _lift_timeout(connection: Any) -> None:
+    from psycopg.errors import QueryCanceled
+
+    for left in reversed(range(_TRIES)):
+        try:
+            connection.execute("SET statement_timeout = 0", prepare=False)
+        except QueryCanceled:
+            if not left:
+                raise
+        else:
+            return
 
 
 def _settings(server_version: int, timeout_ms: int) -> dict[str, str]:

@@ -9,8 +9,20 @@ from database.sentences import Sentence, say
 
 _ABOUT_THE_SERVER = text(
     "SELECT current_setting('server_encoding'), current_setting('transaction_read_only'), "
-    "pg_is_in_recovery()"
+    "pg_is_in_recovery(), current_setting('session_replication_role'), "
+    "coalesce(current_schema(), '')"
 )
+#: Schemas of the server itself: what search_path leads to if it leads nowhere of ours.
+_SCHEMAS_OF_THE_SERVER = ("pg_", "information_schema")
+_SOURCE = text("SELECT source FROM pg_settings WHERE name = :name")
+#: Where a setting comes from -> what puts it right. No names: anonymous callers read it too.
+_CURES = {
+    "database": "ALTER DATABASE ... RESET {name}",
+    "user": "ALTER ROLE ... RESET {name}",
+    "database user": "ALTER ROLE ... IN DATABASE ... RESET {name}",
+    "global": "ALTER ROLE ALL RESET {name}",
+    "client": "HAWSER_DATABASE_URL, PGOPTIONS",
+}
 _BACKEND = text("SELECT pg_backend_pid()")
 #: How often two connections are compared: the pooler of a busy server gives each another one.
 _LOOKS = 3
@@ -21,7 +33,8 @@ def unmet(engine: Engine, transaction: Transaction) -> Sentence | None:
 
     Ends the transaction. Raises SQLAlchemyError.
     """
-    encoding, read_only, is_standby = transaction.execute(_ABOUT_THE_SERVER).one()
+    found = transaction.execute(_ABOUT_THE_SERVER).one()
+    encoding, read_only, is_standby, replication_role, schema = found
     if encoding != "UTF8":
         return say(
             "HAWSER_DATABASE_URL names a database with the encoding {encoding}, and Hawser needs "
@@ -39,6 +52,24 @@ def unmet(engine: Engine, transaction: Transaction) -> Sentence | None:
             "default_transaction_read_only is on; turn it off for the role, the database or "
             "the server, for example with ALTER DATABASE ... RESET default_transaction_read_only"
         )
+    if replication_role != "origin":
+        return say(
+            "HAWSER_DATABASE_URL leads to a session with session_replication_role = {value}, in "
+            "which the server does not check the references between tables; correct that where "
+            "it is set: {cure}",
+            value=replication_role,
+            cure=_cure(transaction, "session_replication_role"),
+        )
+    if not schema or schema.startswith(_SCHEMAS_OF_THE_SERVER):
+        # Without a choice of somebody's own a right is missing, and the set-up names it.
+        cure = _cure(transaction, "search_path")
+        if cure is not None:
+            return say(
+                "HAWSER_DATABASE_URL leads to a session whose search_path names no schema that "
+                "exists, may be used and can hold tables; make that schema, or correct the "
+                "search_path where it is set: {cure}",
+                cure=cure,
+            )
     if _is_pooled_by_transaction(engine, transaction):
         return say(
             "HAWSER_DATABASE_URL leads to a pooler that gives each transaction another session "
@@ -46,6 +77,12 @@ def unmet(engine: Engine, transaction: Transaction) -> Sentence | None:
             "settings would be lost; set pool_mode = session there, or name PostgreSQL itself"
         )
     return None
+
+
+def _cure(transaction: Transaction, name: str) -> str | None:
+    """Return what takes back somebody's choice of a setting, None for the server's default."""
+    source = transaction.scalar(_SOURCE, {"name": name})
+    return None if source == "default" else _CURES.get(source, "postgresql.conf").format(name=name)
 
 
 def _is_pooled_by_transaction(engine: Engine, idle: Transaction) -> bool:

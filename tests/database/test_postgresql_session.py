@@ -26,10 +26,12 @@ CHOICES = {
     "synchronous_commit": ("off", "on"),
     "default_transaction_isolation": ("serializable", "read committed"),
     "default_transaction_deferrable": ("on", "off"),
-    "lock_timeout": ("1min", "0"),
-    "statement_timeout": ("1min", "10s"),
-    "idle_in_transaction_session_timeout": ("1min", "10s"),
+    "lock_timeout": ("1ms", "0"),
+    "statement_timeout": ("1ms", "10s"),
+    "idle_in_transaction_session_timeout": ("1ms", "10s"),
     "idle_session_timeout": ("1min", "0"),
+    "array_nulls": ("off", "on"),
+    "exit_on_error": ("on", "off"),
     "jit": ("on", "off"),
 }
 
