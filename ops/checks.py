@@ -15,10 +15,13 @@ from ops.surroundings import ROOT
 MAX_PROCESSES = 8
 #: With them a person talks to the one process that runs the tests.
 TERMINAL_OPTIONS = {"--pdb", "--trace", "-s", "--capture=no"}
-#: The variable that names the file to which tests/conftest.py writes which tests failed.
-FAILED_TESTS = "FAILED_TESTS"
-#: So many tests that failed beside others are run again by themselves.
+#: The variable that names the file to which tests/support/repetition.py writes the failed tests
+#: that may be repeated.
+REPEATABLE_TESTS = "REPEATABLE_TESTS"
+#: More tests than this are not repeated: something is wrong with all of them.
 MAX_REPEATED = 10
+#: What the last run repeated, below ROOT; not there if it repeated nothing.
+REPEATED_TESTS = Path(".artefacts") / "repeated-tests.txt"
 #: pytest's exit status when tests failed.
 TESTS_FAILED = 1
 
@@ -48,27 +51,39 @@ def test(arguments: list[str]) -> int:
     """Install what the tests use, then run pytest with `arguments`; return its exit status."""
     system_packages.provide()
     python = virtual_environment.ensure("dev")
-    options = distribution(arguments)
+    (ROOT / REPEATED_TESTS).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as directory:
-        report = Path(directory) / "failed"
-        environment = {**_scrubbed(), FAILED_TESTS: str(report)}
-        status = _run(python, ["pytest", *options, *arguments], environment)
-        failed = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
-    if status == TESTS_FAILED and options and 0 < len(failed) <= MAX_REPEATED:
-        return _repeat(python, failed)
+        report = Path(directory) / "repeatable"
+        environment = {**_scrubbed(), REPEATABLE_TESTS: str(report)}
+        status = _run(python, ["pytest", *distribution(arguments), *arguments], environment)
+        names = report.read_text(encoding="utf-8").splitlines() if report.exists() else []
+    if status == TESTS_FAILED and 0 < len(names) <= MAX_REPEATED:
+        return _repeat(python, names)
     return status
 
 
-def _repeat(python: Path, failed: list[str]) -> int:
-    """Run tests that failed beside others by themselves; return pytest's exit status.
+def _repeat(python: Path, names: list[str]) -> int:
+    """Run each of the tests `names` by itself and record its result; return the exit status.
 
-    On a busy machine a test that measures time can fail for the others' sake. A test that is
+    On a busy machine a test that measures time can fail because of the others. A test that is
     wrong, or whose product is, fails again.
     """
-    words = "failed beside other tests and run again, one after the other:"
-    sys.stdout.write(f"\nmanage.py: {len(failed)} {words}\n  " + "\n  ".join(failed) + "\n\n")
-    sys.stdout.flush()
-    return _run(python, ["pytest", "-n", "0", *failed], _scrubbed())
+    worst = 0
+    for name in names:
+        sys.stdout.write(f"\nmanage.py: this test failed beside others and is repeated: {name}\n")
+        sys.stdout.flush()
+        status = _run(python, ["pytest", "-n", "0", name], _scrubbed())
+        _record(f"{'failed again' if status else 'passed'}: {name}")
+        worst = worst or status
+    return worst
+
+
+def _record(line: str) -> None:
+    path = ROOT / REPEATED_TESTS
+    with private_files.usual_umask():
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a", encoding="utf-8") as record:
+            record.write(f"{line}\n")
 
 
 def distribution(arguments: list[str]) -> list[str]:
@@ -82,7 +97,7 @@ def distribution(arguments: list[str]) -> list[str]:
 
 def _scrubbed() -> dict[str, str]:
     """Return the environment without the product's settings: tests choose their own."""
-    away = ("HAWSER_", "PYTEST_ADDOPTS", "PYTHONPATH", "PYTHONHOME")
+    away = ("HAWSER_", "PYTEST_ADDOPTS", "PYTHONPATH", "PYTHONHOME", REPEATABLE_TESTS)
     values = {name: value for name, value in os.environ.items() if not name.startswith(away)}
     # All processes must see the cases of a set in one order.
     values.setdefault("PYTHONHASHSEED", "0")

@@ -15,7 +15,7 @@ from database import encryption
 from database.session import make_engine
 from tests.support import mosquitto as mosquitto_module
 from tests.support import postgresql as postgresql_module
-from tests.support import scratch, turns
+from tests.support import repetition, scratch, turns
 from tests.support.certificates import Certificates
 from tests.support.databases import Databases, PostgreSQLDatabases, SQLiteDatabases
 from tests.support.mosquitto import Mosquitto
@@ -175,9 +175,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 # --- the run ----------------------------------------------------------------------------
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Choose where files go before the first is made, and how patient Hypothesis is."""
     scratch.use_memory()
+    config.pluginmanager.register(repetition)
     # How fast examples are made says how busy the machine is, not whether our code is right.
     settings.register_profile("suite", deadline=2_000, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("suite")
@@ -200,16 +201,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
     with turns.turn(alone=_is_alone(item)):
         return (yield)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which tests failed to whoever wants to know (ops/checks.py), one a line."""
-    path = os.environ.get("FAILED_TESTS")
-    if path is None or "PYTEST_XDIST_WORKER" in os.environ:
-        return
-    reports = [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]
-    failed = dict.fromkeys(report.nodeid for report in reports)
-    Path(path).write_text("".join(f"{name}\n" for name in failed), encoding="utf-8")
 
 
 def _is_alone(item: pytest.Item) -> bool:

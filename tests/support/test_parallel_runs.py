@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -98,33 +97,3 @@ def test_a_directory_without_room_is_not_used(
 def test_a_debugger_gets_the_only_process() -> None:
     assert checks.distribution(["-k", "health"])[0] == "-n"
     assert checks.distribution(["tests/web", "--pdb"]) == []
-
-
-FLAKY = """
-import os
-from pathlib import Path
-def test_passes_by_itself():
-    assert "PYTEST_XDIST_WORKER" not in os.environ
-def test_fails():
-    assert not Path("wrong").exists()
-"""
-
-
-@pytest.mark.parametrize("is_wrong", [False, True])
-def test_what_fails_beside_others_counts_as_it_is_by_itself(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_wrong: bool
-) -> None:
-    (tmp_path / "test_flaky.py").write_text(FLAKY)
-    conftest = (ROOT / "tests" / "conftest.py").read_text()
-    hook = conftest[conftest.index("def pytest_terminal_summary") : conftest.index("def _is_alone")]
-    (tmp_path / "conftest.py").write_text(
-        f"import os\nimport pytest\nfrom pathlib import Path\n{hook}"
-    )
-    if is_wrong:
-        (tmp_path / "wrong").touch()
-    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setattr(checks, "ROOT", tmp_path)
-    monkeypatch.setattr("ops.system_packages.provide", lambda: None)
-    monkeypatch.setattr("ops.virtual_environment.ensure", lambda _kind: Path(sys.executable))
-    assert checks.test([]) == (checks.TESTS_FAILED if is_wrong else 0)
