@@ -89,6 +89,9 @@ class ConnectionEvent(ReasonColumns, Base):
     at: Mapped[datetime] = mapped_column(UTCDateTime)
     state: Mapped[ConnectionState] = mapped_column(Word(ConnectionState))
     previous_state: Mapped[ConnectionState | None] = mapped_column(Word(ConnectionState))
+    #: Whether it only repeats the event before it (`database.repetitions`); null where the
+    #: worker that wrote it noted nothing.
+    is_repetition: Mapped[bool | None] = mapped_column(Boolean)
 
 
 class WorkerHeartbeat(Base):

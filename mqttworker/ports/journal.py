@@ -66,6 +66,8 @@ class Transition:
     why: Cause
     #: Part of what happens to most connections of its broker, which is told once for all.
     is_shared: bool = False
+    #: Another try that ended for the reason that was told last.
+    is_repetition: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from database.words import DOWN_STATES
 from mqttworker.core.cause import completed
 from mqttworker.core.life import Life
 from mqttworker.core.spec import ConnectionSpec, Record
@@ -47,6 +48,7 @@ class Chronicle:
             previous_state=before.state,
             why=completed(after.why, _known(record.spec)),
             is_shared=is_shared,
+            is_repetition=_repeats(before, after),
         )
 
     def status(self, record: Record, life: Life, traffic: Traffic) -> Status:
@@ -74,6 +76,12 @@ class Chronicle:
             applied_revision=record.revision,
             traffic=traffic,
         )
+
+
+def _repeats(before: Life, after: Life) -> bool:
+    """Tell whether `after` is another try that ended as `before` did, with no session between."""
+    are_tries = before.state in DOWN_STATES and after.state in DOWN_STATES
+    return are_tries and before.why.code == after.why.code
 
 
 def _known(spec: ConnectionSpec | None) -> dict[str, object]:

@@ -130,6 +130,72 @@ def test_tries_in_a_row_can_be_hidden(operator: Visitor, worker: Engine) -> None
     assert [entry["id"] for entry in exported(operator, tries="hidden")] == [8, 7, 3, 2, 1]
 
 
+REFUSED, NO_NAME = "tcp_refused", "dns_failed"
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_a_repetition_is_what_was_told_last_since_it_was_up(
+    operator: Visitor, worker: Engine, noted: bool
+) -> None:
+    number = rows.record(worker, is_enabled=True)
+    rows.status(worker, number, S.BACKOFF, reason_code=NO_NAME)
+    told = []
+    for state, before, why, is_new in (
+        (S.PENDING, None, "enabled", True),
+        (S.CONNECTING, S.PENDING, "enabled", True),
+        # It never worked: what it failed with is news, once.
+        (S.BACKOFF, S.CONNECTING, REFUSED, True),
+        (S.CONNECTING, S.BACKOFF, REFUSED, False),
+        (S.BACKOFF, S.CONNECTING, REFUSED, False),
+        # So is another reason, and the first one after that again.
+        (S.CONNECTING, S.BACKOFF, REFUSED, False),
+        (S.COOLDOWN, S.CONNECTING, NO_NAME, True),
+        (S.CONNECTING, S.COOLDOWN, NO_NAME, False),
+        (S.BACKOFF, S.CONNECTING, REFUSED, True),
+        (S.CONNECTING, S.BACKOFF, REFUSED, False),
+        # And everything after a session.
+        (S.CONNECTED, S.CONNECTING, "success", True),
+        (S.BACKOFF, S.CONNECTED, REFUSED, True),
+        (S.CONNECTING, S.BACKOFF, REFUSED, False),
+        (S.BACKOFF, S.CONNECTING, NO_NAME, True),
+    ):
+        note = {"is_repetition": not is_new} if noted else {}
+        rows.event(worker, number, state, previous_state=before, reason_code=why, **note)
+        told.append(is_new)
+    expected = [place for place, is_new in enumerate(told, 1) if is_new]
+    assert ids(operator, connection=str(number), tries="hidden") == expected[::-1]
+    page = operator.get("/admin/connections/details/", query_string={"id": number}).text
+    assert re.findall(r'id="event-(\d+)"', page) == list(map(str, expected[::-1]))
+
+
+def test_a_connection_that_never_worked_says_why_in_timeline_ribbon_and_tooltip(
+    operator: Visitor, worker: Engine
+) -> None:
+    number = rows.record(worker)
+    begun = database_now(-5400)
+    rows.status(worker, number, S.BACKOFF, reason_code=REFUSED, down_since=database_now(-5399))
+    before: S | None = None
+    for state, ago in ((S.PENDING, 5400), (S.CONNECTING, 5400), (S.BACKOFF, 5399)):
+        why = REFUSED if state is S.BACKOFF else "enabled"
+        at = begun if ago == 5400 else database_now(-ago)
+        rows.event(worker, number, state, previous_state=before, reason_code=why, at=at)
+        before = state
+    for ago in range(5390, 0, -600):
+        for state in (S.CONNECTING, S.BACKOFF):
+            values = {"previous_state": before, "reason_code": REFUSED, "at": database_now(-ago)}
+            rows.event(worker, number, state, **values)
+            before = state
+    page = html.unescape(
+        operator.get("/admin/connections/details/", query_string={"id": number}).text
+    )
+    titles = re.findall(r'<rect class="down"[^>]*><title>([^<]*)</title>', page)
+    assert titles
+    assert [title for title in titles if not title.endswith("connection refused")] == []
+    events = page.split("Events, newest first")[1]
+    assert "Nothing accepts connections on" in events
+    assert len(re.findall(r'id="event-', page)) == 3
+
+
 @ONE_DATABASE
 def test_pages_follow_each_other_without_counting(
     operator: Visitor, plants: tuple[int, int], monkeypatch: pytest.MonkeyPatch

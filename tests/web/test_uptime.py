@@ -97,14 +97,34 @@ def test_the_time_without_a_worker_is_no_uptime() -> None:
     ]
 
 
-def test_tries_in_a_row_are_one_time_down_with_the_first_reason() -> None:
+def test_a_time_down_is_told_apart_by_its_reasons() -> None:
     marks = [mark(0, S.CONNECTED), mark(1, S.BACKOFF, S.CONNECTED, "peer_closed")]
-    marks += [mark(2, S.CONNECTING, S.BACKOFF, "retry"), mark(3, S.BACKOFF, None, "tcp_refused")]
+    marks += [mark(2, S.CONNECTING, S.BACKOFF, "peer_closed")]
+    marks += [mark(3, S.BACKOFF, S.CONNECTING, "tcp_refused")]
     found = uptime.segments(marks, START, at(24), at(24))
-    assert [(segment.kind, segment.reason_code) for segment in found] == [
-        (Kind.UP, "success"),
-        (Kind.DOWN, "peer_closed"),
+    assert [(segment.kind, segment.reason_code, segment.seconds) for segment in found] == [
+        (Kind.UP, "success", 3600),
+        (Kind.DOWN, "peer_closed", 2 * 3600),
+        (Kind.DOWN, "tcp_refused", 21 * 3600),
     ]
+    assert ribbon(*marks)[1].reasons == ("peer_closed",)
+    assert ribbon(*marks)[3].reasons == ("tcp_refused",)
+
+
+def test_what_a_start_failed_with_is_the_reason_of_all_its_time() -> None:
+    begun = mark(6, S.PENDING, None, "enabled")
+    failed = mark(6 + 13 / 3600, S.BACKOFF, S.CONNECTING, "connack_timeout")
+    found = uptime.segments([begun, failed], START, at(24), at(24))
+    assert [(segment.kind, segment.reason_code) for segment in found] == [
+        (Kind.UNKNOWN, ""),
+        (Kind.DOWN, "connack_timeout"),
+    ]
+
+
+def test_a_bucket_tells_its_reasons_in_their_order() -> None:
+    marks = [mark(4, S.CONNECTED), mark(5.1, S.BACKOFF, S.CONNECTED, "peer_closed")]
+    marks += [mark(5.2, S.BACKOFF, S.CONNECTING, "tcp_refused"), mark(5.9, S.CONNECTED)]
+    assert ribbon(*marks)[5].reasons == ("peer_closed", "tcp_refused")
 
 
 def test_a_clock_that_was_set_back_never_makes_time_run_backwards() -> None:
@@ -176,8 +196,8 @@ def test_a_bucket_shows_the_worst_in_it_and_how_much_of_it_was_down() -> None:
         *(Kind.UNKNOWN, Kind.UNKNOWN, Kind.UP, Kind.UP),
         *(Kind.DOWN, Kind.DEGRADED, Kind.UP),
     ]
-    assert (found[4].down_s, found[4].share, found[4].reason_code) == (900, 0.25, "peer_closed")
-    assert found[5].reason_code == "subscribe_refused"
+    assert (found[4].down_s, found[4].share, found[4].reasons) == (900, 0.25, ("peer_closed",))
+    assert found[5].reasons == ("subscribe_refused",)
 
 
 def test_buckets_join_without_gaps_and_what_lies_ahead_is_unknown() -> None:

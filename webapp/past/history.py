@@ -164,19 +164,19 @@ def _known_until(picture: Picture, start: datetime) -> datetime:
 def _bars(buckets: Sequence[Bucket]) -> list[Bar]:
     """Join equal neighbours: a quiet day is one bar."""
     found: list[Bar] = []
-    for (kind, height, _reason), same in groupby(buckets, key=_look):
+    for (kind, height, _reasons), same in groupby(buckets, key=_look):
         group = list(same)
         x = found[-1].x + found[-1].width if found else 0
         found.append(Bar(x, len(group), height, kind, _title(group)))
     return found
 
 
-def _look(bucket: Bucket) -> tuple[Kind, float, str]:
+def _look(bucket: Bucket) -> tuple[Kind, float, tuple[str, ...]]:
     if bucket.kind is not Kind.DOWN:
-        return bucket.kind, _HEIGHTS[bucket.kind], bucket.reason_code
+        return bucket.kind, _HEIGHTS[bucket.kind], bucket.reasons
     steps = ceil(bucket.share * _DOWN_STEPS) / _DOWN_STEPS
     height = _LOWEST_DOWN + (HEIGHT - _LOWEST_DOWN) * steps
-    return bucket.kind, height, bucket.reason_code
+    return bucket.kind, height, bucket.reasons
 
 
 def _title(group: Sequence[Bucket]) -> str:
@@ -192,6 +192,7 @@ def _title(group: Sequence[Bucket]) -> str:
         text = gettext("%(start)s to %(end)s UTC: %(state)s for %(time)s", **words)
     else:
         text = gettext("%(start)s to %(end)s UTC: %(state)s", **words)
-    if first.kind in (Kind.DOWN, Kind.DEGRADED) and first.reason_code:
-        text += f", {in_words(reasons.summarise(first.reason_code))}"
+    if first.kind in (Kind.DOWN, Kind.DEGRADED):
+        whys = [in_words(reasons.summarise(code)) for code in first.reasons if code]
+        text = ", ".join([str(text), *whys])
     return str(text)

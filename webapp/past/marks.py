@@ -1,7 +1,7 @@
 """The transitions that uptime is reckoned from, by connection.
 
-Tries in a row are left out: a connection that fails every few seconds must not cost more
-than one that works.
+Repetitions are left out: a connection that fails every few seconds must not cost more than
+one that works.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Select, func, literal, select, union_all
 from sqlalchemy import Connection as Transaction
 
 from database.models import Connection, ConnectionEvent
+from database.repetitions import is_repetition
 from webapp import columns
 from webapp.connections import records
 from webapp.past import timeline
@@ -57,7 +58,7 @@ class Recent:
             self._known.clear()
         elif self._known and newest > self._read_up_to:
             between = (_event.id > self._read_up_to) & (_event.id <= newest)
-            rows = transaction.execute(_select(between, ~timeline.another_try()))
+            rows = transaction.execute(_select(between, ~is_repetition()))
             for number, new in _by_connection(rows).items():
                 if number in self._known:
                     self._known[number] += new
@@ -84,7 +85,7 @@ def read(
     first = timeline.first_since(start - timedelta(seconds=timeline.LATE))
     first_id = func.coalesce(first, literal(records.MAX_ID))
     mine = _event.connection_id.in_(ids)
-    since = _select(mine, _event.id.between(first_id, newest), ~timeline.another_try())
+    since = _select(mine, _event.id.between(first_id, newest), ~is_repetition())
     before = _select(_event.id.in_(_last_before(first_id, ids)), _event.id <= newest)
     return _by_connection(transaction.execute(union_all(since, before)))
 

@@ -19,7 +19,8 @@ from sqlalchemy import Connection as Transaction
 from database import reasons
 from database.clock import database_moment, database_now
 from database.models import Connection, ConnectionEvent
-from database.words import DOWN_STATES, ConnectionState
+from database.repetitions import is_repetition
+from database.words import ConnectionState
 from webapp import columns
 from webapp.connections import records
 from webapp.wording.language import in_words
@@ -55,7 +56,7 @@ class Filter:
     reason: str = ""
     state: str = ""
     span: str = ""
-    #: `hidden` leaves out tries in a row.
+    #: `hidden` leaves out what only repeats the event before it.
     tries: str = ""
 
     @classmethod
@@ -120,7 +121,7 @@ def statement() -> Select[Any]:
 
 
 def latest(transaction: Transaction, connection_id: int, limit: int) -> Sequence[Mapping[str, Any]]:
-    """Return the newest events of a connection, tries in a row left out."""
+    """Return the newest events of a connection, repetitions left out."""
     wanted = Filter(connection=connection_id, tries="hidden")
     return search(transaction, wanted, None, limit).rows
 
@@ -137,13 +138,7 @@ def conditions(wanted: Filter) -> Iterator[ColumnElement[bool]]:
     if wanted.state:
         yield _event.state == ConnectionState(wanted.state)
     if wanted.tries:
-        yield ~another_try()
-
-
-def another_try() -> ColumnElement[bool]:
-    """Say of an event that there was no session before it, and is none after it."""
-    down, before = list(DOWN_STATES), _event.previous_state
-    return _event.state.in_(down) & before.is_not(None) & before.in_(down)
+        yield ~is_repetition()
 
 
 def first_since(moment: datetime | ColumnElement[Any]) -> ScalarSelect[Any]:

@@ -30,6 +30,9 @@ class Kind(StrEnum):
 #: How long a start may take before it counts as down: as long as health tells nobody.
 START_WITHIN = timedelta(seconds=10)
 _STARTS = frozenset({"worker_start", "enabled"})
+_WRONG = frozenset({Kind.DOWN, Kind.DEGRADED})
+#: Reasons that a bucket tells at most.
+MOST_REASONS = 3
 #: After these nobody looks after the connection until a worker says so.
 _UNATTENDED = frozenset({"worker_died", "worker_shutdown", "lease_lost"})
 _KINDS: dict[str, Kind] = {
@@ -56,7 +59,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A time of one kind; the reason is that of its first transition."""
+    """A time of one kind; what was wrong in it has one reason."""
 
     start: datetime
     end: datetime
@@ -108,7 +111,8 @@ class Bucket:
     down_s: float
     #: Down time by wanted time, 0 to 1.
     share: float
-    reason_code: str = ""
+    #: Why, in the order of time.
+    reasons: tuple[str, ...] = ()
 
 
 def kind_of(mark: Mark) -> Kind:
@@ -131,11 +135,22 @@ def segments(
     for piece in _pieces(marks, start, end, max(start, min(end, known_until))):
         if piece.end <= piece.start:
             continue
-        if found and found[-1].kind is piece.kind:
+        if found and _is_one(found[-1], piece):
             last = found.pop()
-            piece = Segment(last.start, piece.end, last.kind, last.reason_code)  # noqa: PLW2901
+            reason = piece.reason_code if last.reason_code in _STARTS else last.reason_code
+            piece = Segment(last.start, piece.end, last.kind, reason)  # noqa: PLW2901
         found.append(piece)
     return found
+
+
+def _is_one(last: Segment, piece: Segment) -> bool:
+    """Whether `piece` goes on with what `last` was, for the reason of `last`."""
+    if last.kind is not piece.kind:
+        return False
+    if last.kind not in _WRONG or last.reason_code == piece.reason_code:
+        return True
+    # A start has no reason of its own to be down: what it failed with is the reason.
+    return last.reason_code in _STARTS or piece.reason_code in _STARTS
 
 
 def measure(of: Sequence[Segment], marks: Sequence[Mark]) -> Uptime:
@@ -174,16 +189,17 @@ def buckets(of: Sequence[Segment], start: datetime, width: timedelta, number: in
 
 def _bucket(of: Sequence[Segment], first: int, begin: datetime, end: datetime) -> Bucket:
     spent = dict.fromkeys(Kind, 0.0)
-    reasons: dict[Kind, str] = {}
+    reasons: dict[Kind, dict[str, None]] = {}
     for segment in islice(of, first, None):
         if segment.start >= end:
             break
         overlap = min(segment.end, end) - max(segment.start, begin)
         spent[segment.kind] += overlap.total_seconds()
-        reasons.setdefault(segment.kind, segment.reason_code)
+        reasons.setdefault(segment.kind, {})[segment.reason_code] = None
     down, kind = spent[Kind.DOWN], _worst(spent)
     wanted = down + spent[Kind.UP] + spent[Kind.DEGRADED]
-    return Bucket(begin, end, kind, down, down / wanted if wanted else 0.0, reasons.get(kind, ""))
+    share = down / wanted if wanted else 0.0
+    return Bucket(begin, end, kind, down, share, tuple(reasons.get(kind, ()))[:MOST_REASONS])
 
 
 def _worst(spent: dict[Kind, float]) -> Kind:

@@ -204,6 +204,7 @@ def _event_row(item: Transition) -> dict[str, Any]:
         "at": item.at,
         "state": item.state,
         "previous_state": item.previous_state,
+        "is_repetition": item.is_repetition,
         **_reason_columns(item.why),
     }
 

@@ -10,8 +10,8 @@ from sqlalchemy.engine import Connection as Transaction
 
 from database.clock import database_moment
 from database.models import ConnectionEvent
+from database.repetitions import is_repetition
 from database.session import immediate
-from database.words import DOWN_STATES
 
 #: Events older than this are pruned.
 KEEP_FOR = timedelta(days=30)
@@ -23,11 +23,6 @@ SLICE = 5_000
 WINDOW = 200_000
 
 _event: Table = ConnectionEvent.__table__  # type: ignore[assignment]
-_ANOTHER_TRY = (
-    _event.c.state.in_(DOWN_STATES)
-    & _event.c.previous_state.is_not(None)
-    & _event.c.previous_state.in_(DOWN_STATES)
-)
 
 
 class Pruning:
@@ -85,7 +80,7 @@ class Pruning:
         own = _event.c.connection_id == connection_id
         with self._engine.connect() as transaction:
             count = transaction.scalar(select(func.count()).where(own)) or 0
-        for which in (own & _ANOTHER_TRY, own):
+        for which in (own & is_repetition(), own):
             count -= self._delete_oldest(which, count - self._keep_each)
         return count
 

@@ -14,6 +14,7 @@ from database.words import ConnectionState as State
 from database.words import WorkerState
 from mqttworker.ports.store import Facts, LeaseLostError, Pruning
 from tests.support.mosquitto import Mosquitto
+from tests.support.process import free_port
 from tests.web import rows
 from tests.worker.service.worker import ONE_DATABASE, WorkerProcess, add, events
 
@@ -118,6 +119,29 @@ def test_the_sessions_of_a_killed_worker_are_in_the_timeline_before_the_next_one
     ]
 
 
+@ONE_DATABASE
+def test_the_worker_notes_which_events_only_repeat_the_one_before(
+    engine: Engine, worker: WorkerProcess
+) -> None:
+    number = add(engine, "plant", free_port())
+    table = ConnectionEvent
+    query = select(table.state, table.reason_code, table.is_repetition).order_by(table.id)
+    query = query.where(table.connection_id == number)
+
+    def written() -> list[tuple[Any, ...]]:
+        with engine.connect() as transaction:
+            return [tuple(row) for row in transaction.execute(query)]
+
+    worker.start()
+    worker.child.wait_for(lambda: len(written()) >= 4, 30, "two tries")
+    assert written()[:4] == [
+        (State.CONNECTING, "worker_start", False),
+        (State.BACKOFF, "tcp_refused", False),
+        (State.CONNECTING, "tcp_refused", True),
+        (State.BACKOFF, "tcp_refused", True),
+    ]
+
+
 def add_events(
     engine: Engine, connection_id: int, number: int, *, age: float = 0.0, **values: Any
 ) -> None:
@@ -160,7 +184,8 @@ def test_tries_in_a_row_go_before_the_sessions(engine: Engine) -> None:
     pruning.prune_surplus()
     with engine.connect() as transaction:
         query = select(ConnectionEvent.id).order_by(ConnectionEvent.id)
-        assert list(transaction.scalars(query)) == [*range(1, 61), *range(111, 151)]
+        # The first of the tries says why it is down.
+        assert list(transaction.scalars(query)) == [*range(1, 62), *range(112, 151)]
 
 
 def test_events_older_than_a_month_go_and_no_longer_count(engine: Engine) -> None:
