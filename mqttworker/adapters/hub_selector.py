@@ -15,6 +15,8 @@ from typing import Any
 import gevent
 from gevent.hub import get_hub
 
+from mqttworker.adapters.hub_turn import yield_to_hub
+
 _READABLE = 1
 #: Sockets that are served before other greenlets have their turn. A thousand TLS handshakes
 #: at once would take seconds; the kernel names those that were left out first next time.
@@ -38,7 +40,7 @@ class HubSelector(selectors.DefaultSelector):
         if timeout is None or timeout > 0:
             self._sleep(timeout)
         else:
-            gevent.sleep(0)
+            yield_to_hub()
         self._on_wake()
         return self._ready()
 

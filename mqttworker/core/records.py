@@ -6,6 +6,7 @@ A row may hold anything that plain SQL can write; a bad one costs only itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from database import hosts, pem, rules
@@ -49,11 +50,21 @@ def parse(
     return Record(
         connection_id=row["id"],
         name=str(row["name"]),
-        revision=row["revision"] if isinstance(row["revision"], int) else 0,
+        revision=_revision(row["revision"]),
         spec=spec,
         flaw=flaw,
         expectations=() if spec is None else tuple(map(_expectation, wanted)),
     )
+
+
+def with_revision(record: Record, raw: object) -> Record:
+    """Return `record` with the revision that its row has now, and nothing else changed."""
+    revision = _revision(raw)
+    return record if revision == record.revision else replace(record, revision=revision)
+
+
+def _revision(raw: object) -> int:
+    return raw if isinstance(raw, int) else 0
 
 
 def without_rivals(records: Iterable[Record]) -> dict[int, Record]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gevent
 import structlog
 
 from mqttworker.adapters.broker_transport import BrokerTransport
@@ -10,7 +9,7 @@ from mqttworker.ports.store import Store
 from mqttworker.service.fleet import Fleet
 from mqttworker.service.ledger import Ledger
 from mqttworker.service.monitor import Monitor
-from mqttworker.service.threads import in_thread
+from mqttworker.service.threads import in_thread, in_turns
 
 log = structlog.get_logger(__name__)
 
@@ -54,9 +53,7 @@ class Housekeeping:
 
     def listen(self) -> None:
         """Let each connection notice which expected messages have not come."""
-        for number, manager in enumerate(list(self._monitor.managers.values()), 1):
-            if number % TURN == 0:
-                gevent.sleep(0)
+        for manager in in_turns(list(self._monitor.managers.values()), TURN):
             manager.listen()
 
     def clean(self) -> None:

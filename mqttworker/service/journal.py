@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from database import connect_error
 from database.words import ConnectionState
+from mqttworker.adapters.hub_turn import yield_to_hub
 from mqttworker.core.repeats import Repeats
 from mqttworker.core.spec import Record
 from mqttworker.ports.journal import Status, Transition
@@ -136,7 +137,7 @@ class Journal:
         """
         for count in range(1, len(self._untold) + 1):
             if count % LINES == 0:
-                gevent.sleep(0)
+                yield_to_hub()
             name, item = self._untold.popleft()
             level = log.info if self._is_worth_a_line(item) else log.debug
             level(

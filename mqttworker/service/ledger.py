@@ -10,9 +10,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Protocol
 
-import gevent
-
 from database.words import ALL_CONNECTIONS
+from mqttworker.adapters.hub_turn import yield_to_hub
 from mqttworker.core.traffic import Counts, Stretch, stretches
 from mqttworker.ports.accounts import Account, Page
 from mqttworker.ports.store.traffic import TrafficStore
@@ -53,7 +52,7 @@ class Ledger:
         when = stretches(self._wall())
         for number in range(1, len(self._moved) + 1):
             if number % TURN == 0:
-                gevent.sleep(0)
+                yield_to_hub()
             tally = self._moved.pop()
             counts = tally.settle(self._account(tally.connection_id), when)
             if counts:

@@ -122,10 +122,12 @@ class MQTTConnectionManager:
 
     def touch(self, record: Record) -> None:
         """Take note of an edit that needs no reconnect."""
-        self.record = record
-        self._tally.follow(record)
         self._sequel.touch(record)
-        self._note(None)
+        if record.same_connection(self.record):
+            # Otherwise an edit before it is still being applied, and it counts after that.
+            self.record = record
+            self._tally.follow(record)
+            self._note(None)
 
     def post(self, event: events.Event) -> None:
         """Let the greenlet handle `event` soon."""

@@ -14,9 +14,12 @@ from mqttworker.core.spec import Record
 from mqttworker.ports.store import Wishes
 from mqttworker.service.context import Context
 from mqttworker.service.manager import MQTTConnectionManager
-from mqttworker.service.threads import in_thread
+from mqttworker.service.threads import in_thread, in_turns
 
 log = structlog.get_logger(__name__)
+
+#: Records acted on before others have their turn.
+TURN = 100
 
 
 class Monitor:
@@ -74,19 +77,25 @@ class Monitor:
         self.apply(plan(wanted, self._running), why)
 
     def apply(self, todo: Plan, why: Cause) -> None:
-        """Do what the plan says."""
-        for record in todo.start:
+        """Do what the plan says, a few records at a time."""
+        for record in in_turns(todo.start, TURN):
             self._start(record, why)
-        for record in (*todo.restart, *todo.touch):
-            self._running[record.connection_id] = record
-            manager = self.managers[record.connection_id]
-            if record in todo.touch:
-                manager.touch(record)
-            else:
+        for record in in_turns(todo.restart, TURN):
+            if manager := self._becomes(record):
                 manager.update(record)
-        for connection_id in todo.stop:
-            del self._running[connection_id]
-            self.managers[connection_id].stop(cause("disabled"))
+        for record in in_turns(todo.touch, TURN):
+            if manager := self._becomes(record):
+                manager.touch(record)
+        for connection_id in in_turns(todo.stop, TURN):
+            if self._running.pop(connection_id, None) is not None:
+                self.managers[connection_id].stop(cause("disabled"))
+
+    def _becomes(self, record: Record) -> MQTTConnectionManager | None:
+        """Return who is to follow `record`, None if that ended since the plan was made."""
+        if record.connection_id not in self._running:
+            return None
+        self._running[record.connection_id] = record
+        return self.managers[record.connection_id]
 
     def _start(self, record: Record, why: Cause) -> None:
         self._running[record.connection_id] = record

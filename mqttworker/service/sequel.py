@@ -34,8 +34,8 @@ class Sequel:
         self.record, self._stopped_by = record, None
 
     def touch(self, record: Record) -> None:
-        """Take note of an edit that needs no reconnect; it counts after a pause only."""
-        if self.pause is not None:
+        """Let a life that follows be as `record`: an edit that needs no reconnect by itself."""
+        if self.record is not None:
             self.record = record
 
     def begin_pause(self, why: Cause, record: Record) -> Pause:

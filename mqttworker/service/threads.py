@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 import gevent
 from gevent.lock import BoundedSemaphore
+
+from mqttworker.adapters.hub_turn import yield_to_hub
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,6 +30,14 @@ def _attempt(
         return function(*args, **kwargs), None
     except BaseException as error:  # noqa: BLE001 - raised again by the caller
         return None, error
+
+
+def in_turns(items: Iterable[T], size: int) -> Iterator[T]:
+    """Yield `items`; after each `size` of them others have their turn."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % size == 0:
+            yield_to_hub()
 
 
 class InOrder:

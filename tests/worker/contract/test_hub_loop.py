@@ -17,6 +17,7 @@ from gevent.event import Event as Signal
 
 from mqttworker.adapters.hub_loop import HubLoop
 from mqttworker.adapters.hub_selector import MOST_EVENTS
+from mqttworker.adapters.hub_turn import yield_to_hub
 from tests.support.scripted_broker import ScriptedBroker
 from tests.worker.contract.conftest import OpenTry
 from tests.worker.contract.sessions import in_thread, settle, spec_for
@@ -50,6 +51,27 @@ def test_a_greenlet_wakes_a_loop_that_sleeps(hub_loop: HubLoop) -> None:
     hub_loop.call(called.set)
     assert called.wait(1.0)
     assert time.monotonic() - started < 0.1
+
+
+def test_long_work_in_turns_lets_timers_run(hub_loop: HubLoop) -> None:
+    woken = 0
+
+    def look() -> None:
+        nonlocal woken
+        while True:
+            gevent.sleep(0.001)
+            woken += 1
+
+    looking = gevent.spawn(look)
+    gevent.sleep(0)
+    for _ in range(20):
+        until = time.monotonic() + 0.003
+        while time.monotonic() < until:
+            pass
+        yield_to_hub()
+    looking.kill()
+    # With gevent.sleep(0) it is none.
+    assert woken >= 10
 
 
 def test_many_sockets_that_are_ready_are_served_a_few_a_turn_and_all_in_the_end(

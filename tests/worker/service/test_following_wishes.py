@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from database.words import ConnectionState as State
+from mqttworker.ports.store import Store
 from tests.conftest import HOSTNAME
 from tests.support.mosquitto import Mosquitto
 from tests.support.observer import Observer, retained
@@ -115,6 +116,21 @@ def test_an_edit_reconnects_only_its_record(
         lambda: status(engine, "still").applied_revision == 2, 2.0, "the note to be seen"
     )
     assert status(engine, "still").connected_since == since
+
+
+def test_a_note_leaves_what_a_record_says_of_its_connection_as_it_was(engine: Engine) -> None:
+    connection_id = add(engine, "plant", 1883, "plant/#")
+    wishes = Store(engine, boot_id="boot", hostname="host").wishes
+    before = wishes.load_records()[connection_id]
+    change(engine, "plant", notes="by the door", revision=2)
+    after = wishes.load_records()[connection_id]
+    # The very same: nothing was parsed.
+    assert after.spec is before.spec
+    assert (before.revision, after.revision) == (1, 2)
+    change(engine, "plant", port=1884, revision=3)
+    moved = wishes.load_records()[connection_id]
+    assert moved.spec is not None
+    assert (moved.spec.port, moved.revision) == (1884, 3)
 
 
 @ONE_DATABASE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -206,6 +207,45 @@ def test_two_edits_in_a_row_do_not_end_a_connection(scene: Scene) -> None:
     scene.ahead += 1.0
     scene.wait(State.CONNECTED)
     assert scene.manager.record.revision == 3
+
+
+def test_a_note_that_comes_while_an_edit_is_being_applied_counts_after_it(scene: Scene) -> None:
+    scene.start()
+    scene.wait(State.CONNECTED)
+    moved = replace(RECORD, revision=2, spec=replace(SPEC, username="another"))
+    noted = replace(moved, revision=3, name="by the door")
+    scene.monitor.apply(Plan(restart=(moved,)), cause("enabled"))
+    scene.monitor.apply(Plan(touch=(noted,)), cause("enabled"))
+    # The session that is being ended is still what it was.
+    assert scene.manager.record == RECORD
+    with gevent.Timeout(5.0, AssertionError("the note was lost")):
+        while scene.manager.record != noted:
+            gevent.sleep(0.01)
+    scene.wait(State.CONNECTED)
+    assert scene.manager.status().applied_revision == 3
+
+
+def test_a_note_at_thousands_of_records_holds_nobody_up(scene: Scene) -> None:
+    flaw = cause("config_error", field="port", problem="none")
+    records = [Record(number, "plant", 1, flaw=flaw) for number in range(4_000)]
+    scene.monitor.apply(Plan(start=tuple(records)), cause("enabled"))
+    noted = tuple(replace(record, revision=2) for record in records)
+    stalls = [0.0]
+
+    def look() -> None:
+        while True:
+            # Its own time: what else the machine does is not counted.
+            before = time.thread_time()
+            gevent.sleep(0)
+            stalls.append(time.thread_time() - before)
+
+    looking = gevent.spawn(look)
+    gevent.sleep(0)
+    scene.monitor.apply(Plan(touch=noted), cause("enabled"))
+    gevent.sleep(0)
+    looking.kill()
+    assert {manager.record.revision for manager in scene.monitor.managers.values()} == {2}
+    assert max(stalls) < 0.25
 
 
 def test_a_test_does_not_bring_a_disabled_connection_back(scene: Scene) -> None:
