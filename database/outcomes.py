@@ -80,6 +80,10 @@ OUTCOMES: dict[str, Outcome] = {
         "The broker has the message: No matching subscribers (0x10).",
         "Nobody subscribes to this topic at the moment; check its spelling if somebody should.",
     ),
+    "publish_qos_lowered": Outcome(
+        "The broker has the message, but with QoS 1: it answered QoS 2 with a PUBACK.",
+        "Subscribers may get it twice. Publish with QoS 1 if this broker knows no more.",
+    ),
     # --- publish: what it refused, and what nobody knows
     "publish_refused": Outcome(
         "The broker refused the message with code {number}.", "Look into the broker's log."

@@ -40,6 +40,8 @@ class SystemPackage:
 PACKAGES = (
     SystemPackage("mosquitto", "mosquitto", service="mosquitto"),
     SystemPackage("mosquitto-clients", "mosquitto_sub"),
+    SystemPackage("rabbitmq-server", "rabbitmq-server", service="rabbitmq-server"),
+    SystemPackage("nats-server", "nats-server", service="nats-server"),
     SystemPackage("postgresql", "/usr/lib/postgresql/*/bin/postgres", service="postgresql"),
     SystemPackage("pgbouncer", "pgbouncer", service="pgbouncer"),
     SystemPackage("chromium", "chromium"),

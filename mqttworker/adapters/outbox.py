@@ -76,23 +76,28 @@ class Outbox:
             parcel.timer = loop.call_later(message.patience_s, self._give_up, parcel)
         return parcel.ack
 
-    def acknowledged(self, kind: int, identifier: int, code: int | None, said: str) -> None:
+    def acknowledged(self, kind: int, identifier: int, code: int | None, said: str) -> bool:
         """Take note of a PUBACK, PUBREC or PUBCOMP, and let the next message follow.
 
-        A QoS 2 message is under way until its PUBCOMP, or a PUBREC that refuses it.
+        A QoS 2 message is under way until its PUBCOMP, or a PUBREC that refuses it, or a
+        PUBACK: whether it was that, from a broker that has no QoS 2, is returned.
         """
         refuses = code is not None and code >= _REFUSED
         if kind == packets.PUBREC and not refuses:
             self._recorded[identifier] = (code, said)
-            return
+            return False
         recorded = self._recorded.pop(identifier, None)
         if recorded is not None and not refuses:
             code, said = recorded
         parcel = self._under_way.pop(identifier, None)
+        is_lowered = False
         if parcel is not None and parcel.written_at is not None:
             self._count(parcel, -1)
-            parcel.tell(Acknowledgement(code, said, time.monotonic() - parcel.written_at))
+            is_lowered = parcel.message.qos == 2 and kind == packets.PUBACK
+            took = time.monotonic() - parcel.written_at
+            parcel.tell(Acknowledgement(code, said, took, is_lowered))
         self._fill()
+        return is_lowered
 
     def cancel(self) -> None:
         """Tell everybody who waits that nothing more comes."""

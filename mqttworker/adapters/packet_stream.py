@@ -26,8 +26,9 @@ class PacketStream(asyncio.Protocol):
     """Cuts the byte stream into packets, looking at each length before buffering.
 
     `on_messages` gets the PUBLISHes of one read that came in a row, `on_packet` (first byte,
-    body) of each other packet that fits the `conversation`; `on_error` what makes the stream
-    unusable, once; `on_closed` the socket's error or None.
+    body) of each other packet that fits the `conversation`, `on_unasked` the same of an
+    acknowledgement that nobody waits for; `on_error` what makes the stream unusable, once;
+    `on_closed` the socket's error or None.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class PacketStream(asyncio.Protocol):
         max_packet_bytes: int,
         on_error: Callable[[Exception], None],
         on_packet: Callable[[int, bytes], None],
+        on_unasked: Callable[[int, bytes], None],
         on_messages: Callable[[list[InboundMessage]], None],
         on_closed: Callable[[Exception | None], None],
     ) -> None:
@@ -43,6 +45,7 @@ class PacketStream(asyncio.Protocol):
         self._max_packet_bytes = max_packet_bytes
         self._on_error = on_error
         self._on_packet = on_packet
+        self._on_unasked = on_unasked
         self._on_messages = on_messages
         self._on_closed = on_closed
         self._transport: asyncio.Transport | None = None
@@ -129,8 +132,8 @@ class PacketStream(asyncio.Protocol):
                     self._take_message(first, body, messages)
                 else:
                     messages = self._hand_on(messages)
-                    self._conversation.receive(first, body)
-                    self._on_packet(first, body)
+                    is_due = self._conversation.receive(first, body)
+                    (self._on_packet if is_due else self._on_unasked)(first, body)
         finally:
             # Also what came whole before the packet that breaks the stream.
             self._hand_on(messages)

@@ -30,6 +30,8 @@ from mqttworker.core.wire import bodies
 
 #: Where an outgoing QoS 2 message waits for its PUBCOMP, in `_unacknowledged`.
 _RELEASED = PUBCOMP
+#: The first byte of a PUBREL.
+_PUBREL = PUBREL | 0x02
 
 
 class Conversation:
@@ -53,6 +55,8 @@ class Conversation:
         #: How many Topic Filters each SUBSCRIBE and UNSUBSCRIBE named that is unanswered.
         self._subscribing: dict[int, int] = {}
         self._unsubscribing: dict[int, int] = {}
+        #: How many acknowledgements came that nobody waited for.
+        self.unasked = 0
 
     @property
     def may_say_why(self) -> bool:
@@ -86,15 +90,20 @@ class Conversation:
             self._refuse_before_connack(PUBLISH)
         return bodies.read_publish(first, body, self._version)
 
-    def receive(self, first: int, body: bytes) -> None:
-        """Judge a packet that is no PUBLISH. Raises ViolationError."""
+    def receive(self, first: int, body: bytes) -> bool:
+        """Judge a packet that is no PUBLISH. Raises ViolationError.
+
+        Returns whether it means anything: an acknowledgement that nobody waits for does
+        not, and is counted.
+        """
         kind = first & 0xF0
+        is_due = True
         if not self.is_accepted:
             self._receive_connack(kind, body)
         elif kind in _ANSWERS:
-            self._receive_answer(kind, body)
+            is_due = self._receive_answer(kind, body)
         elif kind in {SUBACK, UNSUBACK}:
-            self._receive_codes(kind, body)
+            is_due = self._receive_codes(kind, body)
         elif kind == PUBREL:
             bodies.check_acknowledgement(kind, body, self._version)
         elif kind == PINGRESP:
@@ -104,6 +113,19 @@ class Conversation:
             bodies.check_disconnect(body)
         else:
             self._refuse(kind)
+        self.unasked += not is_due
+        return is_due
+
+    def answer_unasked(self, first: int, body: bytes) -> bytes:
+        """Return the packet that answers one that `receive` found nobody waits for, or nothing.
+
+        A PUBREC under an identifier that means nothing to us (5, section 4.3.3): otherwise
+        the broker would keep that identifier. 3.1.1 has no word for it.
+        """
+        is_unknown = int.from_bytes(body[:2], "big") not in self._unacknowledged
+        if first != PUBREC or self._version != bodies.V5 or not is_unknown:
+            return b""
+        return bytes([_PUBREL, 3, *body[:2], packets.PACKET_IDENTIFIER_NOT_FOUND])
 
     def _receive_connack(self, kind: int, body: bytes) -> None:
         if kind != CONNACK:
@@ -133,34 +155,39 @@ class Conversation:
         msg = f"a {packets.NAMES[kind]} in place of the CONNACK"
         raise ViolationError(msg)
 
-    def _receive_answer(self, kind: int, body: bytes) -> None:
-        """Judge a PUBACK, PUBREC or PUBCOMP."""
+    def _receive_answer(self, kind: int, body: bytes) -> bool:
+        """Judge a PUBACK, PUBREC or PUBCOMP; return whether it was waited for."""
         identifier = bodies.check_acknowledgement(kind, body, self._version)
         waited_for = self._unacknowledged.get(identifier)
-        if waited_for != kind and not self._may_repeat(kind, waited_for):
-            self._refuse_unasked(kind, identifier)
+        if waited_for != kind and not self._may_differ(kind, waited_for):
+            return False
         refuses = len(body) > 2 and body[2] >= bodies.REFUSAL
         if kind == PUBREC and not refuses:
             self._unacknowledged[identifier] = _RELEASED
         else:
             del self._unacknowledged[identifier]
+        return True
 
-    def _may_repeat(self, kind: int, waited_for: int | None) -> bool:
+    def _may_differ(self, kind: int, waited_for: int | None) -> bool:
+        if waited_for == PUBREC:
+            # RabbitMQ, which has no QoS 2: it took the message with QoS 1, and that is all.
+            return kind == PUBACK
         # 3.1.1 lets a broker send its PUBREC again at any time (section 4.4).
         return kind == PUBREC and waited_for == _RELEASED and self._version != bodies.V5
 
-    def _receive_codes(self, kind: int, body: bytes) -> None:
-        """Judge a SUBACK or UNSUBACK."""
+    def _receive_codes(self, kind: int, body: bytes) -> bool:
+        """Judge a SUBACK or UNSUBACK; return whether it was waited for."""
         check = bodies.check_suback if kind == SUBACK else bodies.check_unsuback
         waiting = self._subscribing if kind == SUBACK else self._unsubscribing
         identifier, codes = check(body, self._version)
         filters = waiting.pop(identifier, None)
         if filters is None:
-            self._refuse_unasked(kind, identifier)
+            return False
         has_codes = kind == SUBACK or self._version == bodies.V5
         if has_codes and codes != filters:
             msg = f"a {packets.NAMES[kind]} with {codes} codes for {filters} Topic Filters"
             raise ViolationError(msg)
+        return True
 
     @staticmethod
     def _refuse(kind: int) -> NoReturn:
@@ -170,11 +197,6 @@ class Conversation:
             msg = "an AUTH that nobody asked for"
         else:
             msg = f"a {packets.NAMES[kind]}, which only a client may send"
-        raise ViolationError(msg)
-
-    @staticmethod
-    def _refuse_unasked(kind: int, identifier: int) -> NoReturn:
-        msg = f"a {packets.NAMES[kind]} that nobody waits for (Packet Identifier {identifier})"
         raise ViolationError(msg)
 
 

@@ -43,6 +43,8 @@ class Acknowledgement:
     said: str
     #: From writing the PUBLISH to its PUBACK or PUBCOMP.
     seconds: float
+    #: Whether a message with QoS 2 was answered with a PUBACK: the broker has it with QoS 1.
+    is_qos_lowered: bool = False
 
 
 def status_message(spec: ConnectionSpec, payload: str) -> OutboundMessage:

@@ -90,6 +90,8 @@ def _told(end: End, qos: int) -> Result:
 def _acknowledged(heard: Acknowledgement, *, refused: bool) -> Result:
     code = "publish_refused" if refused else "publish_acknowledged"
     known = f"{code}_{heard.code:02x}" if heard.code is not None else code
+    if heard.is_qos_lowered and not refused:
+        known = "publish_qos_lowered"
     return not refused, {
         "code": known if known in OUTCOMES else code,
         "detail": {"number": f"0x{heard.code or 0:02X}"},

@@ -194,6 +194,7 @@ class ScriptedBroker:
                 return packets.packet(PacketType.PINGRESP) if script.answer_ping else b""
             case PacketType.PUBREL:
                 identifier = packet_reader.packet_id_of(received)
+                session.releases.append((identifier, packet_reader.reason_code(received)))
                 reply = packets.acknowledgement(PacketType.PUBCOMP, identifier)
                 return reply if script.answer_pubrel else b""
             case PacketType.PUBACK | PacketType.PUBREC | PacketType.PUBCOMP:
@@ -249,6 +250,7 @@ def _granted(script: Script, options: int) -> int:
 def _publish_reply(message: Publish, script: Script) -> bytes:
     if message.packet_id is None:
         return b""
-    kind = PacketType.PUBACK if message.qos == 1 else PacketType.PUBREC
+    is_done = message.qos == 1 or script.lowers_qos
+    kind = PacketType.PUBACK if is_done else PacketType.PUBREC
     code, properties = script.publish_code, script.publish_properties
     return packets.acknowledgement(kind, message.packet_id, code, properties)

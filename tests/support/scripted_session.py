@@ -36,6 +36,8 @@ class Session:
     acknowledged: list[tuple[PacketType, int]] = field(default_factory=list)
     #: Reason Code of each PUBCOMP that the client sent.
     completions: list[int] = field(default_factory=list)
+    #: PUBRELs that the client sent: (Packet Identifier, Reason Code).
+    releases: list[tuple[int, int]] = field(default_factory=list)
 
     def send(self, data: bytes) -> None:
         """Send raw bytes to the client."""

@@ -47,6 +47,8 @@ class Script:
     publish_code: int | None = None
     #: Properties of the same, with their length.
     publish_properties: bytes = b""
+    #: Whether QoS 2 is answered with a PUBACK, as by a broker that has no more than QoS 1.
+    lowers_qos: bool = False
     #: Whether a PUBREL is answered with PUBCOMP.
     answer_pubrel: bool = True
     answer_ping: bool = True

@@ -115,7 +115,7 @@ def _publishes(version: int) -> Iterator[Case]:
 
 
 def _answers(version: int) -> Iterator[Case]:
-    """Sections 3.4 to 3.7, 3.9 and 3.11, and answers that nobody waits for."""
+    """Sections 3.4 to 3.7, 3.9 and 3.11."""
     for kind in (PacketType.PUBACK, PacketType.PUBREC, PacketType.PUBREL, PacketType.PUBCOMP):
         flags = 2 if kind is PacketType.PUBREL else 0
         for body in (b"", b"\x01"):
@@ -126,9 +126,6 @@ def _answers(version: int) -> Iterator[Case]:
         if version == V311:
             data = packet(kind, UNKNOWN + b"\0", flags)
             yield Moment.UP, f"a {kind.name} with a byte too many", data, MALFORMED
-        if kind is not PacketType.PUBREL:
-            unasked = packet(kind, UNKNOWN)
-            yield Moment.UP, f"a {kind.name} that nobody waits for", unasked, EITHER
     ending = b"\0" if version == V5 else b""
     for kind in (PacketType.SUBACK, PacketType.UNSUBACK):
         for body in (b"", b"\x01"):
@@ -141,9 +138,6 @@ def _answers(version: int) -> Iterator[Case]:
         codes = b"" if kind is PacketType.UNSUBACK and version == V311 else b"\0"
         zero = packet(kind, b"\0\0" + ending + codes)
         yield Moment.SUBACK, f"Packet Identifier 0 in {kind.name}", zero, EITHER
-        unasked = packet(kind, UNKNOWN + ending + codes)
-        yield Moment.SUBACK, f"a {kind.name} that nobody waits for", unasked, EITHER
-        yield Moment.UP, f"a {kind.name} in a quiet session", unasked, EITHER
     for count in (0, 2, 3):
         data = packet(PacketType.SUBACK, FIRST + ending + b"\0" * count)
         yield Moment.SUBACK, f"a SUBACK with {count} codes for one Topic Filter", data, EITHER

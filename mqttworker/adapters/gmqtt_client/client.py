@@ -32,11 +32,11 @@ _WIRE_VERSIONS = {Protocol.V5: 5, Protocol.V311: 4}
 _PUBLISH_ANSWERS = frozenset({packets.PUBACK, packets.PUBREC, packets.PUBCOMP})
 #: A PUBACK or PUBREC that says success: type, Remaining Length, Packet Identifier.
 _ANSWER = struct.Struct("!BBH")
-#: The first byte of a PUBREL, and what MQTT 5 answers to one for an unknown message.
+#: The first byte of a PUBREL.
 _PUBREL = packets.PUBREL | 0x02
-_PACKET_IDENTIFIER_NOT_FOUND = 0x92
 
 _logger = logging.getLogger("gmqtt")
+log = logging.getLogger(__name__)
 
 
 class BrokerClient(gmqtt.Client):  # type: ignore[misc]
@@ -78,6 +78,9 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         elif spec.password and version == bodies.V5:
             self._password = spec.password.encode()
         self._never_quoted = spec.password
+        self._connection_id = spec.connection_id
+        #: Whether the broker has taken a message with QoS 2 as one with QoS 1.
+        self._is_qos_lowered = False
         self._keepalive = spec.keepalive_s
         self.on_subscribe = on_subscribe
 
@@ -132,15 +135,29 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         if first in _PUBLISH_ANSWERS:
             # gmqtt does not look at the code.
             said = answers.acknowledgement(first, body, self._version, self._never_quoted)
-            self._outbox.acknowledged(first, _identifier(body), *said)
+            is_lowered = self._outbox.acknowledged(first, _identifier(body), *said)
+            if is_lowered and not self._is_qos_lowered:
+                self._is_qos_lowered = True
+                log.warning("connection %d: the broker takes QoS 2 as QoS 1", self._connection_id)
         if first == _PUBREL and not self.conversation.receipts.may_release(_identifier(body)):
             self._complete_unknown(_identifier(body))
         else:
             self._package_handler._handle_packet(first, body)
 
+    def ignore(self, first: int, body: bytes) -> None:
+        """Do without an acknowledgement that nobody waits for, but let the broker forget it."""
+        if self.conversation.unasked == 1:
+            self._tell_unasked()
+        if answer := self.conversation.answer_unasked(first, body):
+            self._connection.write(answer)
+
+    def _tell_unasked(self) -> None:
+        words = "connection %d: the broker acknowledges what was never sent (%d packets)"
+        log.warning(words, self._connection_id, self.conversation.unasked)
+
     def _complete_unknown(self, mid: int) -> None:
         """Answer a PUBREL for a message that we know nothing of (5, section 4.3.3)."""
-        code = _PACKET_IDENTIFIER_NOT_FOUND
+        code = packets.PACKET_IDENTIFIER_NOT_FOUND
         self._send_command_with_mid(packets.PUBCOMP, mid, dup=False, reason_code=code)
 
     def say_goodbye(self) -> None:
@@ -155,6 +172,8 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
 
     def end(self) -> None:
         """Drop the socket at once; who waits for an acknowledgement hears no more."""
+        if self.conversation.unasked > 1:
+            self._tell_unasked()
         if self._connection is not None:
             self._connection.end()
         self._outbox.cancel()

@@ -34,7 +34,13 @@ class PacketReader(PacketStream, MQTTProtocol):  # type: ignore[misc]
         on_closed: Callable[[Exception | None], None],
     ) -> None:
         super().__init__(
-            client.conversation, max_packet_bytes, on_error, on_packet, on_messages, on_closed
+            client.conversation,
+            max_packet_bytes,
+            on_error,
+            on_packet,
+            client.ignore,
+            on_messages,
+            on_closed,
         )
         # gmqtt's own constructor would make the stream reader; its senders need only these.
         self._connection_state = client._connection_state

@@ -69,11 +69,15 @@ class Heard:
             conversation,
             LIMIT,
             self.errors.append,
-            lambda first, body: self.packets.append((first, body)),
+            self._take_packet,
+            self._take_packet,
             self._take_messages,
             lambda _error: None,
         )
         self.stream.connection_made(self.wire)
+
+    def _take_packet(self, first: int, body: bytes) -> None:
+        self.packets.append((first, body))
 
     def _take_messages(self, messages: list[InboundMessage]) -> None:
         self.packets += [_as_packet(self.version, message) for message in messages]

@@ -10,10 +10,21 @@ from tests.support import packets
 from tests.support.packets import PacketType
 from tests.support.scripted_broker import ScriptedBroker
 from tests.support.scripted_session import Session
+from tests.support.scripts import Script
+from tests.support.violations_common import valid_packets
 from tests.worker.contract.conftest import OpenTry
+from tests.worker.contract.outgoing import Told
 from tests.worker.contract.sessions import Try, in_thread, spec_for
 
 VERSIONS = pytest.mark.parametrize(("protocol", "version"), [("5", 5), ("3.1.1", 4)])
+#: What acknowledges something of ours.
+UNASKED = (
+    PacketType.PUBACK,
+    PacketType.PUBREC,
+    PacketType.PUBCOMP,
+    PacketType.SUBACK,
+    PacketType.UNSUBACK,
+)
 ANYTHING = (SubscriptionSpec("#", 2),)
 
 
@@ -132,6 +143,50 @@ def test_a_release_of_an_unknown_message_is_completed(
     # Packet Identifier not found: 3.1.1 has no word for it.
     assert session.completions == [0x92 if version == 5 else 0]
     assert len(listening.events) == 1
+
+
+@VERSIONS
+def test_acknowledgements_that_nobody_asked_for_are_ignored(
+    scripted_broker: ScriptedBroker,
+    listening: Try,
+    session: Session,
+    version: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    session.script = Script(answer_pubrel=False)
+    unasked = [valid_packets(version)[kind] for kind in UNASKED]
+    session.send(b"".join(unasked * 2) + packets.publish(version, "a", b"1", qos=1, packet_id=9))
+    in_thread(scripted_broker.wait, lambda: session.acknowledged)
+    assert [message.payload for message in listening.messages] == [b"1"]
+    assert session.acknowledged == [(PacketType.PUBACK, 9)]
+    # Packet Identifier not found, for each PUBREC: 3.1.1 has no word for it.
+    assert session.releases == ([(77, 0x92)] * 2 if version == 5 else [])
+    assert len(listening.events) == 1
+    assert listening.session.is_open
+    in_thread(session.close)
+    listening.loss()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"connection 1: the broker acknowledges what was never sent ({number} packets)"
+        for number in (1, 10)
+    ]
+
+
+@VERSIONS
+def test_a_puback_to_a_qos_2_message_is_its_final_answer(
+    listening: Try, session: Session, version: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert session.version == version
+    session.script = Script(lowers_qos=True)
+    told = Told(listening)
+    for qos in (1, 2, 2):
+        told.publish("x", qos=qos)
+    assert told.wait(3) == ["", "", ""]
+    assert [item.is_qos_lowered for item in told.acknowledged] == [False, True, True]
+    assert [record.getMessage() for record in caplog.records] == [
+        "connection 1: the broker takes QoS 2 as QoS 1"
+    ]
+    assert session.releases == []
+    assert listening.session.is_open
 
 
 @VERSIONS

@@ -103,6 +103,9 @@ def test_what_a_broker_refuses_or_does_not_allow_is_named(
     small = {"status_qos": 0, "status_retain": False, "announce_who": False}
     strict = add(engine, "strict", scripted_broker.port, protocol="5", **small)
     worker.wait_for_states({"strict": State.CONNECTED})
+    scripted_broker.next_scripts.append(Script(lowers_qos=True))
+    low = add(engine, "low", scripted_broker.port, protocol="5", status_qos=2)
+    worker.wait_for_states({"low": State.CONNECTED})
     row = finished(engine, publish(engine, quota))
     assert row.state is CommandState.FAILED
     assert words(row.result) == "The broker refused the message: Quota exceeded (0x97)."
@@ -111,6 +114,7 @@ def test_what_a_broker_refuses_or_does_not_allow_is_named(
         "publish_packet_too_large": publish(engine, strict, payload=bytes(300)),
         "publish_qos_not_supported": publish(engine, strict, qos=2),
         "publish_retain_not_supported": publish(engine, strict, retain=True),
+        "publish_qos_lowered": publish(engine, low, qos=2),
         # Last: the session is over then.
         "publish_session_ended": publish(engine, strict, topic="hang/up"),
     }
