@@ -26,7 +26,15 @@ OURSELVES: dict[str, Reason] = {
         "Look at the worker's log from that time.",
         origin=Origin.WORKER,
     ),
-    "success": Reason("The broker accepted the connection.", "connected"),
+    "success": Reason(
+        "The broker accepted the connection.",
+        "connected",
+        fuller={
+            "trial_s": "The broker accepted the connection, for {trial_s} s with another client "
+            "id: it had closed {sessions} sessions soon after it accepted them, and this shows "
+            "whether the client id is the reason."
+        },
+    ),
     "no_progress": Reason(
         "The connection made no progress in state {state} for {seconds} s and was started afresh.",
         "no progress, started afresh",

@@ -83,6 +83,21 @@ SESSIONS: dict[str, Reason] = {
         "Check what listens on that port and its log, or report it to the broker's maker.",
         fuller={"error": "The broker broke the protocol: {error}."},
     ),
+    "client_id_trial": Reason(
+        "For {trial_s} s the connection has another client id, and its messages wait at the "
+        "broker: it had closed {sessions} sessions soon after it accepted them, and this shows "
+        "whether the client id is the reason.",
+        "another client id is tried",
+        "Look into the broker's log, and for another client with this client id.",
+        Origin.WORKER,
+    ),
+    "client_id_trial_over": Reason(
+        "A session with another client id stood for {seconds} s. The next one has client id "
+        "{client_id} again.",
+        "back to its own client id",
+        "If the broker closes the next session soon, look for another client with this client id.",
+        Origin.WORKER,
+    ),
     "duplicate_client_id": Reason(
         "Another client seems to use client id {client_id}: the broker closed {sessions} sessions "
         "within {window} s, each soon after it was accepted.",
@@ -91,8 +106,14 @@ SESSIONS: dict[str, Reason] = {
         Origin.BROKER,
         Certainty.INFERRED,
         {
+            "other_id_stood": "Another client seems to use client id {client_id}: the broker "
+            "closed {sessions} sessions within {window} s, each soon after it was accepted, and "
+            "let one with another client id stand.",
+            "other_id_refused": "Another client seems to use client id {client_id}: the broker "
+            "closed {sessions} sessions within {window} s, each soon after it was accepted. One "
+            "with another client id, which would tell more, was refused.",
             "rival": "Another client uses client id {client_id}: process {pid} on host {rival} "
-            "({worker_id}) took it over and left its name at the broker."
+            "({worker_id}) took it over and left its name at the broker.",
         },
     ),
     "shared_login_takeover": Reason(

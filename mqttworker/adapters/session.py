@@ -279,8 +279,8 @@ class BrokerSession:
 
     def _end(self, why: Cause) -> None:
         """Take note that the session cannot go on, whoever found out first."""
-        if self._phase is Phase.UP:
-            self._finish(Lost(why))
+        if self._phase is Phase.UP and self._client is not None:
+            self._finish(Lost(why, unanswered=self._client.conversation.is_unanswered))
         else:
             self._awaited.end(why)
 

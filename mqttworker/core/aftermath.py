@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from database.words import ConnectionState as State
 from database.words import Protocol
-from mqttworker.core import backoff, takeover, verdicts, versions
+from mqttworker.core import backoff, verdicts, versions
 from mqttworker.core.cause import Cause
 from mqttworker.core.standing import Life, enter
 from mqttworker.core.verdicts import Failure
@@ -78,14 +78,13 @@ def _back_to_mqtt_5(life: Life, why: Cause) -> tuple[Life, Cause]:
     return replace(life, fell_back=False, other_version_why=why), shown
 
 
-def cool_down(life: Life, why: Cause, now: float) -> Life:
+def cool_down(life: Life, why: Cause, now: float, base: float = backoff.COOLDOWN_BASE) -> Life:
     """Stay away for long: another client uses the client id."""
     count = life.cooldowns + 1
-    until = max(now + backoff.cooldown(count), takeover.earliest_retry(life.evidence))
     if life.down_since is None:
         life = replace(life, down_since=now)
     life = replace(life, cooldowns=count, failures=life.failures + 1)
-    return _wait(life, State.COOLDOWN, why, now, until - now)
+    return _wait(life, State.COOLDOWN, why, now, backoff.cooldown(count, base))
 
 
 def _back_off(life: Life, why: Cause, now: float, delay: float, kind: Failure) -> Life:

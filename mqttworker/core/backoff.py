@@ -12,6 +12,8 @@ MIN_CONNECT_GAP = 1.0  # seconds
 
 COOLDOWN_BASE = 60.0  # seconds, doubles
 COOLDOWN_CAP = 600.0  # seconds
+#: The same where another client with our client id is inferred from a pattern, seconds.
+INFERRED_COOLDOWN_BASE = 10.0
 
 #: After a refusal that only an operator can cure, the wait doubles between these.
 REFUSED_BASE = 60.0  # seconds
@@ -37,9 +39,9 @@ def after_flap(failures: int, draw: float) -> float:
     return (0.5 + 0.5 * draw) * _doubling(failures - 1, BACKOFF_BASE, BACKOFF_CAP)
 
 
-def cooldown(count: int) -> float:
+def cooldown(count: int, base: float = COOLDOWN_BASE) -> float:
     """Return the wait in seconds of the `count`-th cooldown in a row (1 or more)."""
-    return _doubling(count - 1, COOLDOWN_BASE, COOLDOWN_CAP)
+    return _doubling(count - 1, base, COOLDOWN_CAP)
 
 
 def refused(count: int, draw: float) -> float:

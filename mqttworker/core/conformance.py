@@ -63,6 +63,11 @@ class Conversation:
         """Whether our DISCONNECT holds a reason code."""
         return self._version == bodies.V5
 
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether the broker still owes an answer to a packet of ours."""
+        return bool(self._unacknowledged or self._subscribing or self._unsubscribing)
+
     # --- what we send
 
     def published(self, identifier: int, qos: int) -> None:

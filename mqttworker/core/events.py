@@ -96,6 +96,11 @@ class RivalNamed:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlived:
+    """The session with another client id stands longer than those with our own did."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The try ended before the session was up."""
 
@@ -113,6 +118,8 @@ class Lost:
     door_open: bool = True
     #: Why another connection of ours ended it by beginning, None if none did.
     taken_over: Cause | None = None
+    #: A packet of ours had no answer yet.
+    unanswered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +152,7 @@ Event = (
     | Recovered
     | Broken
     | RivalNamed
+    | Outlived
     | Failed
     | Lost
     | Reconnect
@@ -160,6 +168,8 @@ class Open:
     """Make a new session with this MQTT version."""
 
     protocol: str
+    #: See `core.takeover`.
+    with_other_client_id: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ docs/architecture.md has one sentence an arrow.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -29,6 +30,7 @@ from mqttworker.core.events import (
     Lost,
     Open,
     Opened,
+    Outlived,
     Postponed,
     Reconnect,
     Recovered,
@@ -38,6 +40,7 @@ from mqttworker.core.events import (
     Stop,
 )
 from mqttworker.core.standing import SUCCESS, Life, enter
+from mqttworker.core.takeover import Trial
 from mqttworker.core.verdicts import Failure
 
 __all__ = ["Life", "step"]
@@ -124,6 +127,8 @@ def _opened(life: Life, event: Opened, now: float, _draw: float) -> Result:
         )
         why = _with_version(life, refused)
         return _up(life, State.DEGRADED, why, now, (why,)), ()
+    if life.trial is Trial.DUE:
+        return _up_for_a_trial(life, now), ()
     # connecting -> connected
     return _up(life, State.CONNECTED, _with_version(life, SUCCESS), now), ()
 
@@ -161,6 +166,18 @@ def _rival_named(life: Life, event: RivalNamed, now: float, _draw: float) -> Res
     return cool_down(life, event.why, now), (Close(),)
 
 
+def _outlived(life: Life, _event: Outlived, now: float, _draw: float) -> Result:
+    if not life.is_up or life.trial is not Trial.DUE:
+        return life, ()
+    # connected, degraded -> backoff: the next session has our own client id again.
+    over = cause("client_id_trial_over", seconds=int(takeover.trial_seconds(life.evidence)))
+    stood = replace(
+        life, trial=Trial.STOOD, attempt=0, failures=0, refusals=0, pleas=0, down_since=now
+    )
+    due = now + CLOSE_TIMEOUT
+    return enter(stood, State.BACKOFF, over, now, due_at=due, connected_at=None), (Close(),)
+
+
 def _failed(life: Life, event: Failed, now: float, draw: float) -> Result:
     if life.state is not State.CONNECTING:
         return life, ()
@@ -169,9 +186,12 @@ def _failed(life: Life, event: Failed, now: float, draw: float) -> Result:
     if event.why.code == "session_taken_over":
         # connecting -> cooldown: the broker named the rival before it answered the SUBSCRIBE.
         return cool_down(life, event.why, now), ()
+    if life.trial is Trial.DUE and verdicts.is_refusal(event.why):
+        # connecting -> cooldown: another client id is not let in, so the pattern decides.
+        return _conclude(replace(life, trial=Trial.REFUSED), now), ()
     # A try that failed speaks against a rival: whoever took us over keeps the broker up.
     kind = verdicts.of_try(event.why.code)
-    return fail(replace(life, evidence=()), event.why, now, draw, kind), ()
+    return fail(_unsuspected(life), event.why, now, draw, kind), ()
 
 
 def _lost(life: Life, event: Lost, now: float, draw: float) -> Result:
@@ -179,26 +199,27 @@ def _lost(life: Life, event: Lost, now: float, draw: float) -> Result:
         return _over(life, now), ()
     if not life.is_up or life.connected_at is None:
         return life, ()
-    session = takeover.Session(life.connected_at, now, event.alone)
+    session = takeover.Session(life.connected_at, now, event.alone, event.unanswered)
     stable = now - life.connected_at >= backoff.STABLE_AFTER
     if stable:
         life = replace(life, attempt=0, failures=0, cooldowns=0, refusals=0, pleas=0)
     life = replace(life, connected_at=None, down_since=now)
     if event.taken_over is not None:
         # connected -> backoff: the other connection of ours gives way.
-        fresh = replace(life, evidence=())
-        return fail(fresh, event.taken_over, now, draw, Failure.FLAP), ()
+        return fail(_unsuspected(life), event.taken_over, now, draw, Failure.FLAP), ()
     if event.why.code == "session_taken_over":
         # connected -> cooldown: the broker named the rival.
         return cool_down(life, event.why, now), ()
     kind = verdicts.of_loss(event, is_short=session.is_short)
-    if not verdicts.is_suspicious(event):
-        return fail(replace(life, evidence=()), event.why, now, draw, kind), ()
+    if not verdicts.is_suspicious(event) or life.trial is Trial.DUE or not session.is_short:
+        # Another client id ended the same way, or ours did not: the broker or the path it was.
+        return fail(_unsuspected(life), event.why, now, draw, kind), ()
     life = replace(life, evidence=takeover.remember(life.evidence, session))
-    in_dispute = life.cooldowns > 0 and session.is_short
-    if in_dispute or takeover.is_duplicate(life.evidence):
-        # connected -> cooldown: concluded from the pattern.
-        return cool_down(life, _duplicate(life), now), ()
+    if life.trial is Trial.STOOD or life.cooldowns > 0:
+        # connected -> cooldown: inferred from the pattern.
+        return _conclude(life, now), ()
+    if takeover.is_suspicious(life.evidence):
+        life = replace(life, trial=Trial.DUE)
     # connected -> backoff
     return fail(life, event.why, now, draw, kind), ()
 
@@ -207,10 +228,8 @@ def _reconnect(life: Life, event: Reconnect, now: float, _draw: float) -> Result
     if life.state in {State.STOPPING, State.CONFIG_ERROR}:
         # A record that cannot be used has nothing to open; it waits for its edit.
         return life, ()
-    life = _given_up(life, now)
-    fresh = replace(
-        life, failures=0, cooldowns=0, refusals=0, pleas=0, evidence=(), connected_at=None
-    )
+    life = _unsuspected(_given_up(life, now))
+    fresh = replace(life, failures=0, cooldowns=0, refusals=0, pleas=0, connected_at=None)
     if life.is_up:
         fresh = replace(fresh, down_since=now)
     due = max(now, life.tried_at + backoff.MIN_CONNECT_GAP)
@@ -232,6 +251,8 @@ def _stop(life: Life, event: Stop, now: float, _draw: float) -> Result:
 def _closed(life: Life, _event: Closed, now: float, _draw: float) -> Result:
     if life.state is State.STOPPING:
         return _over(life, now), ()
+    if life.state is State.BACKOFF and life.trial is Trial.STOOD:
+        return replace(life, due_at=max(now, life.tried_at + backoff.MIN_CONNECT_GAP)), ()
     return life, ()
 
 
@@ -245,6 +266,7 @@ _ARROWS: dict[type[Any], Callable[..., Result]] = {
     Recovered: _recovered,
     Broken: _broken,
     RivalNamed: _rival_named,
+    Outlived: _outlived,
     Failed: _failed,
     Lost: _lost,
     Reconnect: _reconnect,
@@ -298,12 +320,32 @@ def _open(life: Life, now: float) -> Result:
         tried_at=now,
         due_at=now + life.connect_timeout + CONNECT_SLACK,
     )
-    return opening, (Open(life.protocol),)
+    return opening, (Open(life.protocol, life.trial is Trial.DUE),)
 
 
-def _duplicate(life: Life) -> Cause:
-    return cause(
-        "duplicate_client_id",
-        sessions=max(len(life.evidence), 1),
-        window=int(takeover.WINDOW),
-    )
+def _unsuspected(life: Life) -> Life:
+    """Drop the suspicion that another client uses our client id."""
+    return replace(life, evidence=(), trial=Trial.NONE)
+
+
+def _up_for_a_trial(life: Life, now: float) -> Life:
+    """Enter a session with another client id; with a kept one the messages wait meanwhile."""
+    seconds = int(takeover.trial_seconds(life.evidence))
+    code = "client_id_trial" if life.keeps_session else "success"
+    why = _with_version(life, cause(code, trial_s=seconds, sessions=len(life.evidence)))
+    if life.keeps_session:
+        return _up(life, State.DEGRADED, why, now, (why,))
+    return _up(life, State.CONNECTED, why, now)
+
+
+def _conclude(life: Life, now: float) -> Life:
+    """Infer that another client uses our client id."""
+    first = life.evidence[0].opened_at if life.evidence else now
+    known = _TRIAL_WORDS.get(life.trial, {})
+    window = max(1, math.ceil(now - first))
+    why = cause("duplicate_client_id", sessions=max(len(life.evidence), 1), window=window, **known)
+    return cool_down(life, why, now, backoff.INFERRED_COOLDOWN_BASE)
+
+
+#: What the sentence says of the session with another client id.
+_TRIAL_WORDS = {Trial.STOOD: {"other_id_stood": True}, Trial.REFUSED: {"other_id_refused": True}}

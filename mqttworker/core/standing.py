@@ -24,6 +24,8 @@ class Life:
     connect_timeout: float
     #: 3.1.1 cannot carry the login; `auto` does not try it.
     needs_mqtt_5: bool = False
+    #: The broker keeps the session while we are away.
+    keeps_session: bool = False
     state: State = State.PENDING
     why: Cause = ENABLED
     since: float = 0.0
@@ -52,7 +54,9 @@ class Life:
     other_version_why: Cause | None = None
     #: It waits because the broker or the network could not be reached.
     is_cut_off: bool = False
+    #: Sessions that another client may have ended, and how far the test of that has come.
     evidence: tuple[takeover.Session, ...] = ()
+    trial: takeover.Trial = takeover.Trial.NONE
     #: The life is over; the greenlet may end.
     is_over: bool = False
 
@@ -60,6 +64,13 @@ class Life:
     def is_up(self) -> bool:
         """Whether a session exists."""
         return self.state in UP_STATES
+
+    @property
+    def trial_ends_at(self) -> float | None:
+        """When a session with another client id has outlived those with our own."""
+        if self.trial is not takeover.Trial.DUE or not self.is_up or self.connected_at is None:
+            return None
+        return self.connected_at + takeover.trial_seconds(self.evidence)
 
     @property
     def next_attempt_at(self) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+from database.words import Origin
 from mqttworker.core.cause import Cause
 from mqttworker.core.events import Lost
 
@@ -99,6 +100,11 @@ class Failure(Enum):
 def is_suspicious(event: Lost) -> bool:
     """Whether the loss looks like the work of a rival with our client id."""
     return event.why.code in SILENT_CLOSES and event.door_open
+
+
+def is_refusal(why: Cause) -> bool:
+    """Whether the broker says no to a client that it knows nothing else of."""
+    return why.code in REFUSALS and why.origin is Origin.BROKER
 
 
 def of_try(code: str) -> Failure:

@@ -43,6 +43,7 @@ class Inflow:
         "_owner",
         "_queue",
         "connection_id",
+        "is_stand_in",
         "load",
         "post",
         "receipts",
@@ -57,6 +58,8 @@ class Inflow:
         #: What waits to be stored.
         self.load = Load()
         self.receipts = Receipts()
+        #: The present session has another client id, and receipts of its own.
+        self.is_stand_in = False
         self._owner = owner
         self._queue = queue
         self._identity: tuple[object, ...] = ()
@@ -97,7 +100,8 @@ class Inflow:
         session = self._owner.session
         if session is not None:
             session.acknowledge(messages)
-            return
+            if not self.is_stand_in:
+                return
         for message in messages:
             if message.qos:
                 self.receipts.committed(message, is_open=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,8 +13,11 @@ from mqttworker.core import events, verdicts
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.life import Life, step
 from mqttworker.core.messages import InboundMessage
+from mqttworker.core.probe import probe_id
+from mqttworker.core.receipts import Receipts
 from mqttworker.core.shared_login import TAKEOVER_CODES
 from mqttworker.core.spec import Record
+from mqttworker.core.takeover import with_other_client_id
 from mqttworker.ports.journal import Status, Traffic
 from mqttworker.ports.transport import Session
 from mqttworker.service.chronicle import Chronicle
@@ -216,13 +220,18 @@ class MQTTConnectionManager:
         return event
 
     def _until_due(self) -> float | None:
-        moments = [at for at in (self._life.due_at, self._upkeep.due_at) if at is not None]
+        life = self._life
+        awaited = (life.due_at, life.trial_ends_at, self._upkeep.due_at)
+        moments = [at for at in awaited if at is not None]
         return max(0.0, min(moments) - self._context.clock.now()) if moments else None
 
     def _when_due(self) -> events.Event:
         """Return Due, or Postponed while the lease or the limiter does not allow a try."""
         now = self._context.clock.now()
         if self._life.is_up:
+            trial_ends_at = self._life.trial_ends_at
+            if trial_ends_at is not None and now >= trial_ends_at:
+                return events.Outlived()
             return self._upkeep.tick(now, self._tally.deaf_at)
         if self._life.state in WAITING_STATES:
             until = self._earliest_try(now)
@@ -289,20 +298,25 @@ class MQTTConnectionManager:
 
     def _do(self, command: events.Command) -> None:
         if isinstance(command, events.Open):
-            self._open(command.protocol)
+            self._open(command)
         elif isinstance(command, events.Close):
             self._sessions.close()
         else:
             self._sessions.drop()
             self._context.logins.ended(self)
 
-    def _open(self, protocol: str) -> None:
+    def _open(self, command: events.Open) -> None:
         spec = self.record.spec
         assert spec is not None, "a flawed record is never opened"
         self._inflow.is_for(spec)
+        receipts, is_stand_in = self._inflow.receipts, command.with_other_client_id
+        if is_stand_in:
+            other_id = probe_id(spec.client_id, secrets.token_hex(3))
+            spec, receipts = with_other_client_id(spec, other_id), Receipts()
+        self._inflow.is_stand_in = is_stand_in
         self._context.logins.tries(self, spec)
         self._sessions.open(
-            spec, protocol, self._inflow.receive, self._upkeep.watch(spec), self._inflow.receipts
+            spec, command.protocol, self._inflow.receive, self._upkeep.watch(spec), receipts
         )
 
     # --- called by the session, in the loop: only take note, never block
@@ -341,4 +355,10 @@ def _new_life(record: Record, tried_at: float) -> Life:
     spec = record.spec
     if spec is None:
         return Life("auto", 0.0, tried_at=tried_at)
-    return Life(spec.protocol, spec.connect_timeout_s, spec.needs_mqtt_5, tried_at=tried_at)
+    return Life(
+        spec.protocol,
+        spec.connect_timeout_s,
+        spec.needs_mqtt_5,
+        keeps_session=not spec.clean_session,
+        tried_at=tried_at,
+    )

@@ -73,8 +73,18 @@ _TESTS = (
     ),
     (
         "tests/worker/service/test_rivals.py",
-        "test_a_whole_second_instance_is_found_out",
+        "test_a_whole_second_instance_is_noticed_and_a_bad_path_is_not_taken_for_one",
         "duplicate_client_id",
+    ),
+    (
+        "tests/worker/core/test_takeover.py",
+        "test_it_does_what_ours_does_and_says_what_it_is_for",
+        "client_id_trial_over",
+    ),
+    (
+        "tests/worker/core/test_takeover.py",
+        "test_a_session_that_the_broker_keeps_is_left_as_it_is",
+        "client_id_trial",
     ),
     (
         "tests/worker/service/test_shared_logins.py",

@@ -58,6 +58,8 @@ def test_the_top_doubles_up_to_thirty_seconds() -> None:
 
 def test_the_cooldown_doubles_up_to_ten_minutes() -> None:
     assert [backoff.cooldown(count) for count in range(1, 7)] == [60, 120, 240, 480, 600, 600]
+    inferred = [backoff.cooldown(count, backoff.INFERRED_COOLDOWN_BASE) for count in range(1, 8)]
+    assert inferred == [10, 20, 40, 80, 160, 320, 600]
 
 
 def test_the_wait_after_a_flap_is_at_least_half_of_the_top() -> None:

@@ -61,7 +61,8 @@ class AnyLife(RuleBasedStateMachine):
             elif isinstance(command, events.Abort):
                 self.has_session = False
             else:
-                assert self.life.state is State.STOPPING
+                is_trial_over = isinstance(event, events.Outlived)
+                assert self.life.state is State.STOPPING or is_trial_over
 
     @rule(seconds=_seconds)
     def time_passes(self, seconds: float) -> None:
@@ -102,6 +103,13 @@ class AnyLife(RuleBasedStateMachine):
         if self.life.is_up:
             self.has_session = False
         self._happen(events.Lost(cause(code), alone), draw)
+
+    @rule()
+    def outlived(self) -> None:
+        was_up = self.life.is_up
+        self._happen(events.Outlived())
+        if was_up and not self.life.is_up:
+            self.has_session = False
 
     @rule()
     def reconnect(self) -> None:

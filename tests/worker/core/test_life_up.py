@@ -46,12 +46,15 @@ def test_cooldown_to_connecting_notyet() -> None:
     assert (walk.state, walk.commands) == (State.COOLDOWN, ())
 
 
-def test_connected_to_cooldown_after_three_silent_closes() -> None:
+def test_connected_to_cooldown_when_only_another_client_id_is_let_stand() -> None:
     walk = lives.connecting()
-    for _ in range(2):
-        walk.on(events.Opened("5"), after=0.1).on(CLOSED, after=1.0)
-        assert walk.state is State.BACKOFF
-        walk.due()
+    for with_other_client_id in (False, True):
+        walk.on(events.Opened("5"), after=0.1).on(CLOSED, after=1.0).due()
+        assert walk.commands == (events.Open("5", with_other_client_id),)
+    walk.on(events.Opened("5"), after=0.1).on(events.Outlived(), after=31.0)
+    assert (walk.state, walk.commands) == (State.BACKOFF, (events.Close(),))
+    walk.on(events.Closed(), after=0.1).due()
+    assert walk.commands == (events.Open("5"),)
     walk.on(events.Opened("5"), after=0.1).on(CLOSED, after=1.0)
     assert (walk.state, walk.life.why.code) == (State.COOLDOWN, "duplicate_client_id")
     assert walk.life.why.detail["sessions"] == 3
@@ -227,7 +230,13 @@ def test_up_to_cooldown_when_a_rival_left_its_name(name: str) -> None:
 
 @pytest.mark.parametrize(
     "event",
-    [MISSED, RETURNED, events.Broken(cause("self_ping_failed")), events.Greeted()],
+    [
+        MISSED,
+        RETURNED,
+        events.Broken(cause("self_ping_failed")),
+        events.Greeted(),
+        events.Outlived(),
+    ],
 )
 @pytest.mark.parametrize("name", sorted(EVERY_STATE.keys() - {"connected", "degraded"}))
 def test_news_of_a_session_that_is_gone_changes_nothing(name: str, event: events.Event) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import signal
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from threading import Event, Thread
 
 from sqlalchemy import Engine
 
 from database.words import ConnectionState as State
 from tests.conftest import HOSTNAME
+from tests.support.fault_proxy import FaultProxy
 from tests.support.mosquitto import Mosquitto
 from tests.support.observer import Observer
 from tests.worker.service.worker import ONE_DATABASE, WorkerProcess, add, events, status
@@ -36,17 +41,45 @@ def test_a_broker_that_restarts_again_and_again_is_not_taken_for_a_rival(
     assert State.COOLDOWN not in {state for state, _ in events(engine, connection_id)}
 
 
+@contextmanager
+def _cut_again_and_again(proxy: FaultProxy) -> Iterator[None]:
+    """Cut what passes through, with FIN and RST in turn, whichever client id it has."""
+    over = Event()
+
+    def cut() -> None:
+        for number in itertools.count():
+            if over.wait(random.uniform(0.1, 4.0)):
+                return
+            proxy.reset_all() if number % 2 else proxy.close_all()
+
+    thread = Thread(target=cut)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 @ONE_DATABASE
-def test_a_whole_second_instance_is_found_out(
+def test_a_whole_second_instance_is_noticed_and_a_bad_path_is_not_taken_for_one(
     engine: Engine, mosquitto: Mosquitto, worker: WorkerProcess
 ) -> None:
-    names = [f"site_{number}" for number in range(5)]
+    names = [f"site_{number}" for number in range(4)]
     for name in names:
         add(engine, name, mosquitto.port)
-    worker.start()
-    worker.wait_for_states(dict.fromkeys(names, State.CONNECTED))
-    with ExitStack() as rivals:
+    with ExitStack() as others:
+        proxy = others.enter_context(FaultProxy(mosquitto.port))
+        # As its broker is another one for us, it is alone there.
+        alone = add(engine, "alone", proxy.port)
+        worker.start()
+        worker.wait_for_states(dict.fromkeys([*names, "alone"], State.CONNECTED))
+        others.enter_context(_cut_again_and_again(proxy))
         for name in names:
-            rivals.enter_context(Observer(mosquitto.port, ("x",), client_id=f"{name}_{HOSTNAME}"))
-        worker.wait_for_states(dict.fromkeys(names, State.COOLDOWN), seconds=100.0)
+            others.enter_context(Observer(mosquitto.port, ("x",), client_id=f"{name}_{HOSTNAME}"))
+        worker.wait_for_states(dict.fromkeys(names, State.COOLDOWN), seconds=150.0)
+        cut = events(engine, alone)
     assert status(engine, names[0]).reason_code == "duplicate_client_id"
+    assert len(cut) > 10
+    assert {state for state, _ in cut} == {State.CONNECTING, State.CONNECTED, State.BACKOFF}
+    assert not {"duplicate_client_id", "client_id_trial_over"} & {code for _, code in cut}
