@@ -12,7 +12,8 @@
   const EAGER_POLL_MS = 700;
   const EAGER_FOR_MS = 20000;
 
-  // --- times: <time datetime="..."> shows how long ago, its title the local time
+  // --- times: <time datetime="..."> shows how long ago, with data-length only how long; its title
+  // the local time
 
   const UNITS = [[t("d"), 86400], ["h", 3600], ["min", 60], ["s", 1]];
   // The browser's clock may be wrong; every answer tells the server's.
@@ -26,11 +27,24 @@
     return seconds > 0 ? t("in {number} {unit}", { number, unit }) : t("{number} {unit} ago", { number, unit });
   }
 
+  // How long ago that was, in its two largest units: "3 d 4 h".
+  function length(moment) {
+    let left = Math.max(0, Math.floor((Date.now() + clockOffsetMs - moment) / 1000));
+    const words = [];
+    for (const [unit, size] of UNITS) {
+      const number = Math.floor(left / size);
+      left -= number * size;
+      if (number) words.push(`${number} ${unit}`);
+      else if (words.length) break;
+    }
+    return words.slice(0, 2).join(" ") || t("less than 1 s");
+  }
+
   function showTimes(root = document) {
     for (const element of root.querySelectorAll("time[datetime]")) {
       const moment = Date.parse(element.dateTime);
       if (Number.isNaN(moment)) continue;
-      const text = ago(moment);
+      const text = element.dataset.length === undefined ? ago(moment) : length(moment);
       if (element.textContent !== text) element.textContent = text;
       if (!element.title) element.title = new Date(moment).toLocaleString(window.hawserWords.language());
     }

@@ -49,7 +49,10 @@ class ConnectionStatus(ReasonColumns, Base):
     #: The Keep Alive in force, seconds: ours, or what the broker set instead.
     keepalive_s: Mapped[int | None] = mapped_column(Integer)
     #: When the last session was lost, or the first try failed; null while a session exists.
+    #: Edits and other workers leave it as it is.
     down_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    #: Whether there ever was a session; null where a worker wrote that did not note it.
+    was_connected: Mapped[bool | None] = mapped_column(Boolean)
     #: How long the last self-ping took, milliseconds.
     round_trip_ms: Mapped[float | None] = mapped_column(Float)
     #: Of the certificate that the broker presented last.

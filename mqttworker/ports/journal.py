@@ -39,6 +39,8 @@ class Status:
     connected_since: datetime | None = None
     #: When the last session was lost or the first try failed, None while a session exists.
     down_since: datetime | None = None
+    #: Whether this worker had a session of it.
+    was_connected: bool = False
     next_attempt_at: datetime | None = None
     client_id: str | None = None
     status_topic: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from database.words import DOWN_STATES
+from database.words import DOWN_STATES, ConnectionState
 from mqttworker.core.cause import completed
 from mqttworker.core.life import Life
 from mqttworker.core.spec import ConnectionSpec, Record
@@ -16,13 +16,22 @@ from mqttworker.service.context import Clock
 class Chronicle:
     """Follows a life and puts its monotonic moments into wall-clock times, once each."""
 
-    __slots__ = ("_clock", "_connected_since", "_down_since", "_since", "protocol", "terms")
+    __slots__ = (
+        "_clock",
+        "_connected_since",
+        "_down_since",
+        "_since",
+        "_was_connected",
+        "protocol",
+        "terms",
+    )
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._since = clock.wall()
         self._connected_since: datetime | None = None
         self._down_since: datetime | None = None
+        self._was_connected = False
         #: The MQTT version that was agreed on.
         self.protocol: str | None = None
         self.terms = Terms()
@@ -33,9 +42,12 @@ class Chronicle:
             self._since = self._clock.wall(after.since)
         if after.connected_at != before.connected_at:
             self._connected_since = self._clock.wall(after.connected_at) if after.is_up else None
-        if after.down_since != before.down_since:
-            down = after.down_since
-            self._down_since = None if down is None else self._clock.wall(down)
+        self._was_connected = self._was_connected or after.is_up
+        if after.is_up or after.state is ConnectionState.DISABLED:
+            self._down_since = None
+        elif after.down_since not in (None, before.down_since) and self._down_since is None:
+            # A life that an edit began anew knows nothing of the time before.
+            self._down_since = self._clock.wall(after.down_since)
 
     def transition(
         self, record: Record, before: Life, after: Life, *, is_shared: bool
@@ -64,6 +76,7 @@ class Chronicle:
             attempt=life.attempt,
             connected_since=self._connected_since,
             down_since=self._down_since,
+            was_connected=self._was_connected,
             next_attempt_at=self._clock.wall(due) if due else None,
             client_id=spec.client_id if spec else None,
             status_topic=spec.status_topic if spec else None,

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Engine
+import pytest
+from sqlalchemy import Engine, update
 
 from database.clock import database_now
+from database.models import WorkerHeartbeat
 from database.words import ConnectionState as S
 from database.words import WorkerState
 from tests.web import rows
@@ -131,6 +136,43 @@ def test_the_sentence_names_what_is_degraded_beside_what_is_down(
     page = operator.get("/admin/").text
     assert "1 of 3 enabled connections is not connected: down (refused, " in page
     assert "; 1 more is not fully working: quiet (degraded, " in page
+
+
+def test_up_and_down_last_since_the_change_between_them_not_since_the_last_try(
+    operator: Visitor, worker: Engine
+) -> None:
+    ago = {name: database_now(-seconds) for name, seconds in (("long", 5400), ("now", 5))}
+    down, locked = rows.record(worker, "down"), rows.record(worker, "locked")
+    tried: dict[str, Any] = {"for_seconds": 2, "attempt": 40, "reason_code": "tcp_refused"}
+    rows.status(worker, down, S.BACKOFF, down_since=ago["long"], was_connected=True, **tried)
+    # A database that was locked for a moment ends no session.
+    held: dict[str, Any] = {"for_seconds": 20, "reason_code": "messages_stored_again"}
+    rows.status(worker, locked, connected_since=ago["long"], **held)
+    for path in ("", "connections/", f"connections/details/?id={down}", "?kiosk=1"):
+        page = seen(operator, worker, path)
+        assert age(page, r"Down for(?:</dt><dd>| )<time") == pytest.approx(5400, abs=60)
+    for path in ("", "connections/", f"connections/details/?id={locked}"):
+        page = seen(operator, worker, path)
+        assert age(page, r"Up for(?:</dt><dd>| )<time") == pytest.approx(5400, abs=60)
+    page = seen(operator, worker, f"connections/details/?id={down}")
+    assert age(page, r"Last try</dt><dd><time") < 60
+    health = json.loads(operator.get("/api/v1/mqtt/health/?connection=down").text)
+    since = datetime.fromisoformat(health["connections"][0]["since"])
+    assert (datetime.now(UTC) - since).total_seconds() < 60
+
+
+def seen(visitor: Visitor, engine: Engine, path: str) -> str:
+    """Return a page as it is while the worker beats, however slow this machine is."""
+    with engine.begin() as transaction:
+        transaction.execute(update(WorkerHeartbeat).values(beat_at=database_now()))
+    return visitor.get(f"/admin/{path}").text
+
+
+def age(page: str, before: str) -> float:
+    """Return how many seconds ago the time after a text was."""
+    found = re.search(f'{before} datetime="([^"]+)"', page)
+    assert found, before
+    return (datetime.now(UTC) - datetime.fromisoformat(found[1])).total_seconds()
 
 
 def test_a_loss_within_the_grace_is_no_outage_yet(operator: Visitor, worker: Engine) -> None:

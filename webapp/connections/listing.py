@@ -26,7 +26,7 @@ SORT_KEYS: dict[str, Callable[[Item], Any]] = {
     "name": lambda item: item.name.lower(),
     "site": lambda item: (item.site.lower(), item.name.lower()),
     "broker": lambda item: (str(item.host), str(item.port), item.client_id),
-    "since": lambda item: item.since.timestamp() if item.since else 0.0,
+    "since": lambda item: item.changed_at.timestamp() if item.changed_at else 0.0,
 }
 _PIECES = re.compile(r"([^0-9]*)([0-9]{0,18})")
 #: Rows that an open site shows; the site's own list has all of them.

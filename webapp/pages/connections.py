@@ -42,7 +42,7 @@ class ConnectionView(
         "site": _("Site"),
         "broker": _("Broker, client id"),
         "reason": _("Reason"),
-        "since": _("Since, 24 h"),
+        "since": _("Duration, 24 h"),
         "messages": _("Messages"),
     }
     page_size = 50

@@ -22,7 +22,8 @@ from sqlalchemy import Connection as Transaction
 from database import reasons, rules
 from database.clock import database_moment
 from database.models import ConnectionEvent
-from database.words import UP_STATES, ConnectionState, WorkerState
+from database.words import DOWN_STATES, UP_STATES, WorkerState
+from database.words import ConnectionState as S
 from webapp import columns
 from webapp.picture import overview_query, workers
 from webapp.picture.workers import Worker
@@ -52,6 +53,8 @@ class Item:
     connected_since: datetime | None
     #: When the last session was lost, or the first try failed; None while there is a session.
     down_since: datetime | None
+    #: Whether there ever was a session; None where nobody noted it.
+    was_connected: bool | None
     broker_cert_expires_at: datetime | None
     #: The stored state, whoever wrote it, and since when there is a session or none.
     held_state: str | None
@@ -80,6 +83,19 @@ class Item:
     @property
     def up(self) -> bool:
         return self.state in UP_STATES
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it is without a session that it could have; a first try is no failure yet."""
+        if self.up or self.state in (S.DISABLED, S.UNKNOWN):
+            return False
+        return self.down_since is not None or self.state in DOWN_STATES - {S.CONNECTING}
+
+    @property
+    def changed_at(self) -> datetime | None:
+        """When it went up or down; for all that is neither, when its state began."""
+        moment = self.connected_since if self.up else self.down_since if self.is_down else None
+        return moment or self.since
 
     @property
     def reason(self) -> str:
@@ -120,7 +136,7 @@ class Picture:
 
     @cached_property
     def connected(self) -> int:
-        return sum(1 for item in self.enabled if item.state == ConnectionState.CONNECTED)
+        return sum(1 for item in self.enabled if item.state == S.CONNECTED)
 
     @cached_property
     def by_state(self) -> dict[str, int]:
@@ -182,6 +198,7 @@ def item_of(row: Any, worker: Worker | None, hostname: str) -> Item:
         since=since,
         connected_since=row.connected_since if known else None,
         down_since=row.down_since if known else None,
+        was_connected=None if row.was_connected is None else bool(row.was_connected),
         broker_cert_expires_at=row.broker_cert_expires_at,
         held_state=row.state,
         held_since=row.connected_since or row.down_since,
@@ -211,13 +228,13 @@ def _derive(
     """Return (state, reason code, detail, since)."""
     if worker is None or not worker.active:
         code, detail = silence(worker)
-        return ConnectionState.UNKNOWN, code, detail, worker.beat_at if worker else None
+        return S.UNKNOWN, code, detail, worker.beat_at if worker else None
     if row.boot_id == worker.boot_id:
         return row.state, row.reason_code, row.detail or {}, row.since
     if not enabled:
-        return ConnectionState.DISABLED, "disabled", {}, row.updated_at
+        return S.DISABLED, "disabled", {}, row.updated_at
     moments = [moment for moment in (row.updated_at, worker.started_at) if moment]
-    return ConnectionState.PENDING, "not_picked_up", {}, max(moments, default=None)
+    return S.PENDING, "not_picked_up", {}, max(moments, default=None)
 
 
 def silence(worker: Worker | None) -> tuple[str, Mapping[str, Any]]:

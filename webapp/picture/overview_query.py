@@ -43,6 +43,7 @@ def statement() -> Any:
         columns.time(status.since),
         columns.time(status.connected_since),
         columns.time(status.down_since),
+        columns.raw(status.was_connected),
         columns.time(status.broker_cert_expires_at),
         columns.time(status.next_attempt_at),
         columns.time(status.last_message_at),

@@ -12,6 +12,8 @@ from sqlalchemy import (
     Select,
     Table,
     Update,
+    and_,
+    case,
     delete,
     insert,
     select,
@@ -42,6 +44,7 @@ _heartbeat: Table = WorkerHeartbeat.__table__  # type: ignore[assignment]
 
 #: Named one by one: what only plain SQL can write is no word of ours, and not read.
 _NOT_DISABLED = tuple(state for state in ConnectionState if state is not ConnectionState.DISABLED)
+_NOT_DOWN = sorted({*UP_STATES, ConnectionState.DISABLED})
 
 
 class LeaseLostError(Exception):
@@ -70,7 +73,8 @@ class Facts:
             if statuses:
                 # In one order, whoever writes: two transactions must not wait for each other.
                 ordered = sorted(statuses, key=lambda status: status.connection_id)
-                upsert(transaction, _status, [self._status_row(status) for status in ordered])
+                rows = [self._status_row(status) for status in ordered]
+                upsert(transaction, _status, rows, _over_restarts)
             if transitions:
                 transaction.execute(insert(_event), [_event_row(item) for item in transitions])
             # Last: whoever waits for a slow table must not keep the lease from being renewed.
@@ -120,6 +124,7 @@ class Facts:
             "attempt": status.attempt,
             "connected_since": status.connected_since,
             "down_since": status.down_since,
+            "was_connected": status.was_connected,
             "next_attempt_at": status.next_attempt_at,
             "client_id": status.client_id,
             "status_topic": status.status_topic,
@@ -134,6 +139,19 @@ class Facts:
             **traffic_columns(status.traffic),
             **_reason_columns(status.why),
         }
+
+
+def _over_restarts(new: Any) -> dict[str, Any]:
+    """Return what of the time before a worker or a record was restarted still holds."""
+    old = _status.c
+    # An IN would be no constant text for many rows.
+    is_down = and_(*(new.state != state for state in _NOT_DOWN))
+    # Who had a session since then knows better.
+    goes_on = is_down & ~new.was_connected & old.down_since.is_not(None)
+    return {
+        "down_since": case((goes_on, old.down_since), else_=new.down_since),
+        "was_connected": new.was_connected | old.was_connected,
+    }
 
 
 def _left_behind(boot_id: str) -> Select[Any]:

@@ -12,6 +12,8 @@ from database.clock import database_now
 from database.models import ConnectionEvent, ConnectionStatus, WorkerLease
 from database.words import ConnectionState as State
 from database.words import WorkerState
+from mqttworker.core.cause import cause
+from mqttworker.ports.journal import Status
 from mqttworker.ports.store import Facts, LeaseLostError, Pruning
 from tests.support.mosquitto import Mosquitto
 from tests.support.process import free_port
@@ -90,6 +92,36 @@ def test_a_record_disabled_while_no_worker_ran_is_disabled_from_its_next_start_o
         told = select(ConnectionStatus.state).where(ConnectionStatus.connection_id.in_(numbers))
         states = list(transaction.scalars(told.order_by(ConnectionStatus.connection_id)))
     assert states == [State.BACKOFF, State.DISABLED, State.DISABLED]
+
+
+def test_it_is_down_for_as_long_as_there_was_no_session_whoever_tried(
+    engine: Engine, facts: Facts
+) -> None:
+    lost, later, failed = (
+        datetime.now(UTC).replace(microsecond=0) - timedelta(hours=hours) for hours in (9, 5, 1)
+    )
+    number = rows.record(engine)
+
+    def written(state: State, why: str, since: datetime | None, *, was_connected: bool) -> Any:
+        status = Status(
+            number, state, cause(why), failed, down_since=since, was_connected=was_connected
+        )
+        facts.write([status], [])
+        table = ConnectionStatus
+        with engine.connect() as transaction:
+            row = transaction.execute(select(table.down_since, table.was_connected)).one()
+            return tuple(row)
+
+    rows.status(engine, number, State.BACKOFF, down_since=lost, was_connected=True)
+    # A new worker, or the same one after an edit, knows nothing of the time before.
+    assert written(State.CONNECTING, "worker_start", None, was_connected=False) == (lost, True)
+    assert written(State.BACKOFF, "tcp_refused", failed, was_connected=False) == (lost, True)
+    assert written(State.STOPPING, "worker_shutdown", None, was_connected=False) == (lost, True)
+    assert written(State.CONNECTED, "success", None, was_connected=True) == (None, True)
+    assert written(State.BACKOFF, "peer_closed", later, was_connected=True) == (later, True)
+    assert written(State.BACKOFF, "tcp_refused", later, was_connected=True) == (later, True)
+    assert written(State.DISABLED, "disabled", None, was_connected=True) == (None, True)
+    assert written(State.BACKOFF, "tcp_refused", failed, was_connected=False) == (failed, True)
 
 
 @ONE_DATABASE
