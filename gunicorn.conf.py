@@ -16,7 +16,8 @@ import gunicorn.http.wsgi
 
 from database import logs
 from database.settings import WRONG_SETTING, load
-from ops import bind_address, parent
+from ops import bind_address, parent, surroundings
+from ops.errors import SettingError
 from webapp import database_watch
 from webapp.front import closing, refusals
 from webapp.settings import WebSettings
@@ -28,6 +29,11 @@ sys.setswitchinterval(SWITCH_INTERVAL)
 
 os.umask(0o077)
 _settings = load(WebSettings)
+try:
+    surroundings.check_gunicorn(os.environ)
+except SettingError as _error:
+    sys.stderr.write(f"hawser: {_error}\n")
+    sys.exit(WRONG_SETTING)
 _binds = bind_address.bind_addresses(_settings.bind)
 for _problem in filter(None, map(bind_address.problem, _binds)):
     sys.stderr.write(f"hawser: HAWSER_BIND {_problem}\n")

@@ -21,6 +21,7 @@ def main(command: list[str]) -> NoReturn:
         # supervisord reads it as it stands, the programs may stand elsewhere.
         os.environ["HAWSER_HOME"] = str(surroundings.home_directory(None))
         surroundings.check_for_supervisord(os.environ)
+        surroundings.check_gunicorn(os.environ)
     except CommandError as problem:
         sys.stderr.write(f"hawser: {problem}\n")
         sys.exit(problem.status)

@@ -17,6 +17,7 @@ from ops.errors import CommandError, SettingError
 from ops.surroundings import (
     ROOT,
     SUPERVISOR_CONFIG,
+    check_gunicorn,
     environment,
     forbid_core_dumps,
     supervisor_environment,
@@ -76,6 +77,7 @@ def is_running(home: Path) -> bool:
 
 def _check(wanted: Wanted) -> None:
     """Refuse what could not work anyway, before anything is changed. Raises CommandError."""
+    check_gunicorn(os.environ)
     if is_running(wanted.home):
         msg = (
             f"Hawser already runs from {wanted.home}; stop it with Ctrl-C where it runs, "

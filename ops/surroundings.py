@@ -81,6 +81,16 @@ def check_for_supervisord(values: Mapping[str, str]) -> None:
         raise SettingError(msg)
 
 
+def check_gunicorn(values: Mapping[str, str]) -> None:
+    """Refuse gunicorn's own variable: it would go before gunicorn.conf.py. Raises SettingError."""
+    if values.get("GUNICORN_CMD_ARGS", "").strip():
+        msg = (
+            "GUNICORN_CMD_ARGS changes what Hawser decides for gunicorn, such as where the web "
+            "listens; remove it (HAWSER_BIND says where to listen)."
+        )
+        raise SettingError(msg)
+
+
 def open_files() -> int:
     """Return how many open files supervisord may ask for; asking for more would stop it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -19,21 +19,22 @@ PARTS = ("database", "demo", "mqttworker", "ops", "requirements", "static", "tem
 @pytest.fixture
 def odd(tmp_path: Path) -> Iterator[Product]:
     """The product in odd places, not started."""
-    checkout = tmp_path / "100% of %(here)s" / "caf\u00e9"
+    checkout = tmp_path / "100% of %(here)s" / "caf\u00e9 \"a\" \\b 'c' $HOME"
     for part in PARTS:
-        shutil.copytree(ROOT / part, checkout / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / part, checkout / part)
     for path in (*ROOT.glob("*.py"), ROOT / "supervisord.conf"):
         shutil.copy(path, checkout)
     (checkout / ".venv").symlink_to(sys.prefix)
-    made = Product(tmp_path)
+    # Platforms set WEB_CONCURRENCY; it is gunicorn's, and Hawser's web is one process.
+    made = Product(tmp_path, WEB_CONCURRENCY="x")
     made.checkout = checkout
-    made.home = tmp_path / "who?x=1 a%2Fb #2"
+    made.home = tmp_path / 'who?x=1 a%2Fb #2 "c" \\d'
     yield made
     end(made)
 
 
 def test_everything_runs_from_places_with_odd_names(odd: Product, tmp_path: Path) -> None:
-    odd.start("--no-demo").wait_for_output("Hawser is ready", 60)
+    odd.start("--no-demo").wait_for_output("Hawser is ready", 120)
     assert odd.get("/readyz")[0] == 200
     odd.import_connections([{"name": "p", "site": "s", "host": "127.0.0.1", "is_enabled": False}])
     assert odd.manage("connections", "export").stdout.count('"name": "p"') == 1

@@ -37,6 +37,8 @@ WRONG = (
     ("web", "HAWSER_DATABSE_URL", "sqlite:////srv/x.db"),
     ("web", "HAWSER_BIND", "unix:{file}"),
     ("web", "SCRIPT_NAME", "hawser"),
+    ("run", "GUNICORN_CMD_ARGS", "--workers x"),
+    ("web", "GUNICORN_CMD_ARGS", "--bind 127.0.0.1:1"),
     ("entry", "HAWSER_RUN_SETUP", "maybe"),
     ("entry", "HAWSER_PYTHON", "/nonexistent/python"),
     ("entry", "HAWSER_HOME", "{file}"),
