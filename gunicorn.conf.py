@@ -16,7 +16,7 @@ import gunicorn.http.wsgi
 
 from database import logs
 from database.settings import WRONG_SETTING, load
-from ops import bind_address, parent, surroundings
+from ops import bind_address, parent, standard_streams, surroundings
 from ops.errors import SettingError
 from webapp import database_watch
 from webapp.front import closing, refusals
@@ -27,6 +27,7 @@ from webapp.settings import WebSettings
 SWITCH_INTERVAL = 0.0001
 sys.setswitchinterval(SWITCH_INTERVAL)
 
+standard_streams.open_missing()
 os.umask(0o077)
 _settings = load(WebSettings)
 try:

@@ -11,7 +11,8 @@ import sys
 if sys.version_info < (3, 11):  # noqa: UP036 - this is the check
     sys.exit("Hawser needs Python 3.11 or newer; this is %d.%d." % sys.version_info[:2])  # noqa: UP031
 
+from ops import standard_streams
 from ops.commands import main
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    standard_streams.run(lambda: main(sys.argv[1:]))

@@ -37,7 +37,7 @@ def configure(level: str, form: Literal["auto", "json", "console"]) -> None:
         cache_logger_on_first_use=True,
     )
     renderers: list[Any] = [_in_one_line, structlog.dev.ConsoleRenderer()] if console else [_json()]
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _Handler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,
@@ -55,6 +55,14 @@ def configure(level: str, form: Literal["auto", "json", "console"]) -> None:
     threading.excepthook = _thread_ends
     # It tells of every look at the schema.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+class _Handler(logging.StreamHandler[Any]):
+    """Writes lines; nobody can be told that nobody reads them."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
 
 
 def _process_ends(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -12,10 +13,12 @@ from mqttworker.adapters import hub_errors, log_writer, process, tls
 from mqttworker.adapters.signals import on_continue, on_stop_signal
 from mqttworker.service.service import MQTTService
 from mqttworker.settings import WorkerSettings
+from ops import standard_streams
 
 
 def main() -> int:
     """Run the service until it is told to stop; return the exit code."""
+    standard_streams.open_missing()
     os.umask(0o077)
     settings = load(WorkerSettings)
     logs.configure(settings.log_level, settings.log_format)
@@ -39,7 +42,9 @@ def leave(code: int) -> None:
     object, or waiting for a thread that a database keeps, would only cost time.
     """
     logging.shutdown()
-    sys.stdout.flush()
+    # Whoever read the log may be gone.
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
     os._exit(code)
 
 

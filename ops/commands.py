@@ -42,6 +42,8 @@ def main(arguments: list[str]) -> int:
     except CommandError as problem:
         sys.stderr.write(f"manage.py: {problem}\n")
         return problem.status
+    except BrokenPipeError:
+        raise
     except OSError as error:
         sys.stderr.write(f"manage.py: {_in_words(error)}\n")
         return 1

@@ -10,12 +10,13 @@ import os
 import sys
 from typing import NoReturn
 
-from ops import output, private_files, surroundings
+from ops import output, private_files, standard_streams, surroundings
 from ops.errors import CommandError
 
 
 def main(command: list[str]) -> NoReturn:
     """Replace this process, so that COMMAND is the container's main process."""
+    standard_streams.open_missing(for_children=True)
     private_files.keep_new_files_private()
     try:
         # supervisord reads it as it stands, the programs may stand elsewhere.

@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 
-from ops import listening
+from ops import listening, standard_streams
 from ops.bind_address import DEFAULT_BIND, BindAddress
 from ops.errors import SettingError
 
@@ -62,4 +62,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    standard_streams.run(main)

@@ -12,9 +12,12 @@ import signal
 from types import FrameType
 from typing import Any
 
+from ops import standard_streams
+
 
 def main() -> None:
     """Become supervisord. SIGHUP stops everything; under `nohup` it does nothing."""
+    standard_streams.open_missing(for_children=True)
     is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     # By name: manage.py itself needs no package, and this program runs with those of Hawser.
     options: Any = importlib.import_module("supervisor.options")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from database import encryption
+from ops import standard_streams
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -89,4 +90,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] != ["words"]:
         # What a command writes only its owner may read; catalogues belong to the checkout.
         os.umask(0o077)
-    sys.exit(main())
+    standard_streams.run(main)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -41,9 +42,13 @@ class Sample:
 
 
 def say_at_once(line: str) -> None:
-    """Print a line that must not wait for others, wherever the output goes."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    """Print a line that must not wait for others, wherever the output goes.
+
+    Whoever reads it may be gone; what was begun goes on.
+    """
+    with contextlib.suppress(OSError):
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
 
 
 def run(

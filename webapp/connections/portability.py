@@ -23,6 +23,7 @@ from database import pem
 from database.models import Connection
 from database.session import make_engine
 from database.settings import Settings, load
+from ops import standard_streams
 from webapp import columns, store
 from webapp.connections import import_text, importing, records, subscriptions
 from webapp.connections.import_text import NoTextError
@@ -31,6 +32,7 @@ from webapp.front import errors
 
 #: Errors that are written before the rest is only counted.
 SHOWN_ERRORS = 100
+EXPORT_FAILED = "the export failed"
 
 
 def import_file(path: str) -> int:
@@ -59,9 +61,11 @@ def export_file(path: str) -> int:
                     + "\n"
                 )
         except SQLAlchemyError as error:
-            return _complain([errors.database_problem(error, engine, in_own_words=True)])
-    if path == "-" and sys.stdout is None:
-        return _complain(["standard output is closed; name a file to write to"])
+            problem = errors.database_problem(error, engine, in_own_words=True)
+            return _complain([problem], EXPORT_FAILED)
+    if path == "-" and standard_streams.was_closed("stdout"):
+        words = "standard output is closed; name a file to write to"
+        return _complain([words], EXPORT_FAILED)
     try:
         if path == "-":
             # As the import reads it, whatever the terminal is set to.
@@ -69,8 +73,11 @@ def export_file(path: str) -> int:
             sys.stdout.buffer.write(text.encode())
         else:
             _write_private(Path(path), text)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        return _complain([f"{path}: {error.strerror}"])
+        where = "standard output" if path == "-" else path
+        return _complain([f"{where}: {error.strerror}"], EXPORT_FAILED)
     return 0
 
 
@@ -92,12 +99,12 @@ def _engine(settings: Settings) -> Iterator[Engine]:
         engine.dispose()
 
 
-def _complain(lines: Sequence[str]) -> int:
+def _complain(lines: Sequence[str], ending: str = "nothing was changed") -> int:
     for line in lines[:SHOWN_ERRORS]:
         sys.stderr.write(f"hawser: {_visible(line)}\n")
     if len(lines) > SHOWN_ERRORS:
         sys.stderr.write(f"hawser: and {len(lines) - SHOWN_ERRORS} more\n")
-    sys.stderr.write("hawser: nothing was changed\n")
+    sys.stderr.write(f"hawser: {ending}\n")
     return 1
 
 
@@ -107,7 +114,7 @@ def _visible(line: str) -> str:
 
 
 def _read(path: str) -> str:
-    if path == "-" and sys.stdin is None:
+    if path == "-" and standard_streams.was_closed("stdin"):
         raise RejectedError(["standard input is closed; name a file to read"])
     try:
         content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
