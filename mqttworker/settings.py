@@ -6,6 +6,9 @@ from pydantic import Field
 
 from database.settings import Settings
 
+#: Longest stop, seconds: a second or two before supervisord kills (stopwaitsecs).
+LONGEST_STOP = 8.0
+
 
 class WorkerSettings(Settings):
     """What only the worker needs."""
@@ -14,7 +17,7 @@ class WorkerSettings(Settings):
     monitor_interval: float = Field(default=30.0, gt=0, le=3600)
     #: Seconds between two looks at `config_version`.
     config_poll_interval: float = Field(default=1.0, gt=0, le=60)
-    #: Seconds that the whole stop may take.
+    #: Seconds that the whole stop may take; see `longest_stop`.
     shutdown_timeout: float = Field(default=5.0, ge=1, le=60)
     #: Longest packet that is accepted from a broker, bytes.
     max_packet_bytes: int = Field(default=1_048_576, ge=1024, le=268_435_455)
@@ -24,3 +27,8 @@ class WorkerSettings(Settings):
     message_queue_bytes: int = Field(default=134_217_728, ge=1_048_576, le=1_099_511_627_776)
     #: CONNECTs a second to one broker while its connections come back.
     connect_rate: float = Field(default=400.0, gt=0, le=100_000)
+
+    @property
+    def longest_stop(self) -> float:
+        """Seconds that the stop takes at most: a kill by supervisord would leave no goodbye."""
+        return min(self.shutdown_timeout, LONGEST_STOP)

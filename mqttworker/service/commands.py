@@ -16,7 +16,7 @@ from mqttworker.ports.store import Commands, LeaseLostError, Order
 from mqttworker.service.manager import MQTTConnectionManager
 from mqttworker.service.publishing import publish
 from mqttworker.service.testing import Tester
-from mqttworker.service.threads import in_thread
+from mqttworker.service.threads import ThreadShare, in_thread
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 COMMAND_INTERVAL = 0.5
 #: Wait before a result is written again that the database did not take, seconds.
 RETRY = 1.0
+#: Results that are written at once: many more would keep all else from the database.
+WRITTEN_AT_ONCE = 2
 
 
 class Answer(NamedTuple):
@@ -48,6 +50,7 @@ class CommandRunner:
         self._store = store
         self._find = find
         self._tester = tester
+        self._writing = ThreadShare(WRITTEN_AT_ONCE)
         self._running: set[gevent.Greenlet[..., None]] = set()
 
     def poll(self) -> None:
@@ -88,7 +91,7 @@ class CommandRunner:
     def _write(self, order: Order, result: dict[str, Any], *, worked: bool) -> None:
         while True:
             try:
-                in_thread(self._store.finish, order.id, result, worked=worked)
+                self._writing.do(self._store.finish, order.id, result, worked=worked)
             except LeaseLostError:
                 return
             except SQLAlchemyError:
@@ -112,7 +115,7 @@ class CommandRunner:
 
     def _test(self, order: Order) -> Answer:
         def progress(result: dict[str, Any]) -> None:
-            in_thread(self._store.progress, order.id, result)
+            self._writing.do(self._store.progress, order.id, result)
 
         result = self._tester.test(order.parameters, progress)
         return Answer(result.get("verdict") in {"ok", "warning"}, result)

@@ -13,7 +13,7 @@ from mqttworker.adapters.lockfile import LockFile
 from mqttworker.core.lease import Tenure
 from mqttworker.ports.store import Presence
 from mqttworker.service.context import Clock
-from mqttworker.service.threads import InOrder, in_thread
+from mqttworker.service.threads import InOrder, OwnThread
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +45,7 @@ class LeaseKeeper:
         self._on_lost = on_lost
         self._tenure = Tenure(ttl=LEASE_TTL)
         self._in_order = InOrder()
+        self._thread = OwnThread()
         #: Looks at a renewal that waits for its answer; time spent frozen does not count.
         self._looks: int | None = None
         #: Set while the lease is held.
@@ -82,7 +83,7 @@ class LeaseKeeper:
         token = self._lock.token if self._lock.acquire() else None
         self._looks = 0
         try:
-            answer = in_thread(self._presence.hold_lease, LEASE_TTL, self._stale_after, token)
+            answer = self._thread.do(self._presence.hold_lease, LEASE_TTL, self._stale_after, token)
         except SQLAlchemyError:
             self._tenure = self._tenure.unanswered()
             self.check()
@@ -109,5 +110,5 @@ class LeaseKeeper:
 
     def release(self) -> None:
         """Give the lease up, so that a standby takes over at once."""
-        self._in_order.do(lambda: in_thread(self._presence.release_lease))
+        self._in_order.do(lambda: self._thread.do(self._presence.release_lease))
         self._lock.release()

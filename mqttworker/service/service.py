@@ -20,7 +20,7 @@ from mqttworker.adapters.watchdog import end_now
 from mqttworker.core.cause import cause
 from mqttworker.core.limiter import ConnectLimiter
 from mqttworker.core.room import Room
-from mqttworker.ports.store import LeaseLostError, Store
+from mqttworker.ports.store import LeaseLostError, Presence, Store
 from mqttworker.ports.store.retention import Retention
 from mqttworker.service.commands import COMMAND_INTERVAL, CommandRunner
 from mqttworker.service.context import Clock, Context
@@ -67,11 +67,12 @@ class MQTTService:
         self._settings = settings
         self._clock = Clock()
         identity = Identity(settings.hostname, secrets.token_hex(16))
+        url = settings.database_url.get_secret_value()
         engine = make_engine(
-            settings.database_url.get_secret_value(),
-            pool_size=DATABASE_CONNECTIONS,
-            statement_timeout_s=STATEMENT_TIMEOUT,
+            url, pool_size=DATABASE_CONNECTIONS, statement_timeout_s=STATEMENT_TIMEOUT
         )
+        # The lease must never wait behind other work.
+        own_engine = make_engine(url, pool_size=1, statement_timeout_s=STATEMENT_TIMEOUT)
         self._store = Store(engine, boot_id=identity.boot_id, hostname=settings.hostname)
         self._vitals = Vitals(settings.home)
         self._hub_loop = HubLoop(on_wake=self._vitals.check)
@@ -80,7 +81,11 @@ class MQTTService:
         )
         lock = LockFile(settings.home / "worker.lock")
         self._lease = LeaseKeeper(
-            self._store.presence, lock, settings.heartbeat_stale_after, self._clock, self.fail
+            Presence(own_engine, identity.boot_id),
+            lock,
+            settings.heartbeat_stale_after,
+            self._clock,
+            self.fail,
         )
         self._journal = Journal(self._store.facts, self._lease.lost)
         room = Room(settings.message_queue_messages, settings.message_queue_bytes)
@@ -119,6 +124,8 @@ class MQTTService:
             self._intake_watch.waiting,
         )
         self._helpers = Helpers(self.fail)
+        #: What goes on while the service stops: sessions are closed under a lease.
+        self._last_helpers = Helpers(self.fail)
         self._orphan_care = OrphanCare(self._lease, settings.home, self.ask_to_stop)
         #: Of the SQLite file to which everything about this worker was written.
         self._generation = 0
@@ -146,13 +153,20 @@ class MQTTService:
 
     def fail(self, reason: str) -> None:
         """End the process because it cannot do its work; supervisord starts it afresh."""
-        if self._failure is None and not self._ending.is_set():
+        if self._failure is None:
             log.critical("the worker ends and must be started again", reason=reason)
             self._failure = reason
+            if self._ending.is_set():
+                # It was saying goodbye, under a lease that is gone.
+                self._drop_connections()
         self._ending.set()
 
     def start(self) -> None:
         """Wait for the schema and the lease, then run the connections."""
+        if (longest := self._settings.longest_stop) < self._settings.shutdown_timeout:
+            log.warning(
+                "HAWSER_SHUTDOWN_TIMEOUT is longer than supervisord waits", longest_stop_s=longest
+            )
         self._helpers.watch("asyncio", self._hub_loop.start())
         self._helpers.watch("vitals", self._vitals.start())
         self._helpers.every("orphan care", LOOK_INTERVAL, self._orphan_care.look)
@@ -161,10 +175,12 @@ class MQTTService:
     def stop(self) -> None:
         """End all connections in parallel, write the last facts, release the lease.
 
-        The whole takes at most HAWSER_SHUTDOWN_TIMEOUT; what hangs is dropped.
+        The whole takes at most `WorkerSettings.longest_stop`; what hangs is dropped.
         """
         started = self._clock.now()
         was_running = self._heartbeat.state is WorkerState.RUNNING
+        if self._failure or not self._lease.held.is_set():
+            self._last_helpers.end()
         self._helpers.end()
         self._commands.end()
         connections = len(self._monitor.managers)
@@ -173,7 +189,7 @@ class MQTTService:
         else:
             self._close_connections()
             # What came with QoS 0 nobody waits for: no session is held up by it.
-            self._intake.drain(DRAIN_SHARE * self._settings.shutdown_timeout)
+            self._intake.drain(DRAIN_SHARE * self._settings.longest_stop)
         closed = self._clock.now()
         self._within_budget(started, lambda: self._write_last_facts(was_running))
         log.info(
@@ -189,9 +205,9 @@ class MQTTService:
     def _start_up(self) -> None:
         self._wait_for_schema()
         self._helpers.spawn("hub watch", self._heartbeat.watch_hub)
-        self._helpers.every("lease", LEASE_INTERVAL, self._keep_lease)
-        self._helpers.every("lease watch", CHECK_INTERVAL, self._lease.check)
-        self._helpers.every("heartbeat", self._settings.heartbeat_interval, self._beat)
+        self._last_helpers.every("lease", LEASE_INTERVAL, self._keep_lease)
+        self._last_helpers.every("lease watch", CHECK_INTERVAL, self._lease.check)
+        self._last_helpers.every("heartbeat", self._settings.heartbeat_interval, self._beat)
         self._lease.held.wait()
         self._heartbeat.state = WorkerState.RUNNING
         _tolerating_database(self._heartbeat.beat)
@@ -253,7 +269,7 @@ class MQTTService:
         for manager in managers:
             manager.stop(cause("worker_shutdown"))
         greenlets = [manager.greenlet for manager in managers if manager.greenlet]
-        gevent.joinall(greenlets, timeout=CLOSE_SHARE * self._settings.shutdown_timeout)
+        gevent.joinall(greenlets, timeout=CLOSE_SHARE * self._settings.longest_stop)
         for manager in self._monitor.managers.values():
             log.warning("did not close in time, dropped", connection=manager.record.name)
             manager.abort()
@@ -267,11 +283,13 @@ class MQTTService:
         if was_running and not self._failure:
             self._journal.flush()
             _tolerating_database(self._housekeeping.write_traffic)
+        self._last_helpers.end()
+        if was_running and not self._failure:
             self._lease.release()
         self._heartbeat.enter(WorkerState.STOPPED)
 
     def _within_budget(self, started: float, work: Callable[[], object]) -> None:
-        left = self._settings.shutdown_timeout - (self._clock.now() - started)
+        left = self._settings.longest_stop - (self._clock.now() - started)
         greenlet = gevent.spawn(_tolerating_database, work)
         greenlet.join(timeout=max(0.1, left - 0.3))
 

@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import gevent
 from gevent.lock import BoundedSemaphore
+from gevent.threadpool import ThreadPool
 
 from mqttworker.adapters.hub_turn import yield_to_hub
 
@@ -16,7 +17,34 @@ T = TypeVar("T")
 
 def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Return `function(...)`, run in the hub's thread pool while other greenlets go on."""
-    result, error = gevent.get_hub().threadpool.apply(_attempt, (function, args, kwargs))
+    return _in_pool(gevent.get_hub().threadpool, function, *args, **kwargs)
+
+
+class OwnThread:
+    """A thread for one kind of work, which never waits behind any other."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPool(1)
+
+    def do(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return `function(...)`, run in this thread while other greenlets go on."""
+        return _in_pool(self._pool, function, *args, **kwargs)
+
+
+class ThreadShare:
+    """At most `number` threads of the hub's pool, for work of which there may be very much."""
+
+    def __init__(self, number: int) -> None:
+        self._free = BoundedSemaphore(number)
+
+    def do(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return `function(...)`, run in a thread when there is one in this share."""
+        with self._free:
+            return in_thread(function, *args, **kwargs)
+
+
+def _in_pool(pool: Any, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    result, error = pool.apply(_attempt, (function, args, kwargs))
     if error is not None:
         raise error
     return result  # type: ignore[no-any-return]

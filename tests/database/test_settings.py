@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
 
 from database import destinations, encryption, rules
 from database.settings import ENCRYPTION_KEYS_FILE, Settings, load
-from mqttworker.settings import WorkerSettings
+from mqttworker.settings import LONGEST_STOP, WorkerSettings
 from webapp.settings import WebSettings
 
 SHARED = {
@@ -183,3 +184,16 @@ def test_no_secret_shows_when_settings_are_printed(
     environment.setenv("HAWSER_DATABASE_URL", "postgresql://user:canary@host/db")
     shown = repr(load(WebSettings))
     assert not any(secret in shown for secret in (keys, "canary", "k" * 40))
+
+
+def test_the_longest_stop_is_shorter_than_supervisord_waits(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    file = ConfigParser(interpolation=None)
+    file.read(Path(__file__).parents[2] / "supervisord.conf", encoding="utf-8")
+    waits = file.getint("program:mqttworker", "stopwaitsecs")
+    for told, longest in (("5", 5.0), ("60", LONGEST_STOP)):
+        environment.setenv("HAWSER_SHUTDOWN_TIMEOUT", told)
+        settings = load(WorkerSettings)
+        assert (settings.shutdown_timeout, settings.longest_stop) == (float(told), longest)
+        assert settings.longest_stop <= waits - 1

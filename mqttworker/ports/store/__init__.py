@@ -10,7 +10,8 @@ from sqlalchemy import Engine
 
 from database import sqlite_guard
 from mqttworker.ports.store.commands import Commands, Order
-from mqttworker.ports.store.facts import Facts, LeaseLostError
+from mqttworker.ports.store.facts import Facts
+from mqttworker.ports.store.lease_check import LeaseLostError
 from mqttworker.ports.store.messages import Messages
 from mqttworker.ports.store.presence import Presence
 from mqttworker.ports.store.pruning import Pruning
@@ -38,7 +39,7 @@ class Store:
         self._engine = engine
         self.wishes = Wishes(engine, hostname)
         self.facts = Facts(engine, boot_id)
-        self.pruning = Pruning(engine)
+        self.pruning = Pruning(engine, boot_id)
         self.presence = Presence(engine, boot_id)
         self.messages = Messages(engine, boot_id)
         self.commands = Commands(engine, boot_id)

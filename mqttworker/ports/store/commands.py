@@ -15,7 +15,7 @@ from database.models import Command, CommandResult
 from database.publications import KEEP_FOR as KEEP_PUBLISHED_FOR
 from database.session import immediate
 from database.words import CommandKind, CommandState
-from mqttworker.ports.store.facts import check_lease
+from mqttworker.ports.store.lease_check import check_lease
 
 #: A command that waited for longer when it is first seen is not run any more, seconds.
 TOO_OLD = 30.0
@@ -65,7 +65,6 @@ class Commands:
             if transaction.execute(_unanswered(self._seen).limit(1)).first() is None:
                 return []
         with self._writer.begin() as transaction:
-            check_lease(transaction, self._boot_id)
             rows = transaction.execute(_unanswered(self._seen).limit(SLICE)).all()
             orders = [_order(row) for row in rows]
             if orders:
@@ -73,6 +72,7 @@ class Commands:
                     boot_id=self._boot_id, state=CommandState.ACCEPTED, accepted_at=database_now()
                 )
                 transaction.execute(accepted, [{"command_id": order.id} for order in orders])
+            check_lease(transaction, self._boot_id)
         self._seen = max([self._seen, *(order.id for order in orders)])
         return orders
 
@@ -91,17 +91,17 @@ class Commands:
         published = select(_command.c.id).where(_command.c.kind == CommandKind.PUBLISH)
         is_over = _result.c.command_id.not_in(published) | (_result.c.accepted_at < older)
         with self._writer.begin() as transaction:
-            check_lease(transaction, self._boot_id)
             transaction.execute(delete(_result).where(_result.c.accepted_at < old, is_over))
+            check_lease(transaction, self._boot_id)
 
     def _update(self, command_id: int, **values: Any) -> None:
         with self._writer.begin() as transaction:
-            check_lease(transaction, self._boot_id)
             transaction.execute(
                 update(_result)
                 .where(_result.c.command_id == command_id, _result.c.boot_id == self._boot_id)
                 .values(**values)
             )
+            check_lease(transaction, self._boot_id)
 
 
 def _unanswered(seen: int) -> Select[Any]:

@@ -19,25 +19,17 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.engine import Connection as Transaction
 
 from database.clock import database_now
-from database.models import (
-    Connection,
-    ConnectionEvent,
-    ConnectionStatus,
-    WorkerHeartbeat,
-    WorkerLease,
-)
+from database.models import Connection, ConnectionEvent, ConnectionStatus, WorkerHeartbeat
 from database.session import immediate
 from database.words import UP_STATES, ConnectionState
 from mqttworker.core.cause import Cause, cause
 from mqttworker.ports.journal import Status, Traffic, Transition
-from mqttworker.ports.store.presence import SLOT
+from mqttworker.ports.store.lease_check import check_lease
 from mqttworker.ports.store.upsert import upsert
 
 _connection: Table = Connection.__table__  # type: ignore[assignment]
-_lease: Table = WorkerLease.__table__  # type: ignore[assignment]
 _status: Table = ConnectionStatus.__table__  # type: ignore[assignment]
 _event: Table = ConnectionEvent.__table__  # type: ignore[assignment]
 _heartbeat: Table = WorkerHeartbeat.__table__  # type: ignore[assignment]
@@ -45,19 +37,6 @@ _heartbeat: Table = WorkerHeartbeat.__table__  # type: ignore[assignment]
 #: Named one by one: what only plain SQL can write is no word of ours, and not read.
 _NOT_DISABLED = tuple(state for state in ConnectionState if state is not ConnectionState.DISABLED)
 _NOT_DOWN = sorted({*UP_STATES, ConnectionState.DISABLED})
-
-
-class LeaseLostError(Exception):
-    """Another worker holds the lease; nothing was written."""
-
-
-def check_lease(transaction: Transaction, boot_id: str) -> None:
-    """Keep a worker that was frozen or cut off from writing over its successor."""
-    holder = transaction.execute(
-        select(_lease.c.boot_id).where(_lease.c.slot == SLOT).with_for_update(read=True)
-    ).scalar_one_or_none()
-    if holder != boot_id:
-        raise LeaseLostError
 
 
 class Facts:
@@ -77,7 +56,6 @@ class Facts:
                 upsert(transaction, _status, rows, _over_restarts)
             if transitions:
                 transaction.execute(insert(_event), [_event_row(item) for item in transitions])
-            # Last: whoever waits for a slow table must not keep the lease from being renewed.
             check_lease(transaction, self._boot_id)
 
     def forget_deleted(self) -> None:
@@ -93,11 +71,11 @@ class Facts:
         Returns how many there were. Raises LeaseLostError.
         """
         with self._writer.begin() as transaction:
-            check_lease(transaction, self._boot_id)
             left = [_lost(row) for row in transaction.execute(_left_behind(self._boot_id))]
             if left:
                 transaction.execute(insert(_event), left)
                 transaction.execute(_no_longer_up(self._boot_id))
+            check_lease(transaction, self._boot_id)
         return len(left)
 
     def note_disabled(self) -> None:
@@ -107,13 +85,13 @@ class Facts:
         Raises LeaseLostError.
         """
         with self._writer.begin() as transaction:
-            check_lease(transaction, self._boot_id)
             moment = database_now().label("at")
             query: Select[Any] = select(_status.c.connection_id, _status.c.state, moment)
             left = [_disabled(row) for row in transaction.execute(query.where(_say_otherwise()))]
             if left:
                 transaction.execute(insert(_event), left)
                 transaction.execute(_now_disabled())
+            check_lease(transaction, self._boot_id)
 
     def _status_row(self, status: Status) -> dict[str, Any]:
         return {

@@ -15,7 +15,7 @@ from database.models import DeadLetter, IntakeMark
 from database.session import immediate
 from mqttworker.core.letters import Letter
 from mqttworker.ports.store.copying import BadRowError, insert_letters
-from mqttworker.ports.store.facts import check_lease
+from mqttworker.ports.store.lease_check import check_lease
 from mqttworker.ports.store.upsert import upsert_statement
 
 _dead: Table = DeadLetter.__table__  # type: ignore[assignment]

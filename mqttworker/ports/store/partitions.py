@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from database.clock import database_now
 from database.partitions import DEFAULT, end_of, name_of
-from mqttworker.ports.store.facts import check_lease
+from mqttworker.ports.store.lease_check import check_lease
 
 #: Days for which a partition is made before they come.
 AHEAD = 3

@@ -13,10 +13,9 @@ from database.session import immediate
 from database.words import WorkerState
 from mqttworker.core.lease import LeaseAnswer
 from mqttworker.ports.journal import Beat
+from mqttworker.ports.store.lease_check import SLOT, check_lease
 from mqttworker.ports.store.upsert import upsert_statement
 
-#: One worker runs all connections; several would each hold a slot.
-SLOT = 0
 #: Heartbeats of processes that are long gone.
 KEEP_HEARTBEATS = timedelta(hours=1)
 
@@ -63,10 +62,11 @@ class Presence:
             )
 
     def prune_heartbeats(self) -> None:
-        """Delete the heartbeats of processes that are long gone."""
+        """Delete the heartbeats of processes that are long gone. Raises LeaseLostError."""
         old = database_now(-KEEP_HEARTBEATS.total_seconds())
         with self._writer.begin() as transaction:
             transaction.execute(delete(_heartbeat).where(_heartbeat.c.beat_at < old))
+            check_lease(transaction, self._boot_id)
 
     # --- lease
 

@@ -12,6 +12,7 @@ from database.clock import database_moment
 from database.models import ConnectionEvent
 from database.repetitions import is_repetition
 from database.session import immediate
+from mqttworker.ports.store.lease_check import check_lease
 
 #: Events older than this are pruned.
 KEEP_FOR = timedelta(days=30)
@@ -26,15 +27,18 @@ _event: Table = ConnectionEvent.__table__  # type: ignore[assignment]
 
 
 class Pruning:
-    """Deletes events, a slice a transaction.
+    """Deletes events, a slice a transaction. Its methods raise LeaseLostError.
 
     Rows are counted once, when they are new: what is counted already costs nothing, however
     many millions there are. A count may be too high after old rows went; it is corrected
     before anything is deleted by it.
     """
 
-    def __init__(self, engine: Engine, *, keep_each: int = KEEP_EACH, window: int = WINDOW) -> None:
+    def __init__(
+        self, engine: Engine, boot_id: str, *, keep_each: int = KEEP_EACH, window: int = WINDOW
+    ) -> None:
         self._engine = engine
+        self._boot_id = boot_id
         self._writer = immediate(engine)
         self._keep_each = keep_each
         self._window = window
@@ -100,4 +104,5 @@ class Pruning:
             result: CursorResult[object] = transaction.execute(
                 delete(_event).where(_event.c.id.in_(ids))
             )
+            check_lease(transaction, self._boot_id)
             return result.rowcount

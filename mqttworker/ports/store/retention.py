@@ -13,7 +13,7 @@ from sqlalchemy.types import NullType
 from database.clock import database_now
 from database.keeping import Limits, Own
 from database.models import Connection, Message
-from mqttworker.ports.store.facts import LeaseLostError
+from mqttworker.ports.store.lease_check import LeaseLostError
 from mqttworker.ports.store.partitions import Partition, Partitions
 from mqttworker.ports.store.retention_leftovers import Leftovers
 from mqttworker.ports.store.retention_slices import Slices

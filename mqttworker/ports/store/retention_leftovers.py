@@ -19,7 +19,7 @@ from database.models import (
     SubscriptionStatus,
 )
 from database.session import immediate
-from mqttworker.ports.store.facts import check_lease
+from mqttworker.ports.store.lease_check import check_lease
 from mqttworker.ports.store.retention_slices import Slices, size
 
 #: Messages kept that the database did not take, and bytes of their topics and payloads.

@@ -27,7 +27,7 @@ from sqlalchemy import table as table_named
 from sqlalchemy.sql.elements import Label
 
 from database.session import immediate
-from mqttworker.ports.store.facts import check_lease
+from mqttworker.ports.store.lease_check import check_lease
 
 #: Bytes of topics and payloads that one transaction removes at most.
 SLICE_BYTES = 2_000_000

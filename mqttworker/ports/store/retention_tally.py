@@ -18,7 +18,7 @@ from sqlalchemy import Engine, Table, Text, cast, delete, func, select
 from database.clock import database_now
 from database.models import Message, MessageTotals
 from database.session import immediate
-from mqttworker.ports.store.facts import check_lease
+from mqttworker.ports.store.lease_check import check_lease
 from mqttworker.ports.store.retention_slices import Row, piece, size
 from mqttworker.ports.store.upsert import upsert
 

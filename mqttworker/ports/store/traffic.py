@@ -12,7 +12,8 @@ from database.models import ConnectionStatus, ConnectionTraffic, SubscriptionSta
 from database.session import immediate
 from mqttworker.core.traffic import Counts, Stretch
 from mqttworker.ports.accounts import Account, Heard, Page
-from mqttworker.ports.store.facts import check_lease, traffic_columns
+from mqttworker.ports.store.facts import traffic_columns
+from mqttworker.ports.store.lease_check import check_lease
 from mqttworker.ports.store.upsert import upsert_statement
 
 _status: Table = ConnectionStatus.__table__  # type: ignore[assignment]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import Engine, select, update
 
@@ -14,9 +17,18 @@ from database.words import ConnectionState as State
 from database.words import WorkerState
 from tests.support.mosquitto import Mosquitto
 from tests.support.observer import Observer, retained
+from tests.support.process import Child
 from tests.support.scripted_broker import ScriptedBroker
 from tests.support.scripts import NO_PUBACK
-from tests.worker.service.worker import ONE_DATABASE, WorkerProcess, add, events, heartbeat, states
+from tests.worker.service.worker import (
+    ONE_DATABASE,
+    ROOT,
+    WorkerProcess,
+    add,
+    events,
+    heartbeat,
+    states,
+)
 
 MANY = 60
 STATUS = ("+/backend/status",)
@@ -155,3 +167,34 @@ def test_a_worker_that_lost_its_lease_in_a_short_freeze_steps_down(
         assert "was frozen" not in worker.child.output()
         assert states(engine) == {"plant": State.CONNECTED}
         assert retained(mosquitto.port, STATUS) == {"plant/backend/status": b"online"}
+
+
+@ONE_DATABASE
+def test_the_lease_is_renewed_until_the_last_session_is_closed(
+    engine: Engine,
+    scripted_broker: ScriptedBroker,
+    process_environment: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    scripted_broker.script = NO_PUBACK
+    add(engine, "plant", scripted_broker.port)
+    # Goodbyes take longer than usual.
+    code = (
+        "from mqttworker.service import sessions; sessions.CLOSE_GRACE = 3.0\n"
+        "from mqttworker.__main__ import leave, main; leave(main())"
+    )
+    environment = process_environment | {"HAWSER_SHUTDOWN_TIMEOUT": "8"}
+    with Child([sys.executable, "-c", code], tmp_path / "log", env=environment, cwd=ROOT) as child:
+        child.wait_for(lambda: states(engine) == {"plant": State.CONNECTED}, 20.0, "connected")
+        child.send_signal(signal.SIGTERM)
+        before = _lease_end(engine)
+        child.wait_for(lambda: _lease_end(engine) > before + timedelta(seconds=1), 2.5, "a renewal")
+        assert scripted_broker.open_now == 1
+        assert child.wait(STOP_LIMIT) == 0
+    # Given back at the end.
+    assert _lease_end(engine) <= datetime.now(UTC)
+
+
+def _lease_end(engine: Engine) -> datetime:
+    with engine.connect() as transaction:
+        return transaction.execute(select(WorkerLease.expires_at)).scalar_one()

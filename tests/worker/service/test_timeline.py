@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import Engine, func, insert, select
 
 from database.clock import database_now
-from database.models import ConnectionEvent, ConnectionStatus, WorkerLease
+from database.models import ConnectionEvent, ConnectionStatus, WorkerHeartbeat, WorkerLease
 from database.words import ConnectionState as State
 from database.words import WorkerState
 from mqttworker.core.cause import cause
 from mqttworker.ports.journal import Status
-from mqttworker.ports.store import Facts, LeaseLostError, Pruning
+from mqttworker.ports.store import Facts, LeaseLostError, Presence, Pruning
 from tests.support.mosquitto import Mosquitto
 from tests.support.process import free_port
 from tests.web import rows
@@ -133,6 +133,21 @@ def test_a_worker_without_the_lease_reports_no_session_of_others(
         Facts(engine, "boot-3").note_lost_sessions()
 
 
+def test_a_worker_without_the_lease_deletes_nothing(engine: Engine, facts: Facts) -> None:
+    del facts
+    add_events(engine, 1, 20)
+    add_events(engine, 2, 1, age=31 * 86400)
+    rows.heartbeat(engine, age=2 * 3600)
+    pruning = Pruning(engine, "boot-3", keep_each=10)
+    prune_heartbeats = Presence(engine, "boot-3").prune_heartbeats
+    for deletes in (pruning.prune_old, pruning.prune_surplus, prune_heartbeats):
+        with pytest.raises(LeaseLostError):
+            deletes()
+    with engine.connect() as transaction:
+        assert transaction.scalar(select(func.count()).select_from(ConnectionEvent)) == 21
+        assert transaction.scalar(select(func.count()).select_from(WorkerHeartbeat)) == 1
+
+
 @ONE_DATABASE
 def test_the_sessions_of_a_killed_worker_are_in_the_timeline_before_the_next_ones(
     engine: Engine, mosquitto: Mosquitto, worker: WorkerProcess
@@ -198,8 +213,9 @@ def kept(engine: Engine) -> dict[int, tuple[int, int]]:
         return {connection_id: (count, newest) for connection_id, count, newest in found}
 
 
-def test_the_oldest_events_of_a_connection_with_too_many_go(engine: Engine) -> None:
-    pruning = Pruning(engine, keep_each=100, window=70)
+def test_the_oldest_events_of_a_connection_with_too_many_go(engine: Engine, facts: Facts) -> None:
+    del facts
+    pruning = Pruning(engine, BOOT, keep_each=100, window=70)
     add_events(engine, 1, 250)
     add_events(engine, 2, 40)
     pruning.prune_surplus()
@@ -209,8 +225,9 @@ def test_the_oldest_events_of_a_connection_with_too_many_go(engine: Engine) -> N
     assert kept(engine) == {1: (100, 250), 2: (100, 351)}
 
 
-def test_tries_in_a_row_go_before_the_sessions(engine: Engine) -> None:
-    pruning = Pruning(engine, keep_each=100)
+def test_tries_in_a_row_go_before_the_sessions(engine: Engine, facts: Facts) -> None:
+    del facts
+    pruning = Pruning(engine, BOOT, keep_each=100)
     add_events(engine, 1, 60)
     add_events(engine, 1, 90, state=State.BACKOFF, previous_state=State.CONNECTING)
     pruning.prune_surplus()
@@ -220,8 +237,9 @@ def test_tries_in_a_row_go_before_the_sessions(engine: Engine) -> None:
         assert list(transaction.scalars(query)) == [*range(1, 62), *range(112, 151)]
 
 
-def test_events_older_than_a_month_go_and_no_longer_count(engine: Engine) -> None:
-    pruning = Pruning(engine, keep_each=100)
+def test_events_older_than_a_month_go_and_no_longer_count(engine: Engine, facts: Facts) -> None:
+    del facts
+    pruning = Pruning(engine, BOOT, keep_each=100)
     add_events(engine, 1, 90, age=31 * 86400)
     add_events(engine, 1, 10)
     pruning.prune_surplus()
@@ -233,10 +251,11 @@ def test_events_older_than_a_month_go_and_no_longer_count(engine: Engine) -> Non
 
 
 @ONE_DATABASE
-def test_what_was_counted_is_not_read_again(engine: Engine) -> None:
+def test_what_was_counted_is_not_read_again(engine: Engine, facts: Facts) -> None:
+    del facts
     from sqlalchemy import event
 
-    pruning = Pruning(engine, keep_each=100, window=50)
+    pruning = Pruning(engine, BOOT, keep_each=100, window=50)
     add_events(engine, 1, 90)
     pruning.prune_surplus()
     statements: list[str] = []
