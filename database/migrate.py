@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,10 @@ from database.visible import one_line
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: Of a revision that somebody else wrote, characters.
 LONGEST_REVISION = 100
+#: Tables that every version has made: a database with all of them is one of Hawser's.
+_SINCE_THE_FIRST = ("connection", "subscription", "config_version")
+#: What our revisions look like, those to come too.
+_OUR_REVISION = re.compile(r"[0-9]{4}(_\w*)?")
 
 
 def config(engine: Engine | None = None) -> Config:
@@ -72,28 +77,53 @@ def behind(engine: Engine) -> Sentence | None:
 
 
 def foreign(transaction: Transaction) -> Sentence | None:
-    """Return a sentence if the schema is newer than this code or not ours, else None.
+    """Return a sentence if the schema is newer than this code, not ours or damaged, else None.
 
     Raises SQLAlchemyError.
     """
     revision = _revision(transaction)
+    tables = inspect(transaction)
+    is_ours = all(map(tables.has_table, _SINCE_THE_FIRST))
     if revision in _known():
-        return None
-    ours = sorted(set(inspect(transaction).get_table_names()) & set(Base.metadata.tables))
-    if revision is None:
-        return _taken(ours[0]) if ours else None
-    if not ours:
-        return say(
-            "HAWSER_DATABASE_URL names the database of another application, at its revision "
-            "{revision}; name a database of Hawser's own",
-            revision=revision,
-        )
+        return None if is_ours else _without_tables(revision)
+    if revision is None and not is_ours:
+        taken = sorted(set(tables.get_table_names()) & set(Base.metadata.tables))
+        return _taken(taken[0]) if taken else None
+    if revision is None or _known().issuperset(revision.split(", ")):
+        return _without_revision(revision)
+    if is_ours or _OUR_REVISION.fullmatch(revision):
+        return _newer(revision)
+    return say(
+        "HAWSER_DATABASE_URL names the database of another application, at its revision "
+        "{revision}; name a database of Hawser's own",
+        revision=revision,
+    )
+
+
+def _newer(revision: str) -> Sentence:
     return say(
         "the database belongs to a newer Hawser: its schema is at {revision} and this version "
         "knows it up to {head}; install that version, or restore the backup from before the "
         "upgrade",
         revision=revision,
         head=head(),
+    )
+
+
+def _without_tables(revision: str) -> Sentence:
+    return say(
+        "HAWSER_DATABASE_URL names a database that is damaged: its alembic_version says "
+        "{revision}, but Hawser's tables are missing; restore it from a backup, or name an empty "
+        "database",
+        revision=revision,
+    )
+
+
+def _without_revision(revision: str | None) -> Sentence:
+    return say(
+        "HAWSER_DATABASE_URL names a database that is damaged: it has Hawser's tables, but its "
+        "alembic_version must hold one revision and holds {revision}; restore it from a backup",
+        revision=revision or "nothing",
     )
 
 
@@ -114,5 +144,5 @@ def _known() -> frozenset[str]:
 
 def _revision(transaction: Transaction) -> str | None:
     """Return the revision of the database, several as one text, None for an empty one."""
-    heads = MigrationContext.configure(transaction).get_current_heads()
+    heads = map(str, MigrationContext.configure(transaction).get_current_heads())
     return one_line(", ".join(sorted(heads)), LONGEST_REVISION) or None

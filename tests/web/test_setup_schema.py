@@ -62,6 +62,51 @@ def test_a_newer_schema_is_named_as_such(
     assert f"knows it up to {migrate.head()}; install that version" in said
 
 
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("DELETE FROM alembic_version", "must hold one revision and holds nothing"),
+        ("DROP TABLE alembic_version", "must hold one revision and holds nothing"),
+        ("INSERT INTO alembic_version VALUES ('0005')", "must hold one revision and holds 0005, "),
+    ],
+)
+def test_a_schema_without_its_revision_is_damaged(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, home: Path, statement: str, words: str
+) -> None:
+    run_sql(database_url, statement)
+    assert words in refused(monkeypatch, home, database_url)
+
+
+#: A version table without Hawser's own tables, and what is said of it.
+VERSIONS = {
+    "newer": ("VARCHAR(32)", "'9999'", "belongs to a newer Hawser: its schema is at 9999"),
+    "known": ("VARCHAR(32)", "'0005'", "says 0005, but Hawser's tables are missing"),
+    "foreign": ("VARCHAR(32)", "'ae1027a6acf'", "another application, at its revision ae1027a6acf"),
+    "number": ("INTEGER", "9", "another application, at its revision 9"),
+    "null": ("VARCHAR(32)", "NULL", "another application, at its revision None"),
+}
+
+
+@pytest.mark.parametrize("kind", VERSIONS)
+@pytest.mark.parametrize("relation", ["TABLE", "VIEW"])
+@pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
+def test_a_version_without_our_tables_is_one_sentence(
+    empty_database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    home: Path,
+    kind: str,
+    relation: str,
+) -> None:
+    column, value, words = VERSIONS[kind]
+    table = "alembic_version" if relation == "TABLE" else "other_version"
+    statements = [f"CREATE TABLE {table} (version_num {column})"]
+    statements += [f"INSERT INTO {table} VALUES ({value})"]
+    if relation == "VIEW":
+        statements += [f"CREATE VIEW alembic_version AS SELECT * FROM {table}"]
+    run_sql(empty_database_url, *statements)
+    assert words in refused(monkeypatch, home, empty_database_url)
+
+
 def test_a_newer_schema_is_told_by_readyz_and_the_worker(engine: Engine) -> None:
     with engine.begin() as transaction:
         transaction.execute(text("UPDATE alembic_version SET version_num = '0099'"))
@@ -69,18 +114,6 @@ def test_a_newer_schema_is_told_by_readyz_and_the_worker(engine: Engine) -> None
         said = readiness.problem(engine, in_own_words=in_own_words)
         assert said is not None
         assert "belongs to a newer Hawser" in said
-
-
-def test_the_database_of_another_application_is_left_alone(
-    empty_database_url: str, monkeypatch: pytest.MonkeyPatch, home: Path
-) -> None:
-    run_sql(
-        empty_database_url,
-        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)",
-        "INSERT INTO alembic_version VALUES ('ae1027a6acf')",
-    )
-    said = refused(monkeypatch, home, empty_database_url)
-    assert "the database of another application, at its revision ae1027a6acf" in said
 
 
 def test_a_table_of_somebody_else_is_left_alone(
