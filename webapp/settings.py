@@ -31,6 +31,8 @@ class WebSettings(Settings):
     admin_password: SecretStr = SecretStr("")
     #: What the health endpoint tells a caller without a session.
     health_anonymous: Literal["full", "summary", "status"] = "summary"
+    #: Per cent of the enabled connections that may be down for a minute before pages turn red.
+    red_above_percent: int = Field(default=10, ge=0, le=100)
     #: Days for which it is kept who changed what; 0: for ever.
     audit_days: int = Field(default=730, ge=0, le=36_500)
     #: Hours until a session ends that is not used, and one that is; "stay signed in": 30 days.

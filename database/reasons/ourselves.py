@@ -79,6 +79,12 @@ OURSELVES: dict[str, Reason] = {
         "Look at it: python3 manage.py supervisorctl status.",
         Origin.WORKER,
     ),
+    "worker_waits": Reason(
+        "The database is locked, so the worker cannot report and nobody knows the state.",
+        "database locked",
+        "End what holds the lock, a backup or an open transaction for example.",
+        Origin.WORKER,
+    ),
     "worker_stopped": Reason(
         "The worker is stopped: nothing keeps this connection up.",
         "worker stopped",

@@ -26,7 +26,7 @@ def test_the_dashboard_shows_the_worst_first(operator: Visitor, worker: Engine) 
     page = operator.get("/admin/").text
     table = page[page.index("<table") :]
     assert table.index(">bad<") < table.index(">slow<") < table.index(">fine<")
-    assert "2 of 3 enabled connections are not connected" in page
+    assert "2 of 3 connections are down." in page
 
 
 def test_without_connections_the_dashboard_leads_on(operator: Visitor, worker: Engine) -> None:
@@ -121,21 +121,22 @@ def test_sites_that_need_a_look_lead_to_their_connections(
         rows.status(worker, rows.record(worker, f"{site}-{state}", site=site), state)
     page = operator.get("/admin/").text
     assert 'href="/admin/connections/?site=south"' in page
+    assert 'href="/admin/connections/?site=south&amp;show=attention"' in page
     assert 'href="/admin/connections/?site=north"' not in page
     assert "1 of 2" in page
     assert "1 other site is fine." in page
     assert 'href="/admin/connections/?show=failing"' in page
 
 
-def test_the_sentence_names_what_is_degraded_beside_what_is_down(
+def test_the_headline_counts_what_is_degraded_beside_what_is_down(
     operator: Visitor, worker: Engine
 ) -> None:
     states = {"up": S.CONNECTED, "down": S.REFUSED, "quiet": S.DEGRADED}
     for name, state in states.items():
         rows.status(worker, rows.record(worker, name), state, reason_code="message_overdue")
     page = operator.get("/admin/").text
-    assert "1 of 3 enabled connections is not connected: down (refused, " in page
-    assert "; 1 more is not fully working: quiet (degraded, " in page
+    assert "1 of 3 connections is down." in page
+    assert "1 connection has a problem." in page
 
 
 def test_up_and_down_last_since_the_change_between_them_not_since_the_last_try(
@@ -205,4 +206,4 @@ def test_a_viewer_sees_the_wall_and_nothing_to_click(viewer: Visitor, worker: En
     assert "<form" not in page
     assert "<a " not in page
     parts = json.loads(viewer.get(f"{LIVE}?show=wall").text)["parts"]
-    assert "Needs a look" in parts["wall_verdict"]
+    assert "Needs attention" in parts["wall_verdict"]

@@ -9,8 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from database import reasons
+from database.hosts import normalized_host
+from database.words import ConnectionState
 from webapp.picture.overview import Item
 from webapp.wording import texts
+from webapp.wording.language import in_words
 from webapp.wording.lazy import lazy_gettext as _
 
 #: The chips above the list: word, and which connections it selects.
@@ -20,6 +24,17 @@ CHIPS: dict[str, tuple[Any, Callable[[Item], bool]]] = {
     "failing": (_("Failing"), lambda item: item.enabled and not item.up),
     "disabled": (_("Disabled"), lambda item: not item.enabled),
 }
+#: Where tiles lead: what an address may select beside the chips.
+ATTENTION = "attention"
+_OTHERS: dict[str, tuple[Any, Callable[[Item], bool]]] = {
+    ATTENTION: (
+        _("Needs attention"),
+        lambda item: item.state not in (ConnectionState.CONNECTED, ConnectionState.DISABLED),
+    ),
+}
+_SELECTIONS = CHIPS | _OTHERS
+#: What narrows the list beside chip and search; each has to be met.
+NARROWING = ("site", "state", "reason", "broker")
 #: How each column sorts.
 SORT_KEYS: dict[str, Callable[[Item], Any]] = {
     "state": lambda item: (texts.rank(item.state), item.name.lower()),
@@ -39,15 +54,33 @@ class Filter:
 
     show: str = "all"
     site: str = ""
+    state: str = ""
+    #: A reason code.
+    reason: str = ""
+    #: host:port
+    broker: str = ""
     search: str = ""
 
     @classmethod
     def of(cls, asked: Mapping[str, str]) -> Filter:
         """Return the filter in a query or a form; what is no chip means all."""
         show = asked.get("show", "all")
+        narrowed = {name: asked.get(name, "") for name in NARROWING}
         return cls(
-            show if show in CHIPS else "all", asked.get("site", ""), asked.get("search", "").strip()
+            show=show if show in _SELECTIONS else "all",
+            search=asked.get("search", "").strip(),
+            **narrowed,
         )
+
+    @property
+    def narrowed(self) -> list[tuple[str, str]]:
+        """What is shown as a word of its own: (name, words), without the site."""
+        words = {
+            "state": texts.state_word(self.state),
+            "reason": in_words(reasons.summarise(self.reason)) if self.reason else "",
+            "broker": self.broker,
+        }
+        return [(name, words[name]) for name in NARROWING if name in words and getattr(self, name)]
 
     @property
     def is_any(self) -> bool:
@@ -55,26 +88,36 @@ class Filter:
         return self != Filter()
 
     def beside_chip(self, items: Iterable[Item]) -> list[Item]:
-        """Return what site and search select, whatever the chip."""
-        words = self.search.lower()
+        """Return what all but the chip selects."""
+        words, broker = self.search.lower(), _broker(self.broker)
         return [
             item
             for item in items
-            if (not self.site or item.site == self.site) and (not words or words in _text(item))
+            if (not self.site or item.site == self.site)
+            and (not self.state or item.state == self.state)
+            and (not self.reason or item.reason_code == self.reason)
+            and (not self.broker or _broker(f"{item.host}:{item.port}") == broker)
+            and (not words or words in _text(item))
         ]
 
     def chosen(self, items: Iterable[Item]) -> list[Item]:
         """Return what all of it selects."""
-        return list(filter(CHIPS[self.show][1], self.beside_chip(items)))
+        return list(filter(_SELECTIONS[self.show][1], self.beside_chip(items)))
+
+
+def _broker(text: str) -> tuple[str, str]:
+    host, _colon, port = text.rpartition(":")
+    return normalized_host(host), port
 
 
 def _text(item: Item) -> str:
     return f"{item.name}\n{item.site}\n{item.host}\n{item.client_id}".lower()
 
 
-def chips(found: Sequence[Item]) -> list[tuple[str, Any, int]]:
-    """Return (name, word, number of `found`) of each chip."""
-    return [(name, label, sum(map(chosen, found))) for name, (label, chosen) in CHIPS.items()]
+def chips(found: Sequence[Item], show: str = "all") -> list[tuple[str, Any, int]]:
+    """Return (name, word, number of `found`) of each chip, and of what `show` names instead."""
+    shown = CHIPS | {name: each for name, each in _OTHERS.items() if name == show}
+    return [(name, label, sum(map(chosen, found))) for name, (label, chosen) in shown.items()]
 
 
 def ordered(items: Iterable[Item], column: str | None, descending: bool) -> list[Item]:

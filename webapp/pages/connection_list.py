@@ -24,7 +24,7 @@ UNDER_WAY = frozenset({S.PENDING, S.CONNECTING, S.STOPPING})
 MOST_ROWS = 400
 MOST_OPEN = MOST_ROWS // listing.ROWS_OF_SITE
 #: What the links of a page keep of its address.
-_KEPT = ("show", "site", "search", "group", "sort", "desc", "page_size")
+_KEPT = ("show", *listing.NARROWING, "search", "group", "sort", "desc", "page_size")
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Shown:
 
     @property
     def chips(self) -> list[tuple[str, Any, int]]:
-        return listing.chips(self.found)
+        return listing.chips(self.found, self.filter.show)
 
     @property
     def sites(self) -> list[str]:
@@ -134,11 +134,12 @@ class ListPages:
         ids = [number for number in map(records.identifier, asked) if number]
         whole = live.picture()
         parts = live.row_parts(live.picture(ids), ids)
-        found = Filter.of(request.args).beside_chip(whole.items)
-        parts["chips"] = _macro("chips", listing.chips(found), request.args)
+        asked_for = Filter.of(request.args)
+        found = asked_for.beside_chip(whole.items)
+        parts["chips"] = _macro("chips", listing.chips(found, asked_for.show), request.args)
         if is_grouped():
             shown = set(request.args.get("sites", "").split(",")[:MOST_ROWS])
-            for group in listing.by_site(Filter.of(request.args).chosen(found)):
+            for group in listing.by_site(asked_for.chosen(found)):
                 if group.key in shown:
                     parts[f"site-{group.key}"] = _macro("site_state", group)
         return live.answer(whole, parts)

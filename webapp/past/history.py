@@ -24,11 +24,17 @@ from webapp.wording import texts
 from webapp.wording.language import in_words
 from webapp.wording.lazy import lazy_gettext as _
 
-#: Height of a ribbon; what is wrong stands taller, so that colour is not needed.
-HEIGHT = 10.0
-_HEIGHTS = {Kind.UP: 4.0, Kind.DEGRADED: 6.5, Kind.UNKNOWN: 1.0, Kind.DISABLED: 2.0}
-#: Steps in which a bucket grows with its share of down time, from and to.
-_LOWEST_DOWN, _DOWN_STEPS = 7.6, 4
+#: Heights of what lasts for a whole bucket; what is wrong stands taller, so that colour is not
+#: needed. A bucket of several is filled by their shares of its time.
+_HEIGHTS = {
+    Kind.UP: 4.0,
+    Kind.DEGRADED: 6.5,
+    Kind.DOWN: 10.0,
+    Kind.UNKNOWN: 1.0,
+    Kind.DISABLED: 2.0,
+}
+#: Steps of a share; what is wrong for less than one is one high.
+_STEPS = 20
 #: How a time is written, in the signs of CLDR.
 _MOMENT = "dd MMM HH:mm"
 _WORDS = {
@@ -69,8 +75,8 @@ class Bar:
 
     x: int
     width: int
-    height: float
-    kind: Kind
+    #: (kind, top, height) of what it is filled with, from the bottom.
+    pieces: Sequence[tuple[Kind, float, float]]
     title: str
 
 
@@ -164,19 +170,31 @@ def _known_until(picture: Picture, start: datetime) -> datetime:
 def _bars(buckets: Sequence[Bucket]) -> list[Bar]:
     """Join equal neighbours: a quiet day is one bar."""
     found: list[Bar] = []
-    for (kind, height, _reasons), same in groupby(buckets, key=_look):
+    for (filled, _reasons), same in groupby(buckets, key=_look):
         group = list(same)
         x = found[-1].x + found[-1].width if found else 0
-        found.append(Bar(x, len(group), height, kind, _title(group)))
+        found.append(Bar(x, len(group), _pieces(filled), _title(group)))
     return found
 
 
-def _look(bucket: Bucket) -> tuple[Kind, float, tuple[str, ...]]:
-    if bucket.kind is not Kind.DOWN:
-        return bucket.kind, _HEIGHTS[bucket.kind], bucket.reasons
-    steps = ceil(bucket.share * _DOWN_STEPS) / _DOWN_STEPS
-    height = _LOWEST_DOWN + (HEIGHT - _LOWEST_DOWN) * steps
-    return bucket.kind, height, bucket.reasons
+def _look(bucket: Bucket) -> tuple[tuple[tuple[Kind, float], ...], tuple[str, ...]]:
+    """Return what a bucket is filled with, and why."""
+    if bucket.kind not in (Kind.DOWN, Kind.DEGRADED):
+        return ((bucket.kind, 1.0),), bucket.reasons
+    down, degraded = (
+        ceil(share * _STEPS) / _STEPS for share in (bucket.share, bucket.degraded_share)
+    )
+    shares = (Kind.UP, 1.0 - down - degraded), (Kind.DEGRADED, degraded), (Kind.DOWN, down)
+    return tuple((kind, share) for kind, share in shares if share > 0), bucket.reasons
+
+
+def _pieces(filled: Iterable[tuple[Kind, float]]) -> list[tuple[Kind, float, float]]:
+    found, top = [], 10.0
+    for kind, share in filled:
+        height = _HEIGHTS[kind] * share if kind is Kind.UP else max(1.0, _HEIGHTS[kind] * share)
+        top -= height
+        found.append((kind, max(0.0, top), height))
+    return found
 
 
 def _title(group: Sequence[Bucket]) -> str:

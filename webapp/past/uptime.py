@@ -109,8 +109,9 @@ class Bucket:
     end: datetime
     kind: Kind
     down_s: float
-    #: Down time by wanted time, 0 to 1.
+    #: Down and degraded time by wanted time, 0 to 1.
     share: float
+    degraded_share: float = 0.0
     #: Why, in the order of time.
     reasons: tuple[str, ...] = ()
 
@@ -198,8 +199,8 @@ def _bucket(of: Sequence[Segment], first: int, begin: datetime, end: datetime) -
         reasons.setdefault(segment.kind, {})[segment.reason_code] = None
     down, kind = spent[Kind.DOWN], _worst(spent)
     wanted = down + spent[Kind.UP] + spent[Kind.DEGRADED]
-    share = down / wanted if wanted else 0.0
-    return Bucket(begin, end, kind, down, share, tuple(reasons.get(kind, ()))[:MOST_REASONS])
+    shares = (down / wanted, spent[Kind.DEGRADED] / wanted) if wanted else (0.0, 0.0)
+    return Bucket(begin, end, kind, down, *shares, tuple(reasons.get(kind, ()))[:MOST_REASONS])
 
 
 def _worst(spent: dict[Kind, float]) -> Kind:

@@ -11,13 +11,14 @@ from flask_babel import get_locale
 from markupsafe import Markup
 
 from database.words import ALL_CONNECTIONS, ConnectionState
+from webapp import certificates
 from webapp.connections import listing
 from webapp.connections.listing import Group
 from webapp.people import accounts
-from webapp.picture import database_facts, fleet, judging, live, newest, remembered
+from webapp.picture import database_facts, fleet, headline, live, newest, remembered
 from webapp.picture.fleet import Outage
+from webapp.picture.headline import Headline
 from webapp.picture.overview import Item, Picture
-from webapp.picture.verdict import Verdict
 from webapp.wording import texts
 
 #: Connections in the table, and sites above it, at most; on the wall there is room for others.
@@ -36,8 +37,8 @@ class Board:
     """A picture, seen by somebody who wants to know where to look first."""
 
     picture: Picture
-    judged: Verdict
-    #: Outages that the verdict counts, too: those that last for longer than the grace.
+    headline: Headline
+    #: Outages that last for longer than the grace.
     outages: Sequence[Outage]
     #: How many connections no outage tells of, and the worst of them.
     others: int
@@ -77,9 +78,11 @@ def _board(found: Picture) -> Board:
     ]
     told = {item.id for outage in outages for item in outage.items}
     others = [item for item in found.items if item.id not in told]
-    return Board(
-        found, judging.of(found), outages, len(others), worst(others), listing.by_site(found.items)
-    )
+    expiring = certificates.watch().expiring(found)
+    percent = accounts.settings_of_app().red_above_percent
+    judged = headline.judge(found, outages, expiring, percent)
+    sites = listing.by_site(found.items)
+    return Board(found, judged, outages, len(others), worst(others), sites)
 
 
 def worst(items: Iterable[Item]) -> list[Item]:
@@ -102,7 +105,7 @@ def _parts(board: Board, editor: bool) -> dict[str, Markup]:
         PARTS,
         board=board,
         picture=board.picture,
-        judged=board.judged,
+        headline=board.headline,
         ribbons=ribbons,
         row=partial(_row, ribbons),
         limit=WORST,
@@ -144,7 +147,7 @@ def _wall_parts(board: Board) -> dict[str, Markup]:
         WALL_PARTS,
         board=board,
         picture=board.picture,
-        judged=board.judged,
+        headline=board.headline,
         most_sites=WALL_SITES,
         most_failing=WALL_FAILING,
         order=texts.WORST_FIRST,

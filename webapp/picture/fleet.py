@@ -68,12 +68,17 @@ def outages(items: Iterable[Item]) -> list[Outage]:
 
 
 def _outage(same: Sequence[Item]) -> Outage | None:
-    together = _largest_together([item for item in same if not item.up and item.down_since])
+    together = _largest_together([item for item in same if _was_lost(item)])
     if len(together) < 2 or 2 * len(together) <= len(same):
         return None
     first = together[0]
     assert first.down_since is not None
     return Outage(first.host, first.port, together, len(same), first.down_since)
+
+
+def _was_lost(item: Item) -> bool:
+    """Whether a session ended; what never worked was not lost."""
+    return not item.up and item.down_since is not None and item.was_connected is not False
 
 
 def _largest_together(down: list[Item]) -> Sequence[Item]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from threading import Lock
@@ -83,7 +84,7 @@ def _head(found: Verdict, picture: Picture, stale_after: float, full: bool) -> d
             "total": len(picture.items),
             "enabled": len(picture.enabled),
             "connected": picture.connected,
-            "by_state": picture.by_state,
+            "by_state": _by_state(picture),
         },
     }
 
@@ -107,7 +108,12 @@ def _worker(worker: Worker | None, stale_after: float, full: bool) -> dict[str, 
     return told if full else _without(told, PRIVATE_WORKER_KEYS)
 
 
+def _by_state(picture: Picture) -> dict[str, int]:
+    return dict(Counter(item.as_reported().state for item in picture.items))
+
+
 def _connection(item: Item, full: bool) -> dict[str, Any]:
+    item = item.as_reported()
     told = {
         "id": item.id,
         "name": item.name,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -79,6 +79,15 @@ class Item:
     messages_set_aside: int
     last_message_at: datetime | None
     revision: Any
+    #: What health says of a connection that is disabled while no worker can be relied on.
+    reported: tuple[str, str, Mapping[str, Any], datetime | None] | None = None
+
+    def as_reported(self) -> Item:
+        """Return the connection as health shows it."""
+        if self.reported is None:
+            return self
+        state, reason_code, detail, since = self.reported
+        return replace(self, state=state, reason_code=reason_code, detail=detail, since=since)
 
     @property
     def up(self) -> bool:
@@ -182,7 +191,11 @@ def put_together(
 def item_of(row: Any, worker: Worker | None, hostname: str) -> Item:
     """Return one row of `overview_query` as it is to be read beside the word of `worker`."""
     enabled = bool(row.is_enabled)
-    state, reason_code, detail, since = _derive(row, enabled, worker)
+    reported = derived = _derive(row, enabled, worker)
+    if not enabled and derived[0] == S.UNKNOWN:
+        # Nothing runs it, whatever the worker does.
+        derived = S.DISABLED, "disabled", {}, row.since or row.updated_at
+    state, reason_code, detail, since = derived
     known = worker is not None and worker.active and row.boot_id == worker.boot_id
     return Item(
         id=row.id,
@@ -219,6 +232,7 @@ def item_of(row: Any, worker: Worker | None, hostname: str) -> Item:
         messages_set_aside=columns.count(row.messages_set_aside),
         last_message_at=row.last_message_at,
         revision=row.revision,
+        reported=None if reported is derived else reported,
     )
 
 
@@ -244,6 +258,8 @@ def silence(worker: Worker | None) -> tuple[str, Mapping[str, Any]]:
     detail = {"seconds": round(worker.age_s)} if worker.beat_at else {}
     if worker.state == WorkerState.STOPPED:
         return "worker_stopped", detail
+    if worker.is_locked_out:
+        return "worker_waits", detail
     return "worker_silent" if worker.stale else "worker_standby", detail
 
 

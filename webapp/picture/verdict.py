@@ -15,7 +15,8 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from database.words import ConnectionState, WorkerState
-from webapp.certificates import Held
+from webapp import certificates
+from webapp.certificates import Group, Held
 from webapp.certificates import Role as CertificateRole
 from webapp.picture.overview import Item, Picture
 from webapp.picture.workers import Worker
@@ -69,15 +70,17 @@ def _judge_connections(picture: Picture) -> Verdict:
         return Verdict("fail" if len(late) == len(enabled) else "warn", output)
     if degraded:
         return Verdict("warn", _not_working(degraded, len(enabled)))
-    return Verdict("pass", _fine(len(enabled), len(down)))
+    return Verdict("pass", fine(len(enabled), len(down)))
 
 
 def worker_sentence(worker: Worker | None) -> str:
-    """Say why the worker's word cannot be taken."""
+    """Return why the worker's word cannot be taken."""
     if worker is None:
         return str(_("No worker has ever reported: states are unknown."))
     if worker.state == WorkerState.STOPPED:
         return str(_("The worker is stopped: states are unknown."))
+    if worker.is_locked_out:
+        return str(_("The database is locked, so the worker cannot report: states are unknown."))
     if worker.stale:
         seconds = texts.number(worker.age_s)
         return str(
@@ -92,23 +95,34 @@ def worker_sentence(worker: Worker | None) -> str:
 
 
 def _certificates(expiring: Sequence[Held], now: datetime) -> str:
-    named = [_certificate(held, now) for held in expiring[:NAMED]]
-    return _and_more(named, len(expiring))
+    found = certificates.groups(expiring)
+    named = [_certificate(group, now) for group in found[:NAMED]]
+    return _and_more(named, len(found))
 
 
-def _certificate(held: Held, now: datetime) -> str:
-    assert held.certificate.expires is not None
-    left = (held.certificate.expires - now).total_seconds()
-    words = {"name": held.name, "role": ROLES[held.role], "when": texts.expiry(left)}
+def _certificate(group: Group, now: datetime) -> str:
+    """Tell of a certificate once, however many connections meet it."""
+    assert group.certificate.expires is not None
+    left = (group.certificate.expires - now).total_seconds()
+    names = [held.name for held in group.holders]
+    words = {"name": _name(names), "role": ROLES[group.role], "when": texts.expiry(left)}
     if left > 0:
         return str(_("certificate of %(name)s (%(role)s) expires %(when)s", **words))
     return str(_("certificate of %(name)s (%(role)s) %(when)s", **words))
 
 
+def _name(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    more = texts.number(len(names) - 1)
+    return str(_("%(names)s and %(number)s more", names=names[0], number=more))
+
+
 # --- connections
 
 
-def _fine(enabled: int, down: int) -> str:
+def fine(enabled: int, down: int) -> str:
+    """Return the sentence about connections that are up, but for those within the grace."""
     if not down:
         return str(
             ngettext(

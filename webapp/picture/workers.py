@@ -14,6 +14,7 @@ from database.clock import database_now
 from database.models import WorkerHeartbeat
 from database.words import WorkerState
 from webapp import columns
+from webapp.picture import database_lock
 from webapp.settings import WebSettings
 
 #: Workers in these states look after connections.
@@ -56,6 +57,8 @@ class Worker:
     #: Seconds since the last beat by the database's clock.
     age_s: float
     stale: bool
+    #: It is silent because the database lets nobody write.
+    is_locked_out: bool = False
 
     @property
     def active(self) -> bool:
@@ -89,7 +92,13 @@ def read(transaction: Transaction, settings: WebSettings) -> tuple[datetime, lis
         assert moment is not None
         return moment, []
     now: datetime = rows[0].now
-    return now, [_worker(row, now, settings.heartbeat_stale_after) for row in rows]
+    found = [_worker(row, now, settings.heartbeat_stale_after) for row in rows]
+    silent = [worker for worker in found if worker.stale and worker.state in ACTIVE_WORKERS]
+    if silent and not any(worker.active for worker in found):
+        is_locked = database_lock.is_locked(transaction)
+        for worker in silent:
+            worker.is_locked_out = is_locked
+    return now, found
 
 
 def _worker(row: Any, now: datetime, stale_after: float) -> Worker:

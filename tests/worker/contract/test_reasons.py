@@ -131,6 +131,11 @@ _TESTS = (
         "test_the_reason_names_what_the_worker_lacks",
         "no_worker worker_silent worker_stopped worker_standby not_picked_up",
     ),
+    (
+        "tests/web/test_headline.py",
+        "test_a_locked_database_is_no_silent_worker",
+        "worker_waits",
+    ),
 )
 ELSEWHERE = {code: (file, test) for file, test, codes in _TESTS for code in codes.split()}
 
