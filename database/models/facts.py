@@ -98,15 +98,19 @@ class ConnectionEvent(ReasonColumns, Base):
 
 
 class WorkerHeartbeat(Base):
-    """What a worker process says of itself, every HAWSER_HEARTBEAT_INTERVAL seconds."""
+    """What a worker process says of itself, every HAWSER_HEARTBEAT_INTERVAL seconds.
+
+    One row a start of a process, which stays for an hour after its end.
+    """
 
     __tablename__ = "worker_heartbeat"
 
-    worker_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    #: Host name and process id; two containers may have both in common.
+    worker_id: Mapped[str] = mapped_column(Text)
     hostname: Mapped[str] = mapped_column(Text)
     pid: Mapped[int] = mapped_column(Integer)
     #: Random, new with every start of the process.
-    boot_id: Mapped[str] = mapped_column(Text)
+    boot_id: Mapped[str] = mapped_column(Text, primary_key=True)
     version: Mapped[str] = mapped_column(Text)
     started_at: Mapped[datetime] = mapped_column(UTCDateTime)
     #: By the database's clock, so that readers on other machines can compare.

@@ -32,7 +32,7 @@ class Identity:
 
     @property
     def worker_id(self) -> str:
-        """Unique among the processes that run at the same time."""
+        """How people know the process; the boot id alone is unique."""
         return f"{self.hostname}-{process.pid()}"
 
     @property

@@ -82,6 +82,34 @@ def test_there_is_one_row_of_config_version(engine: Engine) -> None:
     assert [tuple(row) for row in rows] == [(1, 1)]
 
 
+def test_heartbeats_outlive_the_change_of_their_key(empty_engine: Engine) -> None:
+    def add(boot_id: str, worker_id: str, beat_at: str) -> None:
+        values = f"'{worker_id}', 'host', 1, '{boot_id}', '0.1.0', '{beat_at}', '{beat_at}', 'x'"
+        with empty_engine.begin() as transaction:
+            transaction.execute(
+                text(
+                    "INSERT INTO worker_heartbeat (worker_id, hostname, pid, boot_id, version, "
+                    f"started_at, beat_at, state) VALUES ({values})"
+                )
+            )
+
+    def boots() -> list[str]:
+        with empty_engine.connect() as transaction:
+            return sorted(transaction.scalars(text("SELECT boot_id FROM worker_heartbeat")))
+
+    def key() -> list[str]:
+        return inspect(empty_engine).get_pk_constraint("worker_heartbeat")["constrained_columns"]
+
+    migrate.upgrade(empty_engine, "0011")
+    add("boot-1", "host-1", "2026-11-30 10:00:00+00:00")
+    add("boot-2", "host-2", "2026-11-30 11:00:00+00:00")
+    migrate.upgrade(empty_engine, "0012")
+    assert (key(), boots()) == (["boot_id"], ["boot-1", "boot-2"])
+    add("boot-3", "host-1", "2026-11-30 12:00:00+00:00")
+    migrate.downgrade(empty_engine, "0011")
+    assert (key(), boots()) == (["worker_id"], ["boot-2", "boot-3"])
+
+
 # --- waiting for the schema -------------------------------------------------------------------
 
 

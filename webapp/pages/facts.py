@@ -82,4 +82,4 @@ class WorkerView(ReadOnlyView):
         return None, newest_first[: self.page_size] if page <= 0 else []
 
     def get_pk_value(self, model: Any) -> Any:
-        return model.worker_id
+        return model.boot_id

@@ -13,9 +13,11 @@ from sqlalchemy import (
     Table,
     Update,
     and_,
+    bindparam,
     case,
     delete,
     insert,
+    or_,
     select,
     update,
 )
@@ -74,7 +76,8 @@ class Facts:
             left = [_lost(row) for row in transaction.execute(_left_behind(self._boot_id))]
             if left:
                 transaction.execute(insert(_event), left)
-                transaction.execute(_no_longer_up(self._boot_id))
+                ended = [{"id_": each["connection_id"], "at_": each["at"]} for each in left]
+                transaction.execute(_no_longer_up(self._boot_id), ended)
             check_lease(transaction, self._boot_id)
         return len(left)
 
@@ -113,7 +116,6 @@ class Facts:
             "broker_cert_expires_at": status.broker_cert_expires_at,
             "verified_chain": status.verified_chain,
             "applied_revision": status.applied_revision,
-            "updated_at": status.since,
             **traffic_columns(status.traffic),
             **_reason_columns(status.why),
         }
@@ -127,6 +129,7 @@ def _over_restarts(new: Any) -> dict[str, Any]:
     # Who had a session since then knows better.
     goes_on = is_down & ~new.was_connected & old.down_since.is_not(None)
     return {
+        "updated_at": database_now(),
         "down_since": case((goes_on, old.down_since), else_=new.down_since),
         "was_connected": new.was_connected | old.was_connected,
     }
@@ -157,10 +160,16 @@ def _no_longer_up(boot_id: str) -> Update:
     """Let no second worker report these sessions again."""
     return (
         update(_status)
-        .where(_status.c.boot_id != boot_id, _status.c.state.in_(UP_STATES))
+        .where(
+            _status.c.connection_id == bindparam("id_"),
+            _status.c.boot_id != boot_id,
+            or_(*(_status.c.state == state for state in UP_STATES)),
+        )
         .values(
             state=ConnectionState.PENDING,
+            since=bindparam("at_"),
             connected_since=None,
+            down_since=bindparam("at_"),
             **_reason_columns(cause("worker_died")),
         )
     )

@@ -57,7 +57,7 @@ class Presence:
         with self._writer.begin() as transaction:
             transaction.execute(
                 statement.values({**row, "beat_at": now}).on_conflict_do_update(
-                    index_elements=["worker_id"], set_={**row, "beat_at": now}
+                    index_elements=["boot_id"], set_={**row, "beat_at": now}
                 )
             )
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Engine, Table, bindparam, func, select, update
 from sqlalchemy.engine import Connection as Transaction
 
+from database.clock import database_now
 from database.models import ConnectionStatus, ConnectionTraffic, SubscriptionStatus
 from database.session import immediate
 from mqttworker.core.traffic import Counts, Stretch
@@ -64,7 +65,9 @@ def _write_sums(transaction: Transaction, accounts: Sequence[Account]) -> None:
     rows = [{"id_": each.connection_id, **traffic_columns(each.traffic)} for each in accounts]
     names = [name for name in rows[0] if name != "id_"]
     statement = update(_status).where(_status.c.connection_id == bindparam("id_"))
-    transaction.execute(statement.values({name: bindparam(name) for name in names}), rows)
+    values: dict[str, Any] = {name: bindparam(name) for name in names}
+    # Whoever comes after this worker's death learns from it when it was alive.
+    transaction.execute(statement.values({**values, "updated_at": database_now()}), rows)
 
 
 def _write_stretches(transaction: Transaction, accounts: Iterable[Account]) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +18,12 @@ from database.models import ConnectionEvent, ConnectionStatus, WorkerHeartbeat, 
 from database.words import ConnectionState as State
 from database.words import WorkerState
 from mqttworker.core.cause import cause
-from mqttworker.ports.journal import Status
+from mqttworker.ports.journal import Beat, Status
 from mqttworker.ports.store import Facts, LeaseLostError, Presence, Pruning
 from tests.support.mosquitto import Mosquitto
-from tests.support.process import free_port
+from tests.support.process import Child, free_port
 from tests.web import rows
-from tests.worker.service.worker import ONE_DATABASE, WorkerProcess, add, events
+from tests.worker.service.worker import ONE_DATABASE, ROOT, WorkerProcess, add, events
 
 BOOT = "boot-2"
 NAMES = ("wanted", "disabled meanwhile", "disabled before")
@@ -56,6 +61,30 @@ def test_a_session_left_behind_ends_when_its_worker_was_last_heard_of(
     assert abs(datetime.now(UTC) - timedelta(seconds=120) - found.at) < timedelta(seconds=10)
     assert found.detail["at"] == f"{found.at:%Y-%m-%d %H:%M:%S} UTC"
     assert facts.note_lost_sessions() == 0, "a session is lost once"
+
+
+def test_a_session_of_the_same_process_id_before_a_restart_ended_with_that_boot(
+    engine: Engine, facts: Facts
+) -> None:
+    rows.heartbeat(engine, age=3_600, worker_id="host-1")
+    rows.status(engine, 1, State.CONNECTED, for_seconds=86_400, updated_at=database_now(-86_400))
+    beat = Beat("host-1", "host", 1, BOOT, "0.1.0", datetime.now(UTC), "running", 0.0, 0, 0, 0)
+    Presence(engine, BOOT).beat(beat)
+    assert facts.note_lost_sessions() == 1
+    died = datetime.now(UTC) - timedelta(hours=1)
+    with engine.connect() as transaction:
+        row = transaction.execute(select(ConnectionStatus.__table__)).one()
+    for at in (last_event(engine).at, row.since, row.down_since):
+        assert abs(at - died) < timedelta(seconds=10)
+
+
+def test_a_state_is_dated_when_it_was_written(engine: Engine, facts: Facts) -> None:
+    began = datetime.now(UTC) - timedelta(days=1)
+    for _ in range(2):
+        facts.write([Status(1, State.CONNECTED, cause("success"), began)], [])
+        with engine.connect() as transaction:
+            written = transaction.execute(select(ConnectionStatus.updated_at)).scalar_one()
+        assert datetime.now(UTC) - written < timedelta(seconds=10)
 
 
 def test_a_worker_nobody_remembers_was_last_heard_of_when_it_wrote_the_state(
@@ -262,3 +291,47 @@ def test_what_was_counted_is_not_read_again(engine: Engine, facts: Facts) -> Non
     event.listen(engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
     pruning.prune_surplus()
     assert not any("GROUP BY" in statement for statement in statements)
+
+
+def _in_container(log: Path, environment: Mapping[str, str]) -> Child:
+    """Start a worker that is process 1 of its own."""
+    own = ("unshare", "--pid", "--fork", "--kill-child")
+    return Child([*own, sys.executable, "-m", "mqttworker"], log, env=environment, cwd=ROOT)
+
+
+@ONE_DATABASE
+@pytest.mark.skipif(os.geteuid() != 0, reason="process namespaces need root")
+def test_containers_with_one_host_name_tell_the_time_of_a_kill_to_three_seconds(
+    engine: Engine, mosquitto: Mosquitto, process_environment: dict[str, str], tmp_path: Path
+) -> None:
+    number = add(engine, "plant", mosquitto.port)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    others = process_environment | {"HAWSER_HOME": str(elsewhere)}
+
+    def wait(child: Child, *states: WorkerState) -> None:
+        query = select(WorkerHeartbeat.state).where(
+            WorkerHeartbeat.pid == 1, WorkerHeartbeat.beat_at > database_now(-3.0)
+        )
+
+        def told() -> bool:
+            with engine.connect() as transaction:
+                return sorted(transaction.scalars(query)) == sorted(states)
+
+        child.wait_for(told, 30.0, f"workers {states}")
+
+    with (
+        _in_container(tmp_path / "first.log", process_environment) as first,
+        _in_container(tmp_path / "standby.log", others) as standby,
+    ):
+        wait(first, WorkerState.RUNNING, WorkerState.STANDBY)
+        first.wait_for(lambda: len(events(engine, number)) == 2, 15.0, "connected")
+        # A session that is older than the answer may be wrong.
+        time.sleep(4.0)
+        killed_at = datetime.now(UTC)
+        first.kill()
+        standby.wait_for(lambda: len(events(engine, number)) == 5, 20.0, "connected again")
+    with engine.connect() as transaction:
+        query = select(ConnectionEvent.at).where(ConnectionEvent.reason_code == "worker_died")
+        (died_at,) = transaction.scalars(query)
+    assert abs(died_at - killed_at) <= timedelta(seconds=3)
