@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Engine, event
@@ -96,6 +96,10 @@ class SQLiteFileGuard:
         self._size = 0
         self._is_overwritten = False
         self._pool = 0
+        #: What the pools know of the connections that they opened.
+        self._records: WeakSet[Any] = WeakSet()
+        #: A connection whose log was removed and could not be saved yet, and its files.
+        self._unsaved: tuple[sqlite3.Connection, OpenFiles] | None = None
         #: The log of a file that is gone, held open until another file takes its place.
         self._pinned: int | None = None
         self.generation = 0
@@ -131,6 +135,7 @@ class SQLiteFileGuard:
             raise DatabaseFileError(MISSING)
         if self._is_overwritten and self._last and self._last.database == now.database:
             raise DatabaseFileError(OVERWRITTEN)
+        self._require_log_left(now)
         self._set_foreign_log_aside(now)
         arguments[0] = f"file:{quote(os.fsencode(self._real))}?mode=rw"
         options["uri"] = True
@@ -150,6 +155,7 @@ class SQLiteFileGuard:
             self.generation += 1
             self._size, self._is_overwritten = 0, False
         self._last = files
+        self._records.add(record)
         self._unpin_log()
         record.info[_OPENED] = _Opened(self, files, self._pool)
 
@@ -160,16 +166,10 @@ class SQLiteFileGuard:
         if (now := self._look()) == opened.files:
             self._require_whole(connection)
             return
-        is_saved = _save_log(connection)
-        if now.database == opened.files.database:
-            if not is_saved:
-                raise DatabaseFileError(LOG_GONE)
-            if now.log != opened.files.log and now.log_index == opened.files.log_index:
-                # It tells of pages in a log that is not there.
-                self._set_aside(INDEX)
-        elif now.log == opened.files.log:
-            self._pin_log()
-        self._begin_new_pool()
+        if _save_log(connection) or now.database != opened.files.database:
+            self._let_go(opened.files, now)
+        else:
+            self._keep(record)
         raise DatabaseFileError(difference(opened.files, now))
 
     def _on_checkin(self, _connection: Any, record: Any) -> None:
@@ -182,6 +182,43 @@ class SQLiteFileGuard:
         self._pool += 1
         if (engine := self._engine()) is not None:
             engine.dispose()
+
+    # --- a log that was removed
+
+    def _let_go(self, opened: OpenFiles, now: OpenFiles) -> None:
+        """Leave files that are no longer in their place."""
+        if now.database != opened.database:
+            if now.log == opened.log:
+                self._pin_log()
+        elif now.log != opened.log and now.log_index == opened.log_index:
+            # It tells of pages in a log that is not there.
+            self._set_aside(INDEX)
+        self._begin_new_pool()
+
+    def _keep(self, record: Any) -> None:
+        """Take a connection from the pool, which would close it: nobody else may have its log."""
+        if self._unsaved is None:
+            self._unsaved = record.dbapi_connection, record.info[_OPENED].files
+            record.dbapi_connection = None
+
+    def _require_log_left(self, now: OpenFiles) -> None:
+        """Raise DatabaseFileError while this process has another log of the database open.
+
+        SQLite keeps one index of the log for a whole process: a connection with the old log
+        would write pages of that over what others commit into the new one.
+        """
+        if self._unsaved is not None:
+            connection, opened = self._unsaved
+            if now.database == opened.database and not _save_log(connection):
+                raise DatabaseFileError(LOG_GONE)
+            self._unsaved = None
+            connection.close()
+            self._let_go(opened, now)
+            raise DatabaseFileError(difference(opened, now))
+        held = [each.info.get(_OPENED) for each in list(self._records) if each.dbapi_connection]
+        for other in (each.files for each in held if each is not None):
+            if other.database == now.database and other != now:
+                raise DatabaseFileError(LOG_GONE)
 
     # --- a file that is written over
 

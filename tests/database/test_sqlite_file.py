@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Engine, event, make_url, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from database import migrate, readiness, sqlite_guard
+from database import migrate, readiness, sqlite_file, sqlite_guard
 from database.session import immediate, make_engine
-from tests.support.databases import Databases, sqlite_url
-
-VERSION = text("SELECT version FROM config_version")
-CHANGE = text("UPDATE config_version SET version = version + 1")
-
-
-@contextmanager
-def engine_at(path: Path) -> Iterator[Engine]:
-    made = make_engine(sqlite_url(path))
-    yield made
-    made.dispose()
-
-
-@pytest.fixture
-def file(tmp_path: Path, sqlite_databases: Databases) -> Path:
-    with sqlite_databases.migrated() as url:
-        return Path(shutil.copyfile(make_url(url).database or "", tmp_path / "hawser.db"))
-
-
-def read(engine: Engine) -> int:
-    with engine.connect() as transaction:
-        return int(transaction.scalar(VERSION) or 0)
-
-
-def change(engine: Engine) -> None:
-    with immediate(engine).begin() as transaction:
-        transaction.execute(CHANGE)
+from tests.support.sqlite_files import CHANGE, VERSION, change, engine_at, read
 
 
 def test_no_engine_makes_a_file(tmp_path: Path) -> None:
@@ -59,6 +33,13 @@ def test_the_migration_makes_the_file_for_its_owner_only(tmp_path: Path) -> None
         change(engine)
         for each in tmp_path.iterdir():
             assert stat.S_IMODE(each.stat().st_mode) == 0o600, each
+
+
+def test_a_new_file_is_private_before_anybody_opens_it(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    with engine_at(path) as engine:
+        sqlite_file.create(engine)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_file_that_others_may_read_is_made_private_with_its_log(file: Path) -> None:
@@ -111,7 +92,15 @@ def _remove_log(path: Path) -> None:
     path.with_name(path.name + "-wal").unlink()
 
 
-@pytest.mark.parametrize("harm", [_remove, _move, _replace, _remove_log])
+def _remove_index(path: Path) -> None:
+    path.with_name(path.name + "-shm").unlink()
+
+
+def _cut_off(path: Path) -> None:
+    os.truncate(path, 4_096)
+
+
+@pytest.mark.parametrize("harm", [_remove, _move, _replace, _remove_log, _remove_index, _cut_off])
 def test_a_commit_into_a_file_that_is_gone_meanwhile_is_not_told_as_stored(
     file: Path, harm: Callable[[Path], None]
 ) -> None:
@@ -122,6 +111,17 @@ def test_a_commit_into_a_file_that_is_gone_meanwhile_is_not_told_as_stored(
         transaction.commit()
         with pytest.raises(OperationalError, match="SQLite file"):
             sqlite_guard.require_same_file(connection)
+
+
+@pytest.mark.parametrize(("harm", "words"), [(_remove, "unable to open"), (_replace, "replaced")])
+def test_what_happens_between_the_look_and_the_opening_is_noticed(
+    file: Path, harm: Callable[[Path], None], words: str
+) -> None:
+    with engine_at(file) as engine:
+        event.listen(engine, "do_connect", lambda *_: harm(file), once=True)
+        with pytest.raises(OperationalError, match=words):
+            read(engine)
+        assert file.exists() == (harm is _replace)
 
 
 def test_a_file_that_comes_back_is_gone_on_with(file: Path) -> None:
@@ -136,6 +136,33 @@ def test_a_file_that_comes_back_is_gone_on_with(file: Path) -> None:
         moved.rename(file)
         assert read(engine) == before
         assert sqlite_guard.generation(engine) == 0
+        assert not list(file.parent.glob("*.replaced"))
+
+
+def test_every_connection_lets_go_of_a_file_that_was_replaced(file: Path) -> None:
+    with engine_at(file) as engine:
+        held, *others = (engine.connect() for _ in range(3))
+        for each in (held, *others):
+            each.execute(VERSION)
+        for each in others:
+            each.close()
+        _replace(file)
+        with pytest.raises(OperationalError, match="replaced"):
+            read(engine)
+        # One notice is enough for all.
+        for each in (engine.connect(), engine.connect()):
+            others.append(each)
+            each.execute(VERSION)
+        held.close()
+        assert open_files(file, " (deleted)") == []
+        for each in others:
+            each.close()
+
+
+def open_files(file: Path, ending: str) -> list[str]:
+    """Return what this process has open of a database, by the kernel's names for it."""
+    names = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    return [name for name in names if name == f"{file}{ending}"]
 
 
 def test_a_link_that_leads_elsewhere_is_another_file(file: Path) -> None:
@@ -151,45 +178,6 @@ def test_a_link_that_leads_elsewhere_is_another_file(file: Path) -> None:
         change(engine)
         assert sqlite_guard.generation(engine) == 1
         assert other.with_name("other.db-wal").exists()
-
-
-def test_the_log_of_a_file_that_was_replaced_is_not_played_into_the_new_one(file: Path) -> None:
-    with engine_at(file) as engine:
-        copy = shutil.copyfile(file, file.with_name("copy.db"))
-        before = read(engine)
-        change(engine)
-        copy.rename(file)
-        with pytest.raises(OperationalError, match="replaced"):
-            read(engine)
-        assert read(engine) == before
-
-
-def test_the_log_of_a_file_that_was_missing_first_is_not_played_into_the_new_one(
-    file: Path,
-) -> None:
-    with engine_at(file) as engine:
-        copy = shutil.copyfile(file, file.with_name("copy.db"))
-        before = read(engine)
-        change(engine)
-        file.unlink()
-        with pytest.raises(OperationalError, match="missing"):
-            read(engine)
-        copy.rename(file)
-        assert read(engine) == before
-
-
-def test_what_a_removed_log_held_is_saved(file: Path) -> None:
-    with engine_at(file) as engine, engine_at(file) as other:
-        read(other)
-        change(engine)
-        before = read(engine)
-        _remove_log(file)
-        for each in (engine, other):
-            with pytest.raises(OperationalError, match="log of the SQLite file"):
-                change(each)
-        change(engine)
-        change(other)
-        assert read(engine) == read(other) == before + 2
 
 
 def fill(engine: Engine, rows: int) -> None:
