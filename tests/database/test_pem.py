@@ -198,8 +198,42 @@ def test_a_certificate_in_the_field_of_the_key_is_refused_where_it_is_not_certai
         (None, OTHER.pem + KEY),
         (CHAIN.pem, renewed.pem + renewed.key_pem),
         (CHAIN.pem, KEY + OTHER.pem),
+        (CHAIN.client.pem, KEY + CHAIN.intermediate.pem + OTHER.pem),
     ):
         assert "certificate" in flaws(None, certificate, key)[pem.KEY]
+
+
+def test_what_only_looks_like_an_exchange_is_refused() -> None:
+    for beside in (CHAIN.pem + OTHER.key_pem, None, "junk"):
+        assert "Remove the private key" in flaws(None, KEY, beside)[pem.CERTIFICATE]
+    assert "not a private key" in flaws(None, KEY, "junk")[pem.KEY]
+
+
+def test_strange_certificates_beside_a_key_are_kept_where_they_are_known_or_alone() -> None:
+    both = CHAIN.pem + OTHER.pem
+    for certificate, key in ((both, OTHER.pem + KEY), (None, OTHER.pem + CHAIN.pem + KEY)):
+        found = pem.read(None, certificate, key)
+        assert found.flaws == {}
+        assert found.values[pem.CERTIFICATE] == both
+
+
+def test_neither_goes_without_the_other() -> None:
+    assert flaws(None, CHAIN.pem, None) == {pem.KEY: "A client certificate needs its private key."}
+    assert flaws(None, None, KEY) == {
+        pem.CERTIFICATE: "A private key needs its client certificate."
+    }
+    # What cannot be read is told alone.
+    assert set(flaws(None, "junk", None)) == {pem.CERTIFICATE}
+    assert set(flaws(None, None, "junk")) == {pem.KEY}
+
+
+def test_the_gravest_is_told_where_both_are_in_one_field() -> None:
+    broken = CHAIN.root.pem[:300]
+    assert "cut off" in flaws(None, CHAIN.pem + broken + KEY, None)[pem.CERTIFICATE]
+    locked = CHAIN.client.key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"pass")
+    )
+    assert "pass phrase" in flaws(None, None, CHAIN.pem + locked.decode())[pem.KEY]
 
 
 def _keys() -> dict[str, str]:

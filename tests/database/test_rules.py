@@ -46,6 +46,7 @@ def test_a_whole_record_has_no_problem() -> None:
         ("host", "[169.254.169.254]"),
         ("host", "[::1]:1883"),
         ("host", "[[::1]]"),
+        ("host", "[broker.example]"),
         ("host", "[ ::1 ]"),
         ("host", "[]"),
         ("host", "0x7f.1"),

@@ -115,6 +115,22 @@ def test_a_broker_that_says_that_it_does_not_know_mqtt_5_is_believed() -> None:
     assert walk.due().commands == (events.Open(Protocol.V311),)
 
 
+def test_a_refusal_of_3_1_1_is_believed_after_mqtt_5_was_not_answered() -> None:
+    silent = cause("connack_timeout", seconds=10)
+    walk = _fell_back(silent).on(events.Failed(cause("not_authorized")), after=0.1)
+    assert walk.due().commands == (events.Open(Protocol.V311),)
+    walk = _fell_back(silent).on(events.Failed(cause("suback_timeout", seconds=10)), after=0.1)
+    assert walk.due().commands == (events.Open(Protocol.V5),)
+
+
+def test_of_two_reasons_that_help_alike_that_of_mqtt_5_comes_first_always() -> None:
+    walk = _fell_back()
+    for why in (ODD_TOO, ODD, ODD_TOO):
+        walk.on(events.Failed(why), after=0.1)
+        assert _told(walk).startswith("The broker broke the protocol: a Maximum QoS of 2. With")
+        walk.due()
+
+
 def test_a_reason_that_both_versions_share_is_told_once() -> None:
     closed = cause("closed_before_connack")
     assert "other_version" not in versions.told(Protocol.V311, closed, closed).detail
