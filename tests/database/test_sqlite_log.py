@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 from database import sqlite_guard
@@ -99,6 +100,19 @@ def test_a_log_that_cannot_be_set_aside_is_told_until_it_can(file: Path) -> None
         assert read(engine) == before
 
 
+def test_another_file_is_gone_on_with_whatever_holds_the_one_before(file: Path) -> None:
+    with engine_at(file) as engine:
+        copy = shutil.copyfile(file, file.with_name("copy.db"))
+        before = read(engine)
+        change(engine)
+        with another_process(file, "BEGIN IMMEDIATE"):
+            wait_for_nobody(engine)
+            copy.rename(file)
+            with pytest.raises(OperationalError, match="replaced"):
+                read(engine)
+            assert read(engine) == before
+
+
 @contextmanager
 def another_process(file: Path, begin: str) -> Iterator[None]:
     """Let another process hold the file and its log open, in a transaction that it begins so."""
@@ -118,7 +132,15 @@ connection.execute(sys.argv[2])
 connection.execute("SELECT version FROM config_version").fetchone()
 print("held", flush=True)
 sys.stdin.read()
+connection.execute("COMMIT")
+connection.execute("PRAGMA wal_checkpoint(FULL)")
 """
+
+
+def wait_for_nobody(engine: Engine) -> None:
+    """Let the connection in the pool give up at once where another one holds a lock."""
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
 
 
 @pytest.mark.parametrize("lost", [LOG, INDEX])
@@ -135,14 +157,26 @@ def test_what_a_removed_log_held_is_saved(file: Path, lost: str) -> None:
         assert read(engine) == before + 1
 
 
+def test_an_index_that_another_process_has_made_anew_is_left_to_it(file: Path) -> None:
+    index = file.with_name(INDEX)
+    with engine_at(file) as engine:
+        change(engine)
+        before = read(engine)
+        index.unlink()
+        with another_process(file, "BEGIN"):
+            made = index.stat().st_ino
+            with pytest.raises(OperationalError, match="log of the SQLite file"):
+                read(engine)
+            assert read(engine) == before
+            assert index.stat().st_ino == made
+
+
 def test_a_removed_log_is_not_given_up_before_it_is_saved(file: Path) -> None:
     with engine_at(file) as engine:
         change(engine)
         before = read(engine)
         with another_process(file, "BEGIN IMMEDIATE"):
-            with engine.connect() as connection:
-                # Not to wait for the lock of the other one.
-                connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+            wait_for_nobody(engine)
             file.with_name(LOG).unlink()
             for _ in range(3):
                 with pytest.raises(OperationalError, match="log of the SQLite file"):
@@ -163,8 +197,7 @@ def test_no_other_log_is_begun_while_this_process_has_one_open(
         before = read(engine)
         with (immediate(engine) if is_writing else engine).connect() as held:
             held.execute(VERSION)
-            with engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+            wait_for_nobody(engine)
             file.with_name(LOG).unlink()
             for _ in range(3):
                 with pytest.raises(OperationalError, match="log of the SQLite file"):

@@ -182,9 +182,10 @@ def _check_last_words(heard: Heard) -> None:
 
 @pytest.mark.parametrize("head", [b"\x15\x03\x01\0\x02\x02\x46", b"\x16\x03\x03\0\x7a\x02"])
 def test_tls_in_place_of_the_connack_is_told(head: bytes) -> None:
-    for data in (head, packets.connack(V5) + head):
+    connack = packets.connack(V5)
+    for data in (head, connack + head):
         heard = Heard(V5)
-        heard.feed(data, [])
+        heard.feed(data, [len(connack)])
         assert isinstance(heard.errors[0], ForeignProtocolError) is (data == head)
 
 
