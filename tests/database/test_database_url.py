@@ -48,6 +48,8 @@ ENCODED = "percent-encoded"
         (f"{P}canary@127.0.0.1:70000/hw", "a port from 1 to 65535"),
         (f"{P}canary@h/hw?foo=canary", "an option foo that PostgreSQL does not know"),
         (f"{P}canary@h/hw?Canary=1", "an option that PostgreSQL does not know"),
+        # A raw / and ? make an option of a part of the password.
+        ("postgresql://hw/p?canary=x@127.0.0.1/hw", "an option that PostgreSQL does not know"),
         (f"{P}canary@h/hw?sslmode=canary", "sslmode: disable, allow, prefer, require, verify-ca"),
         (f"{P}canary@h/hw?sslmode=require&sslmode=canary", "sslmode more than once"),
         (f"{P}canary@h/hw?target_session_attrs=canary", "option target_session_attrs"),

@@ -299,6 +299,11 @@ def test_a_key_under_a_false_name_is_found(label: str) -> None:
     assert BODY not in str(pem.shown(CHAIN.root.pem + text))
 
 
+def test_a_key_that_is_cut_off_under_a_false_name_is_found() -> None:
+    text = KEY.replace("PRIVATE KEY", "CERTIFICATE")[:150]
+    assert "private key" in flaws(ca=CHAIN.root.pem + text)[pem.CA]
+
+
 def test_a_key_without_its_lines_is_found() -> None:
     bare = "".join(KEY.splitlines()[1:-1])
     assert "private key" in flaws(ca=bare)[pem.CA]
