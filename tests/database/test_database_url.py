@@ -34,6 +34,7 @@ ENCODED = "percent-encoded"
         ("postgresql://a/b postgresql://canary/d", ENCODED),
         ("postgresql://a/b\npostgresql://canary/d", ENCODED),
         ("postgresql:/canary/db", ENCODED),
+        (f"{P}canary@h/hw\x1b[31m", ENCODED),
         ("canary", ENCODED),
         ("   ", ENCODED),
         ("mysql://canary@host/db", ENCODED),

@@ -299,9 +299,13 @@ def test_a_key_under_a_false_name_is_found(label: str) -> None:
     assert BODY not in str(pem.shown(CHAIN.root.pem + text))
 
 
-def test_a_key_that_is_cut_off_under_a_false_name_is_found() -> None:
-    text = KEY.replace("PRIVATE KEY", "CERTIFICATE")[:150]
-    assert "private key" in flaws(ca=CHAIN.root.pem + text)[pem.CA]
+def test_a_key_that_cannot_be_read_under_a_false_name_is_found() -> None:
+    locked = CHAIN.client.key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"pass")
+    )
+    for text in (KEY[:150], locked.decode().replace("ENCRYPTED ", "")):
+        hidden = text.replace("PRIVATE KEY", "CERTIFICATE")
+        assert "private key" in flaws(ca=CHAIN.root.pem + hidden)[pem.CA]
 
 
 def test_a_key_without_its_lines_is_found() -> None:
@@ -324,9 +328,11 @@ def test_keys_of_every_kind_are_taken_or_told() -> None:
 
 def test_parameters_before_an_ec_key_are_left_out() -> None:
     form = (Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-    text = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
-    text += CHAIN.client.key.private_bytes(*form).decode()
-    assert pem.read(None, CHAIN.pem, text).values[pem.KEY] == KEY
+    key = CHAIN.client.key.private_bytes(*form).decode()
+    # By the name of a curve, and all its numbers, which begin as a private key does.
+    for body in ("BggqhkjOPQMBBw==", "MAUCAQEwAA=="):
+        text = f"-----BEGIN EC PARAMETERS-----\n{body}\n-----END EC PARAMETERS-----\n"
+        assert pem.read(None, CHAIN.pem, text + key).values[pem.KEY] == KEY
 
 
 def test_several_keys_are_told() -> None:

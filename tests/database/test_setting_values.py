@@ -110,6 +110,7 @@ def test_a_value_works_or_one_sentence_names_its_variable(
         ("COOKIE_SECURE", "true", "must be auto, yes or no"),
         ("ADMIN_EMAIL", "nobody", "must be an e-mail address, such as admin@plant.example"),
         ("ADMIN_PASSWORD", "short", "needs at least 8 characters"),
+        ("ADMIN_PASSWORD", "long enough \udcff", "holds bytes that are no UTF-8 text"),
         ("BROKER_PORTS", "1883;8883", "must hold ports and ranges of ports"),
         ("HOSTNAME", "my host", "must hold 1 to 100 visible characters without space"),
     ],
