@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -176,18 +176,22 @@ class Retention:
             rest = self._tally.bytes - self._tally.bytes_in(partition.oid)
             if in_use or not self._tally.is_complete or rest < scene.limits.bytes:
                 return
-            yield from self._drop(partition)
+            if not (yield from self._drop(partition)):
+                # What is newer waits for it: its rows go first, one by one.
+                return
 
     def _remove_beyond_all(self, scene: Scene) -> Iterator[float]:
         excess = self._tally.bytes - scene.limits.bytes
         if self._tally.is_complete and excess > 0:
             yield from self._slices.delete(enough=excess)
 
-    def _drop(self, partition: Partition) -> Iterator[float]:
+    def _drop(self, partition: Partition) -> Generator[float, None, bool]:
+        """Drop a partition; the value of the generator says whether it is gone."""
         for _ in range(DROP_TRIES):
             is_gone = self._partitions.drop(partition.name) is None
             if is_gone:
                 self._tally.dropped(partition.oid)
             yield 0.0
             if is_gone:
-                return
+                return True
+        return False

@@ -128,6 +128,20 @@ def test_a_day_that_is_being_read_goes_by_rows_and_holds_nobody_up(engine: Engin
     assert kept.totals(engine)[number].messages == 50 * len(waits)
 
 
+def test_a_day_waits_for_the_one_before_it_that_is_being_read(engine: Engine) -> None:
+    number = rows.record(engine)
+    make(engine, 3, 2)
+    kept.add(engine, number, 1_000, age=3 * DAY)
+    kept.add(engine, number, 1_000, age=2 * DAY)
+    kept.add(engine, number, 500)
+    with engine.connect() as reader:
+        reader.execute(text(f"SELECT count(*) FROM {day_name(3)}"))
+        kept.clean(kept.retention(engine, megabytes=1))
+    assert count(engine, day_name(3)) == 0
+    assert count(engine, day_name(2)) == 500
+    assert count(engine, DEFAULT) == 500
+
+
 def test_what_was_stored_before_there_were_partitions_goes_as_one(engine: Engine) -> None:
     number = rows.record(engine)
     old = made_until(engine, "MINVALUE", 35)
