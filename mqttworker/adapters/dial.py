@@ -73,7 +73,12 @@ async def _connect(
     transport, _ = await loop.create_connection(connected, address, spec.port, **tls)
     enter(Phase.CONNACK)
     if context:
-        await _hear_out(transport)
+        try:
+            await _hear_out(transport)
+        except BaseException:
+            # The try is over: nobody else knows of this socket.
+            transport.abort()
+            raise
     return transport
 
 

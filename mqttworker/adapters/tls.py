@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
-import tempfile
 from asyncio import sslproto
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
 
 from cryptography import x509
 
@@ -86,14 +85,14 @@ def _trust(context: ssl.SSLContext, ca_pem: str | None) -> None:
 
 
 def _load_client_certificate(context: ssl.SSLContext, settings: TLSSettings) -> None:
-    # OpenSSL takes the pair from a file only; it lives in memory where the system can.
-    directory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
-    with tempfile.NamedTemporaryFile("w", suffix=".pem", dir=directory) as file:
+    # OpenSSL takes the pair from a file only. This one lives in memory and has no name, so
+    # that nothing is left of it when the process is killed.
+    with open(os.memfd_create("client certificate"), "w") as file:  # noqa: PTH123
         file.write(f"{settings.client_cert_pem}\n{settings.client_key_pem or ''}\n")
         file.flush()
         # Without a password function a locked key would ask on the terminal.
         try:
-            context.load_cert_chain(file.name, password=lambda: "")
+            context.load_cert_chain(f"/proc/self/fd/{file.fileno()}", password=lambda: "")
         except (ssl.SSLError, ValueError) as error:
             raise UnusableTLSError(*own_problem(error)) from error
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import threading
 import time
 from asyncio import sslproto
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import (
@@ -16,9 +19,13 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from gevent.event import Event as Signal
 
 from mqttworker.adapters import tls
 from mqttworker.adapters.broker_transport import BrokerTransport
+from mqttworker.adapters.dial import dial
+from mqttworker.adapters.failures import Phase
+from mqttworker.adapters.hub_loop import HubLoop
 from mqttworker.adapters.tls import UnusableTLSError, make_context
 from mqttworker.core.spec import SubscriptionSpec, TLSSettings
 from tests.support import packets, scripts
@@ -253,3 +260,48 @@ def test_a_tls_connection_reserves_little_and_takes_large_packets(
         assert attempt.messages[0].payload == payload
         protocol = attempt.session._client._connection._transport._ssl_protocol  # type: ignore[attr-defined]
         assert len(protocol._ssl_buffer) == tls.TLS_READ_BUFFER
+
+
+def test_a_client_key_is_in_no_file_that_a_killed_worker_would_leave(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links: list[int] = []
+    load = ssl.SSLContext.load_cert_chain
+
+    def look_and_load(self: ssl.SSLContext, path: str, *rest: Any, **options: Any) -> None:
+        links.append(Path(path).stat().st_nlink)
+        load(self, path, *rest, **options)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", look_and_load)
+    client = certificates.client
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    make_context(TLSSettings(True, None, client.certificate_pem, client.key_pem))
+    assert links == [0], "the file has a name"
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_try_that_ends_while_it_listens_for_the_first_bytes_leaves_no_socket(
+    hub_loop: HubLoop, certificates: Certificates, trusting: TLSSettings
+) -> None:
+    def enter(phase: Phase) -> None:
+        if phase is Phase.CONNACK:
+            # The broker's tickets are there to be read by now; then the time is up.
+            time.sleep(0.1)
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(certificates.server.certificate, certificates.server.key)
+    with ScriptedBroker(tls=server) as broker:
+        spec = spec_for(broker.port, host="localhost", tls=trusting)
+        context = make_context(trusting)
+        over = Signal()
+
+        def begin() -> None:
+            trying = hub_loop.loop.create_task(dial(spec, context, asyncio.Protocol, enter))
+            trying.add_done_callback(lambda _task: over.set())
+
+        hub_loop.call(begin)
+        assert over.wait(5.0)
+        in_thread(broker.wait, lambda: broker.sessions and not broker.open_now, 3.0)
