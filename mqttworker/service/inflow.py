@@ -64,6 +64,12 @@ class Inflow:
         self._queue = queue
         self._identity: tuple[object, ...] = ()
 
+    @property
+    def open_session(self) -> Session | None:
+        """The session that stands, None while there is none."""
+        session = self._owner.session
+        return session if session is not None and session.is_open else None
+
     def is_for(self, spec: ConnectionSpec) -> None:
         """Forget the sessions of another Client Identifier or broker."""
         identity = (*spec.broker, spec.client_id)

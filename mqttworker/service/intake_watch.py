@@ -5,9 +5,11 @@ from __future__ import annotations
 from mqttworker.core import events
 from mqttworker.core.cause import Cause, cause
 from mqttworker.ports.journal import Waiting
+from mqttworker.ports.transport import Session
 from mqttworker.service.context import Clock
 from mqttworker.service.inflow import Inflow
 from mqttworker.service.intake import Intake
+from mqttworker.service.threads import in_turns
 
 #: Time between two looks, seconds.
 WATCH_INTERVAL = 0.5
@@ -16,6 +18,8 @@ PATIENCE = 3.0
 #: It keeps up again when none has waited for longer than this, seconds: one that is just too
 #: slow must not get a change of state a second from every connection on top.
 RELIEF = 1.0
+#: Connections told before others have their turn.
+TURN = 500
 
 NOT_STORED = "messages_not_stored"
 
@@ -28,7 +32,8 @@ class IntakeWatch:
         self._clock = clock
         #: What is told of the present trouble: its first word, so that nobody hears of each.
         self._trouble: Cause | None = None
-        self._impaired: set[Inflow] = set()
+        #: Whose messages wait or waited meanwhile, and the last session that heard of it.
+        self._told: dict[Inflow, Session | None] = {}
 
     def look(self) -> None:
         """Tell the connections whose messages wait, and those whose wait is over."""
@@ -37,15 +42,19 @@ class IntakeWatch:
             self._end_trouble()
             return
         self._trouble = self._trouble or cause(NOT_STORED, problem=problem)
-        self._impaired |= self._intake.waiting_inflows
-        for inflow in self._impaired:
-            # Again and again: what is wrong with a session ends with it, this does not.
-            inflow.post(events.Impaired(self._trouble))
+        for inflow in self._intake.waiting_inflows - self._told.keys():
+            self._told[inflow] = None
+        for inflow, told in in_turns(list(self._told.items()), TURN):
+            session = inflow.open_session
+            # Once a session: what is wrong with one ends with it, this does not.
+            if session is not None and session is not told:
+                self._told[inflow] = session
+                inflow.post(events.Impaired(self._trouble))
 
     def _end_trouble(self) -> None:
-        for inflow in self._impaired:
+        told, self._told, self._trouble = self._told, {}, None
+        for inflow in in_turns(told, TURN):
             inflow.post(events.Recovered(cause("messages_stored_again")))
-        self._trouble, self._impaired = None, set()
 
     def waiting(self) -> Waiting:
         """Return what waits, and why, for the heartbeat."""
