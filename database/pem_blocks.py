@@ -103,11 +103,8 @@ def _marked(plain: str) -> Iterator[Block]:
             start = markers[number - 1].end() if number else 0
             yield _block(label, plain[start : marker.start()])
         elif not is_end:
-            end = markers[number + 1] if number + 1 < len(markers) else None
-            closing = end[2].upper() if end is not None and end[1].upper() == "END" else ""
-            body = plain[marker.end() : end.start() if end is not None else len(plain)]
-            # A key stays one, whichever of its two lines is wrong.
-            yield _block(" ".join(closing.split()) if "PRIVATE" in closing else label, body)
+            end = markers[number + 1].start() if number + 1 < len(markers) else len(plain)
+            yield _block(label, plain[marker.end() : end])
         begun = None if is_end else label
 
 

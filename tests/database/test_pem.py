@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -86,6 +87,7 @@ WAYS: dict[str, Callable[[str], str]] = {
     "lines of another length": lambda text: text.replace("\n", "", 2),
     "NUL": lambda text: text.replace("\n", "\x00\n"),
     "doubled": lambda text: text + text,
+    "headers": lambda text: re.sub(r"(BEGIN [A-Z ]+-----\n)", r"\1Comment: Città\n\n", text),
 }
 
 
@@ -149,10 +151,19 @@ def test_among_issuers_of_one_name_the_one_that_signed_is_taken() -> None:
     assert pem.read(None, mixed, KEY).values[pem.CERTIFICATE] == expected
 
 
+def test_among_issuers_that_signed_the_one_that_is_valid_longest_is_taken() -> None:
+    key = CHAIN.intermediate.key
+    short = Issued("intermediate", CHAIN.root, key=key, valid=timedelta(days=9))
+    expected = CHAIN.client.pem + CHAIN.intermediate.pem + short.pem
+    for mixed in (short.pem + CHAIN.intermediate.pem, CHAIN.intermediate.pem + short.pem):
+        found = pem.read(None, mixed + CHAIN.client.pem, KEY)
+        assert found.values[pem.CERTIFICATE] == expected
+
+
 def test_an_order_that_is_not_certain_stays() -> None:
-    assert pem.read(None, OTHER.pem + CHAIN.root.pem, None).values[pem.CERTIFICATE] == (
-        OTHER.pem + CHAIN.root.pem
-    )
+    two = CHAIN.intermediate.pem + CHAIN.client.pem + OTHER.pem
+    for mixed in (OTHER.pem + CHAIN.root.pem, two):
+        assert pem.read(None, mixed, None).values[pem.CERTIFICATE] == mixed
 
 
 # --- a key in a certificate's field, and the other way
@@ -199,6 +210,8 @@ def test_a_certificate_in_the_field_of_the_key_is_refused_where_it_is_not_certai
         (CHAIN.pem, renewed.pem + renewed.key_pem),
         (CHAIN.pem, KEY + OTHER.pem),
         (CHAIN.client.pem, KEY + CHAIN.intermediate.pem + OTHER.pem),
+        # A root of the same name has issued nothing of it.
+        (CHAIN.pem, KEY + Issued("root").pem),
     ):
         assert "certificate" in flaws(None, certificate, key)[pem.KEY]
 
@@ -233,7 +246,10 @@ def test_the_gravest_is_told_where_both_are_in_one_field() -> None:
     locked = CHAIN.client.key.private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"pass")
     )
-    assert "pass phrase" in flaws(None, None, CHAIN.pem + locked.decode())[pem.KEY]
+    text = locked.decode()
+    # Also cut off, and under another name of a key.
+    for key in (text, text[:150], text.replace("ENCRYPTED ", "")):
+        assert "pass phrase" in flaws(None, None, CHAIN.pem + key)[pem.KEY]
 
 
 def _keys() -> dict[str, str]:
@@ -303,8 +319,8 @@ def test_a_key_that_cannot_be_read_under_a_false_name_is_found() -> None:
     locked = CHAIN.client.key.private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"pass")
     )
-    for text in (KEY[:150], locked.decode().replace("ENCRYPTED ", "")):
-        hidden = text.replace("PRIVATE KEY", "CERTIFICATE")
+    for text in (*(KEY[:size] for size in range(147, 151)), locked.decode()):
+        hidden = text.replace("ENCRYPTED ", "").replace("PRIVATE KEY", "CERTIFICATE")
         assert "private key" in flaws(ca=CHAIN.root.pem + hidden)[pem.CA]
 
 

@@ -174,6 +174,7 @@ def test_a_misspelt_variable_is_told_with_the_one_that_is_meant(
     assert said is not None
     assert written in said
     assert meant in said
+    assert ("is written" in said) == (written.upper() == meant)
 
 
 @pytest.mark.parametrize(
@@ -192,13 +193,24 @@ def test_a_variable_of_another_program_is_left_alone(
 
 
 @pytest.mark.parametrize("name", FILE_SETTINGS)
-@pytest.mark.parametrize("kind_of_file", ["missing", "directory", "empty", "blank", "long", "pipe"])
+@pytest.mark.parametrize(
+    ("kind_of_file", "words"),
+    [
+        ("missing", "No such file"),
+        ("directory", "Is a directory"),
+        ("empty", "is empty"),
+        ("blank", "is empty"),
+        ("long", "at most 64 KiB"),
+        ("pipe", "it is no regular file"),
+    ],
+)
 def test_a_file_that_holds_no_value_is_told(
     environment: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     name: str,
     kind_of_file: str,
+    words: str,
 ) -> None:
     path = tmp_path / CANARY
     match kind_of_file:
@@ -209,12 +221,13 @@ def test_a_file_that_holds_no_value_is_told(
         case "empty" | "blank":
             path.write_text({"empty": "", "blank": " \n\n"}[kind_of_file], encoding="utf-8")
         case "long":
-            path.write_bytes(b"\xffcanary" * 100_000)
+            path.write_bytes(b"canary" * 100_000)
     environment.delenv(f"HAWSER_{name}", raising=False)
     environment.setenv(f"HAWSER_{name}_FILE", str(path))
     said = refusal(WebSettings, capsys)
     assert said is not None
     assert f"HAWSER_{name}_FILE" in said
+    assert words in said
 
 
 def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
