@@ -10,6 +10,7 @@ from database.models.facts import (
     ConnectionStatus,
     WorkerHeartbeat,
     WorkerLease,
+    WriteMark,
 )
 from database.models.messages import (
     ConnectionTraffic,
@@ -46,6 +47,7 @@ __all__ = [
     "SubscriptionStatus",
     "WorkerHeartbeat",
     "WorkerLease",
+    "WriteMark",
     "audit_entry",
     "legacy_password_key",
     "role",

@@ -144,6 +144,22 @@ class WorkerLease(Base):
     lock_token: Mapped[str | None] = mapped_column(Text)
 
 
+class WriteMark(Base):
+    """The last batch of events or counters that a worker process committed.
+
+    Written with the batch: one whose COMMIT was not answered is tried again, and must not be
+    written twice. Messages have `intake_mark`.
+    """
+
+    __tablename__ = "write_mark"
+
+    boot_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    #: events, traffic
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    batch: Mapped[int] = mapped_column(RowId)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class CommandResult(Base):
     """What became of a `Command`."""
 

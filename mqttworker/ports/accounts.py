@@ -63,9 +63,8 @@ class Page:
     """Accounts that are written in one transaction, all or none."""
 
     accounts: Sequence[Account]
-    #: How a row that the page changes was before its last try, None if there was none: tells
-    #: a COMMIT that was not answered from one that did not happen.
-    before: tuple[int, ...] | None = None
+    #: Set at the first try: tells a COMMIT that was not answered from one that did not happen.
+    number: int | None = None
 
 
 def _joined(before: Heard, after: Heard) -> Heard:

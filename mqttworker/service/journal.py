@@ -59,6 +59,10 @@ class Journal:
         #: Whose state changed since it was last written.
         self._changed: dict[int, Subject] = {}
         self._transitions: deque[Transition] = deque(maxlen=MAX_WAITING_EVENTS)
+        #: The events that are being written, and their number. They stay together until the
+        #: database has them: a COMMIT may have taken effect although its answer was lost.
+        self._batch: list[Transition] = []
+        self._batches = 0
         self._untold: deque[tuple[str, Transition]] = deque(maxlen=MAX_WAITING_EVENTS)
         self._noted = Event()
         self._notes = 0
@@ -97,7 +101,7 @@ class Journal:
 
     def _flush(self) -> bool:
         self._tell()
-        while self._changed or self._transitions:
+        while self._changed or self._batch or self._transitions:
             if not self._write_slice():
                 return False
         self._noted.clear()
@@ -107,19 +111,21 @@ class Journal:
     def _write_slice(self) -> bool:
         """Write some of what is waiting; what the database does not take waits on."""
         subjects = dict(islice(self._changed.items(), SLICE))
-        transitions = list(islice(self._transitions, SLICE))
+        if not self._batch and self._transitions:
+            number = min(SLICE, len(self._transitions))
+            self._batch = [self._transitions.popleft() for _ in range(number)]
+            self._batches += 1
         for connection_id in subjects:
             del self._changed[connection_id]
         statuses = [subject.status() for subject in subjects.values()]
         try:
-            in_thread(self._facts.write, statuses, transitions)
+            in_thread(self._facts.write, statuses, self._batch, self._batches)
         except (SQLAlchemyError, LeaseLostError) as error:
             # Those that changed again meanwhile have their place already.
             self._changed = {**subjects, **self._changed}
             self._report_failure(error)
             return False
-        for _ in range(min(len(transitions), len(self._transitions))):
-            self._transitions.popleft()
+        self._batch = []
         return True
 
     def _report_failure(self, error: Exception) -> None:

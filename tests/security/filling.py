@@ -117,6 +117,7 @@ def _facts(text: str) -> list[tuple[str, dict[str, Any]]]:
         ("connection_traffic", {"seconds": 60, "connection_id": 0, "starts_at": _this_minute()}),
         ("message_totals", {}),
         ("intake_mark", {}),
+        ("write_mark", {}),
     ]
 
 

@@ -23,18 +23,26 @@ from sqlalchemy import (
 )
 
 from database.clock import database_now
-from database.models import Connection, ConnectionEvent, ConnectionStatus, WorkerHeartbeat
+from database.models import (
+    Connection,
+    ConnectionEvent,
+    ConnectionStatus,
+    WorkerHeartbeat,
+    WriteMark,
+)
 from database.session import immediate
 from database.words import UP_STATES, ConnectionState
 from mqttworker.core.cause import Cause, cause
 from mqttworker.ports.journal import Status, Traffic, Transition
 from mqttworker.ports.store.lease_check import check_lease
+from mqttworker.ports.store.marks import claim
 from mqttworker.ports.store.upsert import upsert
 
 _connection: Table = Connection.__table__  # type: ignore[assignment]
 _status: Table = ConnectionStatus.__table__  # type: ignore[assignment]
 _event: Table = ConnectionEvent.__table__  # type: ignore[assignment]
 _heartbeat: Table = WorkerHeartbeat.__table__  # type: ignore[assignment]
+_mark: Table = WriteMark.__table__  # type: ignore[assignment]
 
 #: Named one by one: what only plain SQL can write is no word of ours, and not read.
 _NOT_DISABLED = tuple(state for state in ConnectionState if state is not ConnectionState.DISABLED)
@@ -47,10 +55,26 @@ class Facts:
     def __init__(self, engine: Engine, boot_id: str) -> None:
         self._writer = immediate(engine)
         self._boot_id = boot_id
+        self._mark_key = {"boot_id": boot_id, "kind": "events"}
 
-    def write(self, statuses: Sequence[Status], transitions: Sequence[Transition]) -> None:
-        """Write states and the events that led to them. Raises LeaseLostError."""
+    def write(
+        self,
+        statuses: Sequence[Status],
+        transitions: Sequence[Transition],
+        batch: int | None = None,
+    ) -> None:
+        """Write states and the events that led to them. Raises LeaseLostError.
+
+        `batch` numbers the events, from 1 up: those of a COMMIT whose answer was lost are not
+        written again under the same number.
+        """
         with self._writer.begin() as transaction:
+            if (
+                transitions
+                and batch is not None
+                and not claim(transaction, _mark, self._mark_key, batch)
+            ):
+                transitions = ()
             if statuses:
                 # In one order, whoever writes: two transactions must not wait for each other.
                 ordered = sorted(statuses, key=lambda status: status.connection_id)

@@ -10,13 +10,12 @@ from sqlalchemy.engine import Connection as Transaction
 from sqlalchemy.exc import DataError, IntegrityError
 
 from database import sqlite_guard
-from database.clock import database_now
 from database.models import DeadLetter, IntakeMark
 from database.session import immediate
 from mqttworker.core.letters import Letter
 from mqttworker.ports.store.copying import BadRowError, insert_letters
 from mqttworker.ports.store.lease_check import check_lease
-from mqttworker.ports.store.upsert import upsert_statement
+from mqttworker.ports.store.marks import claim
 
 _dead: Table = DeadLetter.__table__  # type: ignore[assignment]
 _mark: Table = IntakeMark.__table__  # type: ignore[assignment]
@@ -47,7 +46,7 @@ class Messages:
                 connection.execute(insert(_dead), rows)
             # Last: whoever waits for a slow table must not keep the lease from being renewed.
             check_lease(connection, self._boot_id)
-            if not self._claim(connection, number):
+            if not claim(connection, _mark, {"boot_id": self._boot_id}, number):
                 transaction.rollback()
                 aside = {}
             else:
@@ -76,20 +75,6 @@ class Messages:
             middle = len(places) // 2
             self._insert(transaction, letters, places[:middle], aside)
             self._insert(transaction, letters, places[middle:], aside)
-
-    def _claim(self, transaction: Transaction, number: int) -> bool:
-        """Mark batch `number` as stored; return False if it is, by a COMMIT not heard of.
-
-        Waits for a transaction that is about to say the same, and whose client gave it up.
-        """
-        row: dict[str, Any] = {"batch": number, "at": database_now()}
-        statement = upsert_statement(transaction.dialect.name, _mark).values(
-            boot_id=self._boot_id, **row
-        )
-        statement = statement.on_conflict_do_update(
-            index_elements=["boot_id"], set_=row, where=_mark.c.batch < number
-        )
-        return transaction.execute(statement.returning(_mark.c.batch)).first() is not None
 
 
 def _dead_row(letter: Letter, problem: str) -> dict[str, Any]:

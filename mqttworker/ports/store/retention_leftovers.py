@@ -17,6 +17,7 @@ from database.models import (
     IntakeMark,
     Subscription,
     SubscriptionStatus,
+    WriteMark,
 )
 from database.session import immediate
 from mqttworker.ports.store.lease_check import check_lease
@@ -34,6 +35,7 @@ KEEP_MARKS = timedelta(hours=1)
 _connection: Table = Connection.__table__  # type: ignore[assignment]
 _dead: Table = DeadLetter.__table__  # type: ignore[assignment]
 _mark: Table = IntakeMark.__table__  # type: ignore[assignment]
+_write_mark: Table = WriteMark.__table__  # type: ignore[assignment]
 _subscription: Table = Subscription.__table__  # type: ignore[assignment]
 _status: Table = SubscriptionStatus.__table__  # type: ignore[assignment]
 _traffic: Table = ConnectionTraffic.__table__  # type: ignore[assignment]
@@ -60,6 +62,9 @@ class Leftovers:
         yield self._delete(delete(_status).where(_status.c.subscription_id.not_in(known)))[1]
         is_old = _mark.c.at < database_moment(-KEEP_MARKS.total_seconds())
         yield self._delete(delete(_mark).where(_mark.c.boot_id != self._boot_id, is_old))[1]
+        is_old = _write_mark.c.at < database_moment(-KEEP_MARKS.total_seconds())
+        is_of_another = _write_mark.c.boot_id != self._boot_id
+        yield self._delete(delete(_write_mark).where(is_of_another, is_old))[1]
 
     def _remove_dead_letters(self, limits: Limits) -> Iterator[float]:
         newest = select(_dead.c.id).order_by(_dead.c.id.desc())

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from time import monotonic_ns
 from typing import Any
 
-from sqlalchemy import Engine, Table, bindparam, func, select, update
+from sqlalchemy import Engine, Table, bindparam, func, update
 from sqlalchemy.engine import Connection as Transaction
 
 from database.clock import database_now
-from database.models import ConnectionStatus, ConnectionTraffic, SubscriptionStatus
+from database.models import ConnectionStatus, ConnectionTraffic, SubscriptionStatus, WriteMark
 from database.session import immediate
 from mqttworker.core.traffic import Counts, Stretch
 from mqttworker.ports.accounts import Account, Heard, Page
 from mqttworker.ports.store.facts import traffic_columns
 from mqttworker.ports.store.lease_check import check_lease
+from mqttworker.ports.store.marks import claim
 from mqttworker.ports.store.upsert import upsert_statement
 
 _status: Table = ConnectionStatus.__table__  # type: ignore[assignment]
 _traffic: Table = ConnectionTraffic.__table__  # type: ignore[assignment]
 _heard: Table = SubscriptionStatus.__table__  # type: ignore[assignment]
+_mark: Table = WriteMark.__table__  # type: ignore[assignment]
 
 _COUNTS = [column for column in _traffic.c if not column.primary_key]
 
@@ -30,35 +33,23 @@ class TrafficStore:
     def __init__(self, engine: Engine, boot_id: str) -> None:
         self._writer = immediate(engine)
         self._boot_id = boot_id
+        self._mark_key = {"boot_id": boot_id, "kind": "traffic"}
 
     def write(self, page: Page) -> None:
         """Add `page` to what is counted, once. Raises LeaseLostError.
 
-        A page whose COMMIT was not answered is written again by its caller; whether it took
-        effect shows in a row that only this worker changes.
+        A page whose COMMIT was not answered is to be written again before the next one.
         """
+        if page.number is None:
+            # Grows from page to page of this process.
+            page.number = monotonic_ns()
         with self._writer.begin() as transaction:
-            now = _witness(transaction, page)
-            if page.before is not None and now != page.before:
+            if not claim(transaction, _mark, self._mark_key, page.number):
                 return
-            page.before = now
             _write_sums(transaction, page.accounts)
             _write_stretches(transaction, page.accounts)
             _write_heard(transaction, page.accounts)
-            # Last: whoever waits for a slow table must not keep the lease from being renewed.
             check_lease(transaction, self._boot_id)
-
-
-def _witness(transaction: Transaction, page: Page) -> tuple[int, ...] | None:
-    """Return a row that `page` changes as it is now, empty if it is not there yet."""
-    account = next((account for account in page.accounts if account.counted), None)
-    if account is None:
-        return None
-    stretch = next(iter(account.counted))
-    key = _key(account, stretch)
-    same = [_traffic.c[name] == value for name, value in key.items()]
-    row = transaction.execute(select(*_COUNTS).where(*same)).first()
-    return tuple(row) if row else ()
 
 
 def _write_sums(transaction: Transaction, accounts: Sequence[Account]) -> None:
