@@ -72,6 +72,27 @@ SESSIONS: dict[str, Reason] = {
     "self_ping_returned": Reason(
         "Messages to ourselves come back again.", "self-ping back", origin=Origin.BROKER
     ),
+    "self_ping_refused": Reason(
+        "The broker does not let this login publish and read {topic}: there is no self-ping.",
+        "self-ping not allowed",
+        "Allow this login to publish and read that topic, or turn off the self-ping.",
+        Origin.BROKER,
+    ),
+    "status_refused": Reason(
+        "The broker refused what was published on the status topic {topic}.",
+        "status not taken",
+        "Allow this login to publish on the status topic, or choose another status topic.",
+        Origin.BROKER,
+        fuller={
+            "seconds": "What was published on the status topic {topic} did not come back within "
+            "{seconds} s: the broker seems to drop it, or not to let this login read the topic."
+        },
+    ),
+    "status_accepted": Reason(
+        "The broker takes what is published on the status topic again.",
+        "status taken again",
+        origin=Origin.BROKER,
+    ),
     "disconnected": Reason(
         "The broker disconnected us normally.",
         "disconnected by the broker",

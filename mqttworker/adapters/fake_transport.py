@@ -6,6 +6,7 @@ tests as the real one) and, like it, reports from the hub, later, never inside a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -89,6 +90,7 @@ class FakeSession:
         self._report = report
         self._receive = receive
         self._phase = Phase.CONNACK
+        self.greeted_at: float | None = None
         self._timer: gevent.Greenlet[..., None] | None = None
 
     # --- called by the service
@@ -173,6 +175,7 @@ class FakeSession:
         self._report(Opened(self.protocol, refused, NOT_AUTHORIZED if refused else None))
         for topic, kept in list(broker.retained.items()):
             self.deliver(topic, kept.payload, kept.qos, retain=True)
+        self.greeted_at = time.monotonic()
         self._publish_status(self._spec.online_payload)
         _later(self._report, Greeted())
 

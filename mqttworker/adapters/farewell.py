@@ -44,7 +44,7 @@ async def say_goodbye(
 async def _publish_offline(client: BrokerClient, spec: ConnectionSpec, awaited: Awaited) -> None:
     if not spec.status_topic:
         return
-    ack = client.send(status_message(spec, spec.offline_payload))
+    ack = client.send(status_message(spec, spec.offline_payload, client.maximum_qos))
     if ack is None:
         return
     ack.add_done_callback(lambda _ack: awaited.came())

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 
+from database.words import Protocol
 from mqttworker.adapters import farewell
 from mqttworker.adapters.awaited import Awaited, SessionEndedError
 from mqttworker.adapters.failures import (
@@ -25,7 +27,7 @@ from mqttworker.adapters.surroundings import Surroundings
 from mqttworker.adapters.tls import UnusableTLSError
 from mqttworker.core import answers, packets
 from mqttworker.core.cause import Cause, cause
-from mqttworker.core.events import Closed, Failed, Greeted, Lost, Opened
+from mqttworker.core.events import Closed, Failed, Greeted, Lost, Opened, OwnTopicsRefused
 from mqttworker.core.messages import InboundMessage
 from mqttworker.core.receipts import Receipts
 from mqttworker.core.spec import ConnectionSpec
@@ -70,6 +72,7 @@ class BrokerSession:
         self._client: BrokerClient | None = None
         self._task: asyncio.Task[None] | None = None
         self._awaited = Awaited()
+        self._greeted_at: float | None = None
         self._subscribing = Subscribing()
 
     # --- called by the service, on any greenlet
@@ -83,6 +86,11 @@ class BrokerSession:
     def terms(self) -> Terms:
         """What was agreed on with the broker."""
         return self._terms
+
+    @property
+    def greeted_at(self) -> float | None:
+        """When `online` was published; see the port."""
+        return self._greeted_at
 
     def publish(self, message: OutboundMessage, done: Acknowledged, heard: Heard = ignore) -> None:
         """Send `message`, and tell `done` what became of it; see the port."""
@@ -163,7 +171,7 @@ class BrokerSession:
         )
         await self._awaited.wait()
         present = client.conversation.session_present
-        self._terms = Terms(client.keepalive, certificate, present)
+        self._terms = Terms(client.keepalive, certificate, present, client.maximum_qos)
 
     def _reader_for(self, client: BrokerClient) -> PacketReader:
         limit = self._around.max_packet_bytes
@@ -213,11 +221,15 @@ class BrokerSession:
             # Before `online`: whatever is retained there was left by others.
             self._subscribing.watch(self._client, self._watch)
         if self._spec.status_topic:
-            self._publish(status_message(self._spec, self._spec.online_payload), self._greeted)
+            self._greeted_at = time.monotonic()
+            online = self._spec.online_payload
+            message = status_message(self._spec, online, self._terms.maximum_qos)
+            self._publish(message, partial(self._greeted, message.qos))
 
-    def _greeted(self, refused: Cause | None) -> None:
-        if refused is None and self._phase is Phase.UP:
-            self._report(Greeted())
+    def _greeted(self, qos: int, refused: Cause | None) -> None:
+        if self._phase is not Phase.UP or (refused and refused.code == "not_connected"):
+            return
+        self._report(Greeted(refused, is_certain=qos > 0 and self._protocol == Protocol.V5))
 
     def _publish(self, message: OutboundMessage, done: Acknowledged, heard: Heard = ignore) -> None:
         if not self.is_open or self._client is None:
@@ -263,6 +275,8 @@ class BrokerSession:
     ) -> None:
         if self._subscribing.take(mid, granted):
             self._awaited.came()
+        elif self._phase is Phase.UP and self._subscribing.refused_own:
+            self._report(OwnTopicsRefused(tuple(self._subscribing.refused_own.items())))
 
     def _on_messages(self, messages: list[InboundMessage]) -> None:
         if self._client is None or self._phase is Phase.CLOSING:

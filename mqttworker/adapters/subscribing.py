@@ -22,8 +22,11 @@ class Subscribing:
         self.refused: dict[str, int] = {}
         #: Topic Filters of each SUBSCRIBE that waits for its SUBACK, by Packet Identifier.
         self._unanswered: dict[int, tuple[SubscriptionSpec, ...]] = {}
-        #: Packet Identifier of the SUBSCRIBE to our own topics.
+        #: SUBACK codes of our own topics that the broker refused.
+        self.refused_own: dict[str, int] = {}
+        #: Packet Identifier of the SUBSCRIBE to our own topics, and these.
         self._watch_mid: int | None = None
+        self._watched: Sequence[str] = ()
 
     @property
     def is_unanswered(self) -> bool:
@@ -38,6 +41,7 @@ class Subscribing:
 
     def watch(self, client: BrokerClient, topics: Sequence[str]) -> None:
         """Write the SUBSCRIBE to our own topics, whose SUBACK nobody waits for."""
+        self._watched = topics
         self._watch_mid = client.subscribe_to([SubscriptionSpec(topic, qos=0) for topic in topics])
 
     def take(self, mid: int, codes: Sequence[int]) -> bool:
@@ -46,7 +50,9 @@ class Subscribing:
         Raises MalformedPacketError if it does not fit its SUBSCRIBE.
         """
         if mid == self._watch_mid:
-            return False  # what is refused there is missed by nobody
+            codes_of = zip(self._watched, codes, strict=True)
+            self.refused_own = {topic: code for topic, code in codes_of if code >= SUBACK_FAILURE}
+            return False
         batch = self._unanswered.pop(mid, ())
         if len(batch) != len(codes) or not batch:
             msg = f"a SUBACK for {len(codes)} Topic Filters that does not fit its SUBSCRIBE"

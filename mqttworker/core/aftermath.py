@@ -87,6 +87,14 @@ def cool_down(life: Life, why: Cause, now: float, base: float = backoff.COOLDOWN
     return _wait(life, State.COOLDOWN, why, now, backoff.cooldown(count, base))
 
 
+def lower_status_qos(life: Life, why: Cause, now: float) -> Life:
+    """Try again soon with a Will Message of a lower QoS: the broker took no other offence."""
+    life = replace(life, will_qos=life.will_qos - 1, failures=life.failures + 1)
+    if life.down_since is None:
+        life = replace(life, down_since=now)
+    return _back_off(life, why, now, _spread(life, now, 0.0), Failure.OWN)
+
+
 def _back_off(life: Life, why: Cause, now: float, delay: float, kind: Failure) -> Life:
     life = _wait(life, State.BACKOFF, why, now, delay)
     return replace(life, is_cut_off=kind is Failure.CUT_OFF)

@@ -12,12 +12,15 @@ GRAVEST_FIRST = (
     "messages_not_stored",
     "self_ping_missed",
     "subscribe_refused",
+    "status_refused",
+    "self_ping_refused",
     "subscription_quiet",
 )
 #: Which ailment each word of recovery ends. A refused Topic Filter lasts as long as the session.
 _ENDS = {
     "messages_stored_again": "messages_not_stored",
     "self_ping_returned": "self_ping_missed",
+    "status_accepted": "status_refused",
     "subscription_heard": "subscription_quiet",
 }
 

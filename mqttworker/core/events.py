@@ -51,7 +51,20 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Greeted:
-    """The broker has our `online` and knows which of our own topics we watch."""
+    """The broker has answered our `online` and knows which of our own topics we watch."""
+
+    #: Why it does not take `online`, None if it said nothing of that.
+    refused: Cause | None = None
+    #: It would have said so: its answer to a PUBLISH has a Reason Code.
+    is_certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTopicsRefused:
+    """The broker does not let us read some of our own topics."""
+
+    #: Each with its SUBACK code.
+    topics: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +161,7 @@ Event = (
     | Sooner
     | Opened
     | Greeted
+    | OwnTopicsRefused
     | Impaired
     | Recovered
     | Broken
@@ -170,6 +184,8 @@ class Open:
     protocol: str
     #: See `core.takeover`.
     with_other_client_id: bool = False
+    #: The highest QoS of the Will Message that the broker may take.
+    will_qos: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 from database.words import WAITING_STATES
 from database.words import ConnectionState as State
 from mqttworker.core import ailments, backoff, takeover, verdicts, versions
-from mqttworker.core.aftermath import cool_down, fail
+from mqttworker.core.aftermath import cool_down, fail, lower_status_qos
 from mqttworker.core.ailments import Ailments
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.events import (
@@ -186,6 +186,9 @@ def _failed(life: Life, event: Failed, now: float, draw: float) -> Result:
     if event.why.code == "session_taken_over":
         # connecting -> cooldown: the broker named the rival before it answered the SUBSCRIBE.
         return cool_down(life, event.why, now), ()
+    if event.why.code == "qos_not_supported" and life.will_qos:
+        # connecting -> backoff: nothing in a CONNECT has a QoS but the Will Message.
+        return lower_status_qos(life, event.why, now), ()
     if life.trial is Trial.DUE and verdicts.is_refusal(event.why):
         # connecting -> cooldown: another client id is not let in, so the pattern decides.
         return _conclude(replace(life, trial=Trial.REFUSED), now), ()
@@ -320,7 +323,7 @@ def _open(life: Life, now: float) -> Result:
         tried_at=now,
         due_at=now + life.connect_timeout + CONNECT_SLACK,
     )
-    return opening, (Open(life.protocol, life.trial is Trial.DUE),)
+    return opening, (Open(life.protocol, life.trial is Trial.DUE, life.will_qos),)
 
 
 def _unsuspected(life: Life) -> Life:

@@ -26,6 +26,8 @@ class Life:
     needs_mqtt_5: bool = False
     #: The broker keeps the session while we are away.
     keeps_session: bool = False
+    #: The QoS of the Will Message, lowered where the broker takes less.
+    will_qos: int = 0
     state: State = State.PENDING
     why: Cause = ENABLED
     since: float = 0.0

@@ -47,9 +47,13 @@ class Acknowledgement:
     is_qos_lowered: bool = False
 
 
-def status_message(spec: ConnectionSpec, payload: str) -> OutboundMessage:
-    """Return what tells others on the status topic how this client is."""
-    return OutboundMessage(spec.status_topic, payload.encode(), spec.status_qos, spec.status_retain)
+def status_message(spec: ConnectionSpec, payload: str, maximum_qos: int = 2) -> OutboundMessage:
+    """Return what tells others on the status topic how this client is.
+
+    `maximum_qos` is the most that the broker takes.
+    """
+    qos = min(spec.status_qos, maximum_qos)
+    return OutboundMessage(spec.status_topic, payload.encode(), qos, spec.status_retain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,11 @@ class Terms:
     certificate: Certificate | None = None
     #: Whether the broker had kept our session (CONNACK, Session Present).
     session_present: bool = False
+    #: The highest QoS that the broker takes from us.
+    maximum_qos: int = 2
 
 
-#: Takes Opened, Greeted, Failed, Lost or Closed.
+#: Takes Opened, Greeted, OwnTopicsRefused, Failed, Lost or Closed.
 Report = Callable[[Event], None]
 #: Takes the messages of one read, in order; must not raise. Returns those that are safe at
 #: once; each other with QoS 1 or 2 is given to `Session.acknowledge` when it is.
@@ -105,6 +111,10 @@ class Session(Protocol):
     @property
     def terms(self) -> Terms:
         """What was agreed on; known from Opened on."""
+
+    @property
+    def greeted_at(self) -> float | None:
+        """When `online` was published, monotonic seconds; None while it was not."""
 
     def acknowledge(self, messages: Sequence[InboundMessage]) -> None:
         """Tell the broker that `messages` are safe.
@@ -159,8 +169,8 @@ class Transport(Protocol):
 
          Reports Opened or Failed once, Lost at most once later.
 
-        After Opened it subscribes to the topics of `watch`, where a refusal changes
-        nothing, publishes `online`, and reports Greeted.
+        After Opened it subscribes to the topics of `watch`, reports OwnTopicsRefused if the
+        broker refuses some of them, publishes `online`, and reports Greeted when that is answered.
         """
 
     def knock(self, spec: ConnectionSpec, answer: Callable[[bool], object]) -> None:

@@ -216,7 +216,9 @@ class MQTTConnectionManager:
         if isinstance(event, events.Failed):
             return events.Failed(self._taken_over(event.why) or event.why)
         if isinstance(event, events.Greeted):
-            self._upkeep.greeted()
+            self._upkeep.greeted(event)
+        elif isinstance(event, events.OwnTopicsRefused):
+            self._upkeep.own_topics_refused(dict(event.topics))
         return event
 
     def _until_due(self) -> float | None:
@@ -281,7 +283,7 @@ class MQTTConnectionManager:
         if isinstance(event, events.Opened) and not before.is_up and self._life.is_up and session:
             self._chronicle.protocol = event.protocol
             self._chronicle.terms = session.terms
-            self._upkeep.begin(session)
+            self._upkeep.begin(session, event.refused_filters)
         elif before.is_up and not self._life.is_up:
             lost = event if isinstance(event, events.Lost) else None
             self._upkeep.end(
@@ -309,6 +311,7 @@ class MQTTConnectionManager:
         spec = self.record.spec
         assert spec is not None, "a flawed record is never opened"
         self._inflow.is_for(spec)
+        spec = replace(spec, status_qos=min(spec.status_qos, command.will_qos))
         receipts, is_stand_in = self._inflow.receipts, command.with_other_client_id
         if is_stand_in:
             other_id = probe_id(spec.client_id, secrets.token_hex(3))
@@ -360,5 +363,6 @@ def _new_life(record: Record, tried_at: float) -> Life:
         spec.connect_timeout_s,
         spec.needs_mqtt_5,
         keeps_session=not spec.clean_session,
+        will_qos=spec.status_qos if spec.status_topic else 0,
         tried_at=tried_at,
     )

@@ -1,13 +1,13 @@
 """Keeps what a session says of itself true while it stands.
 
-Says who we are and finds out who else did, corrects the status topic when others have
-left it wrong, and sends messages to ourselves to see that traffic flows. What is heard
-comes in on the loop and is only noted; what is said goes out on the manager's greenlet.
+Says who we are and finds out who else did, looks after the status topic
+(`service.status_topic`), and sends messages to ourselves to see that traffic flows. What is
+heard comes in on the loop and is only noted; what is said goes out on the manager's greenlet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 
 import structlog
@@ -17,22 +17,13 @@ from mqttworker.core import events, self_ping, who
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.messages import InboundMessage
 from mqttworker.core.spec import ConnectionSpec
-from mqttworker.ports.transport import (
-    OutboundMessage,
-    Session,
-    ignore,
-    status_message,
-)
+from mqttworker.core.topics import matches
+from mqttworker.ports.transport import OutboundMessage, Session
 from mqttworker.service.context import Clock
+from mqttworker.service.status_topic import PATIENCE, StatusTopic
 
 log = structlog.get_logger(__name__)
 
-#: A broker that ends publishes our will while it closes us; that corrects itself, seconds.
-CORRECTION_DELAY = 0.5
-#: Least time between two corrections of the status topic, seconds.
-CORRECTION_GAP = 5.0
-#: Two records can share a status topic and correct each other: told so often, seconds.
-TELL_AGAIN = 600.0
 #: So many sessions in a row that end while we say who we are: the broker does not like it.
 CUT_GREETINGS = 2
 
@@ -42,20 +33,20 @@ class Upkeep:
 
     __slots__ = (
         "_clock",
-        "_correct_at",
-        "_corrected_at",
         "_cut_greetings",
         "_is_greeting",
+        "_is_name_refused",
         "_me",
         "_name",
         "_own",
         "_ping",
+        "_ping_by",
         "_post",
         "_register",
         "_rival",
         "_session",
         "_spec",
-        "_told_at",
+        "_status",
         "_watched",
         "round_trip_ms",
     )
@@ -70,8 +61,8 @@ class Upkeep:
         self._register = who.Register(me.boot_id)
         self._cut_greetings = 0
         self._is_greeting = False
-        self._corrected_at = float("-inf")
-        self._told_at = float("-inf")
+        self._is_name_refused = False
+        self._status = StatusTopic(name, clock, post)
         self._spec: ConnectionSpec | None = None
         self._watched: tuple[str, ...] = ()
         #: What takes a message on each of our own topics.
@@ -80,7 +71,8 @@ class Upkeep:
         self._session: Session | None = None
         self._ping: self_ping.SelfPing | None = None
         self._rival: who.Who | None = None
-        self._correct_at: float | None = None
+        #: When the self-ping begins if the broker has not answered `online` by then.
+        self._ping_by: float | None = None
         self.round_trip_ms: float | None = None
 
     # --- called by the manager's greenlet
@@ -93,9 +85,14 @@ class Upkeep:
         self._own = {} if self._is_plain else self._takers(spec)
         return self._watched
 
-    def begin(self, session: Session) -> None:
-        """Look after `session`, which is up."""
+    def begin(self, session: Session, refused_filters: Container[str] = ()) -> None:
+        """Look after `session`, which is up; the broker has refused some of its filters."""
         self._session = session
+        if (spec := self._spec) is None or self._is_plain or not spec.status_topic:
+            return
+        is_readable = self._reads(spec, spec.status_topic, refused_filters)
+        self._status.begin(session, spec, is_readable=is_readable)
+        self._ping_by = self._clock.now() + PATIENCE
 
     def end(self, *, thrown_out: bool = False, forbidden: bool = False) -> None:
         """Look after nothing: the session is gone, or going.
@@ -110,21 +107,35 @@ class Upkeep:
                 log.warning(words, connection=self._name)
         self._forget()
 
-    def greeted(self) -> None:
-        """Go on once the broker has our `online`: by then it has said what was retained."""
+    def greeted(self, event: events.Greeted) -> None:
+        """Go on once the broker has answered `online`: by then it has said what was retained."""
         spec = self._spec
         if self._session is None or spec is None:
             return
+        if not self._is_plain:
+            self._status.published(event)
         if self._rival is not None:
             self._post(events.RivalNamed(_named(self._rival)))
         elif spec.who_topic and not self._is_plain:
             # With QoS 1 whatever the status topic has: only a PUBACK shows that it was let through.
-            name = OutboundMessage(spec.who_topic, who.payload_of(self._me), qos=1, retain=True)
+            qos = self._qos_1
+            name = OutboundMessage(spec.who_topic, who.payload_of(self._me), qos, retain=True)
             self._session.publish(name, self._announced)
         else:
             self._is_greeting = False
-        if spec.self_ping_s and not self._is_plain:
-            self._ping = self_ping.begin(float(spec.self_ping_s), self._clock.now())
+        self._begin_ping(self._clock.now())
+
+    def own_topics_refused(self, codes: Mapping[str, int]) -> None:
+        """Do without what the broker does not let us read; `codes` by topic, of the SUBACK."""
+        spec = self._spec
+        if self._session is None or spec is None:
+            return
+        if spec.status_topic in codes:
+            self._status.is_readable = False
+        if spec.ping_topic and (code := codes.get(spec.ping_topic)) is not None:
+            self._refuse_ping(spec.ping_topic, code)
+        words = "the broker does not let us read own topics"
+        log.info(words, connection=self._name, topics=[*codes])
 
     @property
     def _is_plain(self) -> bool:
@@ -135,16 +146,18 @@ class Upkeep:
     def due_at(self) -> float | None:
         """When `tick` has something to do, None while it has not."""
         ping = self._ping.due_at if self._ping else None
-        moments = [moment for moment in (ping, self._correct_at) if moment is not None]
-        return min(moments, default=None)
+        awaited = (ping, self._ping_by, self._status.due_at)
+        return min((moment for moment in awaited if moment is not None), default=None)
 
     def tick(self, now: float, deaf_at: float) -> events.Event:
         """Do what is due; return what it means for the life, Due if nothing.
 
         `deaf_at` is when we last read nothing from the broker, because we could not take more.
         """
-        if self._correct_at is not None and now >= self._correct_at:
-            self._correct(now)
+        if self._ping_by is not None and now >= self._ping_by:
+            self._go_on_without_answer(now)
+        if (status_due := self._status.due_at) is not None and now >= status_due:
+            return self._status.tick(now, deaf_at)
         if self._ping is not None and now >= self._ping.due_at:
             return self._drive_ping(self._ping, now, deaf_at)
         return events.Due()
@@ -176,7 +189,8 @@ class Upkeep:
         return {topic: take for topic, take in takers if topic}
 
     def _forget(self) -> None:
-        self._session = self._ping = self._rival = self._correct_at = self.round_trip_ms = None
+        self._session = self._ping = self._rival = self._ping_by = self.round_trip_ms = None
+        self._status.end()
 
     def _announced(self, refused: Cause | None) -> None:
         if refused is not None and refused.code == "not_connected":
@@ -187,6 +201,10 @@ class Upkeep:
             self._cut_greetings = 0
         if refused is None:
             self._register = self._register.announced()
+        elif not self._is_name_refused:
+            self._is_name_refused = True
+            words = "the broker does not take who holds the client id"
+            log.warning(words, connection=self._name, reason=str(refused), code=refused.raw_code)
 
     def _take_name(self, message: InboundMessage) -> None:
         found = who.read(message.payload)
@@ -198,25 +216,47 @@ class Upkeep:
             self._register = self._register.met(found, was_there=message.retain)
 
     def _take_status(self, message: InboundMessage) -> None:
-        if self._spec is None or message.payload == self._spec.online_payload.encode():
+        self._status.take(message, is_greeting=self._is_greeting)
+
+    def _reads(self, spec: ConnectionSpec, topic: str, refused_filters: Container[str]) -> bool:
+        """Whether what is published on one of our own topics reaches us."""
+        return topic in self._own and (
+            topic in self._watched
+            or any(
+                matches(item.topic_filter, topic) and item.topic_filter not in refused_filters
+                for item in spec.subscriptions
+            )
+        )
+
+    @property
+    def _qos_1(self) -> int:
+        """QoS 1, or what the broker takes of it."""
+        return min(1, self._session.terms.maximum_qos) if self._session is not None else 1
+
+    def _go_on_without_answer(self, now: float) -> None:
+        """Begin what waits for the answer to `online`, which does not come."""
+        greeted_at = self._session.greeted_at if self._session is not None else None
+        if greeted_at is None or now < greeted_at + PATIENCE:
+            # The SUBSCRIBE to our own topics goes out together with it.
+            self._ping_by = (now if greeted_at is None else greeted_at) + PATIENCE
             return
-        # Before we are greeted, `online` is still on its way.
-        is_known = self._correct_at is not None
-        if self._session is not None and not self._is_greeting and not is_known:
-            earliest = self._clock.now() + CORRECTION_DELAY
-            self._correct_at = max(earliest, self._corrected_at + CORRECTION_GAP)
-            self._post(events.Due())
+        self._status.expect_by(now)
+        self._begin_ping(now)
 
-    def _correct(self, now: float) -> None:
-        self._correct_at, self._corrected_at = None, now
-        if self._session is not None and self._spec is not None:
-            self._tell_correction(now)
-            self._session.publish(status_message(self._spec, self._spec.online_payload), ignore)
+    def _begin_ping(self, now: float) -> None:
+        self._ping_by = None
+        spec = self._spec
+        if spec is not None and spec.ping_topic and not self._is_plain and self._ping is None:
+            self._ping = self_ping.begin(float(spec.self_ping_s), now)
 
-    def _tell_correction(self, now: float) -> None:
-        if now - self._told_at >= TELL_AGAIN:
-            self._told_at = now
-            log.info("the status topic was wrong, corrected", connection=self._name)
+    def _pinged(self, refused: Cause | None) -> None:
+        if refused is not None and refused.raw_code is not None and self._spec is not None:
+            self._refuse_ping(self._spec.ping_topic, refused.raw_code)
+
+    def _refuse_ping(self, topic: str | None, code: int) -> None:
+        """Send no more messages to ourselves in this session: none would come back."""
+        self._ping = None
+        self._post(events.Impaired(cause("self_ping_refused", raw_code=code, topic=topic)))
 
     def _drive_ping(self, ping: self_ping.SelfPing, now: float, deaf_at: float) -> events.Event:
         if ping.sent_at is None:
@@ -234,7 +274,8 @@ class Upkeep:
     def _send_ping(self, number: int) -> None:
         if self._session is not None and self._spec is not None and self._spec.ping_topic:
             payload = f"{self._me.boot_id} {number}".encode()
-            self._session.publish(OutboundMessage(self._spec.ping_topic, payload, qos=1), ignore)
+            message = OutboundMessage(self._spec.ping_topic, payload, self._qos_1)
+            self._session.publish(message, self._pinged)
 
     def _take_ping(self, message: InboundMessage) -> None:
         boot_id, _, number = message.payload.decode("ascii", "replace").partition(" ")

@@ -23,6 +23,7 @@ NOTHING_TO_DO = frozenset(
         "self_ping_returned",
         "messages_stored_again",
         "subscription_heard",
+        "status_accepted",
     }
 )
 #: Words that name what only a signed-in person may see.

@@ -102,6 +102,11 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         """The Keep Alive in force, seconds: ours, or the broker's own (5, section 3.2.2.3.14)."""
         return int(self._connection.keepalive)
 
+    @property
+    def maximum_qos(self) -> int:
+        """The highest QoS that the broker takes from us."""
+        return self._outbox.allowance.maximum_qos
+
     async def start(
         self, transport: asyncio.Transport, reader: PacketReader, on_dead: Callable[[Cause], None]
     ) -> None:

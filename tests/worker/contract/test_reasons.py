@@ -77,6 +77,16 @@ _TESTS = (
         "duplicate_client_id",
     ),
     (
+        "tests/worker/service/test_refusals.py",
+        "test_a_broker_that_does_not_take_our_status_degrades_its_connections",
+        "status_refused self_ping_refused",
+    ),
+    (
+        "tests/worker/service/test_refusals.py",
+        "test_a_status_that_is_not_taken_is_published_again_until_it_is",
+        "status_accepted",
+    ),
+    (
         "tests/worker/core/test_takeover.py",
         "test_it_does_what_ours_does_and_says_what_it_is_for",
         "client_id_trial_over",

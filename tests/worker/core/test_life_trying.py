@@ -232,3 +232,14 @@ def test_a_try_that_is_given_up_may_have_sent_its_connect_just_now() -> None:
     assert (again.state, again.wait) == (State.BACKOFF, 1.0)
     stopped = lives.connecting().on(events.Stop(cause("config_changed")), after=2.0)
     assert stopped.life.tried_at == stopped.now
+
+
+def test_a_will_message_that_is_refused_for_its_qos_is_tried_with_a_lower_one() -> None:
+    refused = events.Failed(cause("qos_not_supported", raw_code=0x9B))
+    walk = Walk(life=life.Life("5", TIMEOUT, will_qos=2)).on(events.Start(cause("enabled")))
+    for will_qos in (1, 0):
+        walk.on(refused, after=0.1)
+        assert walk.state is State.BACKOFF
+        assert walk.wait == pytest.approx(1.0)
+        assert walk.due().commands == (events.Open("5", will_qos=will_qos),)
+    assert walk.on(refused, after=0.1).state is State.REFUSED
