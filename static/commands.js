@@ -91,11 +91,26 @@
 
   function clearErrors(form) {
     for (const error of form.querySelectorAll(".error")) error.remove();
-    for (const field of form.querySelectorAll("[aria-invalid]")) {
-      field.removeAttribute("aria-invalid");
-      describe(field, "");
-      field.closest(".wrong")?.classList.remove("wrong");
-    }
+    for (const field of form.querySelectorAll("[aria-invalid]")) clearError(field);
+  }
+
+  // Takes away what an earlier look found wrong with a field, in the list on top too.
+  function clearError(field) {
+    document.getElementById(`${field.id}-error`)?.remove();
+    field.removeAttribute("aria-invalid");
+    describe(field, "");
+    field.closest(".wrong")?.classList.remove("wrong");
+    const list = document.querySelector("[data-refused]");
+    if (!list) return;
+    list.querySelector(`a[href="#${CSS.escape(field.id)}"]`)?.closest("li").remove();
+    if (!list.querySelector("li")) list.remove();
+  }
+
+  // What is entered anew is no longer what was wrong; the next save or test looks again.
+  for (const kind of ["input", "change"]) {
+    document.addEventListener(kind, (event) => {
+      if (event.target.getAttribute("aria-invalid") === "true") clearError(event.target);
+    });
   }
 
   function showErrors(errors) {

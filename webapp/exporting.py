@@ -108,13 +108,20 @@ FORMATS: dict[str, tuple[Callable[..., Iterator[str]], str]] = {
 def download(name: str, kind: str, table: Table, slices: Iterable[Sequence[Any]]) -> Response:
     """Return a file of `slices` that is made while it is sent; `kind` is one of `FORMATS`."""
     lines, media_type = FORMATS[kind]
-    rest = iter(slices)
-    # Read before the answer begins: a database that is away is an error page, not half a file.
-    first = list(islice(rest, 1))
-    answer = Response(lines(chain(first, rest), table), mimetype=None, content_type=media_type)
+    made = lines(begun(slices), table)
+    answer = Response(made, mimetype=None, content_type=media_type)
     file_name = f"hawser-{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{kind}"
     answer.headers["Content-Disposition"] = f'attachment; filename="{file_name}"'
     return answer
+
+
+def begun(parts: Iterable[Any]) -> Iterator[Any]:
+    """Return `parts`, the first of which is read now.
+
+    A database that is away is an error page then, not half a file.
+    """
+    rest = iter(parts)
+    return chain(list(islice(rest, 1)), rest)
 
 
 def safe(cell: str) -> str:

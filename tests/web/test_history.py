@@ -56,10 +56,10 @@ def test_the_figures_of_each_span_come_from_the_events_in_it(
         change(worker, number, hours - 0.1, S.BACKOFF, S.CONNECTING, "tcp_refused")
     change(worker, number, 46.5, S.CONNECTED, S.CONNECTING, "success")
     day, week, month = summaries(operator, number)
-    assert day == "24 h: 100 % up, 0 failures"
+    assert day == "24 h: 100% up, 0 failures"
     # 1.5 h of 96 h, and the time that this test takes.
-    assert re.fullmatch(r"7 days: 98\.4\d % up, 1 failure", week)
-    assert re.fullmatch(r"30 days: 98\.4\d % up, 1 failure", month)
+    assert re.fullmatch(r"7 days: 98\.4\d% up, 1 failure", week)
+    assert re.fullmatch(r"30 days: 98\.4\d% up, 1 failure", month)
     page = operator.get(DETAILS, query_string={"id": number}).text
     assert "1 failure, on average one in 3 d" in page
     assert "nothing heard from the broker" in page
@@ -70,8 +70,8 @@ def test_a_session_older_than_its_events_is_still_uptime(operator: Visitor, work
     rows.status(worker, up, connected_since=database_now(-40 * 86400.0))
     rows.status(worker, down, S.BACKOFF, down_since=database_now(-40 * 86400.0))
     change(worker, down, 0.1, S.BACKOFF, S.CONNECTING, "tcp_refused")
-    assert summaries(operator, up)[2] == "30 days: 100 % up, 0 failures"
-    assert summaries(operator, down)[2] == "30 days: 0.00 % up, 0 failures"
+    assert summaries(operator, up)[2] == "30 days: 100% up, 0 failures"
+    assert summaries(operator, down)[2] == "30 days: 0.00% up, 0 failures"
 
 
 def test_after_the_last_heartbeat_nothing_is_known(operator: Visitor, engine: Engine) -> None:
@@ -114,7 +114,7 @@ def test_a_new_event_appears_in_a_ribbon_that_was_read_before(
     rows.status(worker, number, connected_since=database_now(-30 * HOUR))
     change(worker, number, 30, S.CONNECTED, S.CONNECTING, "success")
     first = operator.get("/admin/connections/").text
-    assert "24 h: 100 % up, 0 failures" in first
+    assert "24 h: 100% up, 0 failures" in first
     change(worker, other, 0.1, S.CONNECTED, S.CONNECTING, "success")
     change(worker, number, 0.05, S.BACKOFF, S.CONNECTED, "peer_closed")
     again = json.loads(operator.get(f"/admin/live?show=rows&ids={number}").text)
@@ -185,7 +185,7 @@ def test_a_duration_is_told_in_its_largest_units(seconds: float, words: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("value", "words"), [(100, "100 %"), (99.9999, "99.99 %"), (0, "0.00 %"), (98, "98.00 %")]
+    ("value", "words"), [(100, "100%"), (99.9999, "99.99%"), (0, "0.00%"), (98, "98.00%")]
 )
 def test_short_of_everything_is_never_100_percent(value: float, words: str) -> None:
     assert texts.percent(value) == words

@@ -56,7 +56,7 @@ def test_each_connection_with_messages_or_limits_of_its_own_is_told(
     totals(engine, own + 5, 2, 2_500_000)
     page = said(viewer)
     assert "Messages 12,347 " in page
-    assert "12.5 MB, 25.00 % of 50 MB" in page
+    assert "12.5 MB, 25.00% of 50 MB" in page
     told = lines(viewer)
     assert [line.split()[0] for line in told] == ["plain", "deleted,", "own"]
     assert "12,345 10 MB" in told[0]

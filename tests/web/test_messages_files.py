@@ -47,6 +47,19 @@ def payload_of(entry: dict[str, Any]) -> bytes:
     return base64.b64decode(text) if entry["encoding"] == "base64" else text.encode()
 
 
+@ONE_DATABASE
+def test_a_database_that_is_broken_is_a_page_and_no_half_file(
+    operator: Visitor, engine: Engine
+) -> None:
+    message(engine, "a")
+    rows.sql(engine, "alter table message rename to elsewhere")
+    for kind in ("csv", "jsonl"):
+        answer = operator.get(EXPORT, query_string={"format": kind})
+        assert answer.status_code >= 500
+        assert "attachment" not in answer.headers.get("Content-Disposition", "")
+    assert "<h1" in answer.text
+
+
 def test_both_files_hold_what_the_filter_finds_byte_for_byte(
     operator: Visitor, worker: Engine
 ) -> None:

@@ -64,6 +64,8 @@ def test_a_locked_database_loses_no_form_and_shows_nothing_of_itself(
         assert answer.status_code == 200
         assert BUSY in answer.text
         assert 'value="typed.example"' in answer.text
+        # It would lose what was entered, and cures only a conflict.
+        assert "Open it again" not in answer.text
         assert errors(answer)["password"] == "Nothing is saved yet: enter this once more."
         assert not [word for word in (SECRET, *INSIDE) if word in answer.text]
     sent = message(number, payload="typed payload") | {"csrf_token": before}
@@ -75,6 +77,8 @@ def test_a_locked_database_loses_no_form_and_shows_nothing_of_itself(
     )
     refused = operator.client.post(LIST + "import", data={"csrf_token": before, "token": token})
     assert BUSY in refused.text
+    kept = refused.text.partition('name="token" value="')[2].partition('"')[0]
+    assert kept != token
     assert not [word for word in INSIDE if word in page + refused.text]
     for path, data in (
         (LIST + "action/", {"action": "delete", "rowid": number}),

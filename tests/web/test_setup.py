@@ -51,6 +51,18 @@ def sample(tmp_path: Path) -> list[str]:
     return ["setup", *where, "--sample-password-file", str(password)]
 
 
+def test_without_its_password_on_the_disk_there_is_no_first_account(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    # Nothing can be put in the place of a folder.
+    (home / "admin-password" / "x").mkdir(parents=True)
+    home.chmod(0o700)
+    refused = run(home, "setup")
+    assert refused.returncode != 0
+    assert "admin-password" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert one(home, "select count(*) from user_account") == 0
+
+
 def test_the_first_run_makes_everything_and_the_second_nothing(tmp_path: Path) -> None:
     home = tmp_path / "home"
     first = run(home, *sample(tmp_path))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from flask import Flask
+from flask_babel import force_locale
 
+from webapp.publications import entered
 from webapp.wording import texts
 
 
@@ -39,3 +42,18 @@ def test_what_is_rarer_than_once_a_second_is_told_as_it_was_counted(
     number: float, seconds: int, words: str
 ) -> None:
     assert texts.rate(number, seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "99.95%"), ("it", "99,95%"), ("de", "99,95\N{NO-BREAK SPACE}%")]
+)
+def test_a_percentage_is_written_as_the_language_writes_it(
+    app: Flask, language: str, words: str
+) -> None:
+    with app.test_request_context(), force_locale(language):
+        assert texts.percent(99.951) == words
+        assert texts.percent(100) == words.replace("99.95", "100").replace("99,95", "100")
+
+
+def test_a_long_number_is_json() -> None:
+    assert entered.decoded('{"n": ' + "9" * 5000 + "}", entered.JSON).count(b"9") == 5000

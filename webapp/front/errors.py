@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from database import readiness, sqlite_file, write_failures
 from database.sentences import Sentence, say
 from webapp import store
-from webapp.front import form_refusals
+from webapp.front import accepts, form_refusals
 from webapp.wording import texts
 from webapp.wording.language import in_words
 
@@ -116,7 +116,7 @@ def _take_back() -> None:
 
 
 def _answer(status: int, message: str) -> tuple[Any, int]:
-    if request.path.startswith("/api/") or request.headers.get("Accept") == "application/json":
+    if request.path.startswith("/api/") or accepts.json_first():
         return jsonify(status=status, error=str(message), sentence=str(message)), status
     # Not render_template: its context processors ask the database who is signed in.
     page = current_app.jinja_env.get_template("error.html").render(

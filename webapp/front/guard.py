@@ -11,7 +11,7 @@ from flask import Flask, abort, flash, jsonify, redirect, request, url_for
 from flask_babel import gettext as _
 from flask_security import current_user
 
-from webapp.front import back
+from webapp.front import accepts, back
 from webapp.people import accounts, presence
 
 #: What a visitor without a session may reach.
@@ -86,5 +86,4 @@ def _send_to_change() -> Any:
 
 
 def _is_program() -> bool:
-    is_json = request.headers.get("Accept") == "application/json"
-    return request.path.startswith("/api/") or is_json
+    return request.path.startswith("/api/") or accepts.json_first()

@@ -16,6 +16,7 @@ from webapp.connections import commands, connection_form, probing, records
 from webapp.connections.commands import Answer, NobodyToAskError
 from webapp.connections.connection_form import ConnectionForm
 from webapp.connections.probing import REAL_ID_FIELD, UntestableError
+from webapp.front import accepts
 from webapp.people import accounts
 from webapp.wording import texts
 from webapp.wording.lazy import lazy_gettext
@@ -72,7 +73,7 @@ class CommandPages:
             connection_form.mark(form, error.problems)
             return self._wrong(form, record)
         except NobodyToAskError as error:
-            if wants_json():
+            if accepts.json_first():
                 return refused(409, sentence=error.sentence, next_step=error.next_step)
             flash(f"{error.sentence} {error.next_step}", "danger")
             return self._form_page(form, record)
@@ -92,13 +93,13 @@ class CommandPages:
             return records.load(transaction, number) or abort(404)
 
     def _wrong(self, form: ConnectionForm, record: records.Values | None) -> Any:
-        if not wants_json():
+        if not accepts.json_first():
             return self._form_page(form, record)
         found = connection_form.errors(form)
         return refused(422, errors=found, sentence=str(texts.NOT_TESTED), next_step="")
 
     def _refused(self, number: int, sentence: str, next_step: str) -> Any:
-        if wants_json():
+        if accepts.json_first():
             return refused(409, sentence=sentence, next_step=next_step)
         flash(f"{sentence} {next_step}".strip(), "danger")
         return redirect(url_for("connections.details_view", id=number))
@@ -189,7 +190,7 @@ def rendered(answer: Answer) -> Markup:
 
 def _follow(asked: list[int]) -> Any:
     number = asked[0] if asked else abort(404)
-    if wants_json():
+    if accepts.json_first():
         return jsonify(id=number, url=url_for("commands.answer_view", number=number)), 202
     return redirect(url_for("commands.page_view", number=number))
 
@@ -200,11 +201,6 @@ def refused(status: int, **told: Any) -> Any:
     Browsers log every other status as an error, and what is wrong here is what somebody entered.
     """
     return jsonify(**told), 200 if OWN_SCRIPT in request.headers else status
-
-
-def wants_json() -> bool:
-    """Whether a script asks, not a person."""
-    return request.headers.get("Accept") == "application/json"
 
 
 def _wants_real_id() -> bool:

@@ -62,16 +62,10 @@ class ImportPages:
             return _page()
         try:
             token = request.form.get("token")
-            return _look(_sent()) if token is None else _apply(token)
+            kept = f"\n{_sent()}" if token is None else _taken(token)
+            return _go_on(kept)
         except RejectedError as error:
             return _page(wrong=error.lines)
-        except SQLAlchemyError as error:
-            log.error("a file could not be applied", kind=type(error).__name__)
-            return _page(
-                wrong=[
-                    _("The database could not take this just now. Nothing was changed: try again.")
-                ]
-            )
 
     @expose("/export.json")
     def export_json_view(self) -> Response:
@@ -124,11 +118,32 @@ def _keep(text: str, plans: list[Plan]) -> str:
     return _uploads().keep(accounts.email(), f"{import_plan.fingerprint(plans)}\n{text}")
 
 
-def _apply(token: str) -> Any:
+def _taken(token: str) -> str:
+    """Return what was kept. Raises RejectedError."""
     kept = _uploads().take(accounts.email(), token)
     if kept is None:
         raise RejectedError([_("The file is no longer here: choose it again.")])
+    return kept
+
+
+def _go_on(kept: str) -> Any:
+    """Show what a file would do, or apply it if it was shown; while the database is busy keep it.
+
+    Raises RejectedError.
+    """
     expected, _line_end, text = kept.partition("\n")
+    try:
+        return _apply(expected, text) if expected else _look(text)
+    except SQLAlchemyError as error:
+        log.error("a file could not be applied", kind=type(error).__name__)
+        busy = _(
+            "The database could not take this just now. Nothing was changed, and the file is "
+            "still here: try again."
+        )
+        return _page(wrong=[busy], kept=_uploads().keep(accounts.email(), kept))
+
+
+def _apply(expected: str, text: str) -> Any:
     # Before the transaction: everybody else waits for that.
     items, hostname = importing.parse(text), accounts.settings_of_app().hostname
     try:
@@ -154,11 +169,12 @@ def lines(plan: Plan) -> list[Line]:
     return audit_words.lines("connection.update", changes.told(told))
 
 
-def _page(preview: Preview | None = None, wrong: Any = ()) -> Any:
+def _page(preview: Preview | None = None, wrong: Any = (), kept: str | None = None) -> Any:
     return render_template(
         "connections/import.html",
         preview=preview,
         wrong=wrong,
+        kept=kept,
         lines=lines,
         most=MOST_SHOWN,
         fields=(*records.FIELDS, *subscriptions.FIELDS),

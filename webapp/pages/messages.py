@@ -13,7 +13,7 @@ from flask_admin import BaseView, expose
 from sqlalchemy import Connection as Transaction
 
 from database.models import DeadLetter, Message
-from webapp import store
+from webapp import exporting, store
 from webapp.connections import records
 from webapp.messages import files, rows, search, shown, streams
 from webapp.messages.asking import Filter
@@ -93,7 +93,7 @@ class MessageView(BaseView):  # type: ignore[misc]
             abort(400)
         lines, media_type = files.FORMATS[kind]
         answer = Response(
-            lines(streams.slices(store.engine(), wanted, EXPORT_ROWS)),
+            lines(exporting.begun(streams.slices(store.engine(), wanted, EXPORT_ROWS))),
             mimetype=None,
             content_type=media_type,
         )
@@ -219,7 +219,8 @@ def _download(table: Any, number: int, name: str) -> Response:
     if size is None:
         abort(404)
     answer = Response(
-        streams.payload(store.engine(), table, number, size), mimetype="application/octet-stream"
+        exporting.begun(streams.payload(store.engine(), table, number, size)),
+        mimetype="application/octet-stream",
     )
     answer.headers["Content-Disposition"] = f'attachment; filename="hawser-{name}-{number}.bin"'
     return answer

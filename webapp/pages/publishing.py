@@ -17,8 +17,9 @@ from webapp import store
 from webapp.connections import choosing, commands, records
 from webapp.connections.choosing import Chosen, UnclearError
 from webapp.connections.commands import NobodyToAskError
+from webapp.front import accepts
 from webapp.messages import shown
-from webapp.pages.commands import REFRESH_S, refused, rendered, wants_json
+from webapp.pages.commands import REFRESH_S, refused, rendered
 from webapp.pages.restricted import RestrictedView
 from webapp.people import accounts
 from webapp.publications import publishing, publishing_history
@@ -109,14 +110,14 @@ class PublishView(RestrictedView):
         return page
 
     def _not_asked(self, form: PublishForm, sentence: str, next_step: str) -> Any:
-        if wants_json():
+        if accepts.json_first():
             return refused(409, sentence=sentence, next_step=next_step)
         flash(f"{sentence} {next_step}".strip(), "danger")
         return self._page(form, records.identifier(form.connection.data))
 
     def _wrong(self, form: PublishForm, wrong: dict[str, str]) -> Any:
         publishing.mark(form, wrong)
-        if wants_json():
+        if accepts.json_first():
             found = publishing.errors(form)
             return refused(422, errors=found, sentence=str(texts.NOT_PUBLISHED), next_step="")
         flash(str(texts.NOT_PUBLISHED), "danger")
@@ -204,6 +205,6 @@ def _ask(form: PublishForm, wanted: Publication, chosen: Chosen) -> list[int]:
 
 def _follow(asked: list[int]) -> Any:
     number = asked[0] if asked else abort(404)
-    if wants_json():
+    if accepts.json_first():
         return jsonify(id=number, url=url_for("commands.answer_view", number=number)), 202
     return redirect(url_for("publish.sent_view", number=number))

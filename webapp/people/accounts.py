@@ -7,6 +7,7 @@ sees who changed what. The set-up makes the first account, administrators make t
 
 from __future__ import annotations
 
+import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ from flask_security import current_user as _current_user
 from flask_security import hash_password as _hash_password
 from flask_security.proxies import _security
 from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import relationship
 
 from database.base import Base
 from database.models import people
+from webapp import home
 from webapp.people import password_hashes, tables
 from webapp.settings import ADMIN_PASSWORD_FILE, WebSettings
 from webapp.store import db
@@ -137,7 +139,8 @@ def create(address: str, password: str, role: str, *, must_change: bool = False)
 def create_first_admin(settings: WebSettings) -> str | None:
     """Make the first account; return its password if it was generated.
 
-    Raises LookupError in production without HAWSER_ADMIN_PASSWORD.
+    Raises LookupError in production without HAWSER_ADMIN_PASSWORD, and if what is generated
+    cannot be stored.
     """
     given = settings.admin_password.get_secret_value()
     if not given and settings.env == "production":
@@ -146,11 +149,23 @@ def create_first_admin(settings: WebSettings) -> str | None:
             "for the first one; production generates none"
         )
         raise LookupError(msg)
-    password = given or secrets.token_urlsafe(GENERATED_PASSWORD_BYTES)
-    create(settings.admin_email, password, "admin", must_change=not given)
     if given:
+        create(settings.admin_email, given, "admin")
         return None
-    _keep(settings.home / ADMIN_PASSWORD_FILE, password)
+    password = secrets.token_urlsafe(GENERATED_PASSWORD_BYTES)
+    path = settings.home / ADMIN_PASSWORD_FILE
+    # First: of an account whose password is nowhere nobody could sign in.
+    try:
+        _keep(path, password)
+    except OSError as error:
+        msg = f"cannot write {path} ({error.strerror}), so the first account was not made"
+        raise LookupError(msg) from None
+    try:
+        create(settings.admin_email, password, "admin", must_change=True)
+    except IntegrityError:
+        # Another installation on this database was first; the password is not that account's.
+        path.unlink(missing_ok=True)
+        raise
     return password
 
 
@@ -162,9 +177,20 @@ def forget_first_password(address: str) -> None:
 
 
 def _keep(path: Path, password: str) -> None:
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(password + "\n", encoding="utf-8")
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    try:
+        home.keep(draft, password)
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.replace(path)
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def settings_of_app() -> WebSettings:

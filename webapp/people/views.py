@@ -22,6 +22,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_security import current_user
 
+from webapp.front import accepts
 from webapp.people.throttle import TooManyAttemptsError
 from webapp.settings import MIN_PASSWORD_CHARACTERS
 
@@ -60,7 +61,7 @@ def waiting(seconds: int) -> str:
 
 def wants_json() -> bool:
     """Whether a program asks, not somebody at a browser."""
-    return request.is_json or request.headers.get("Accept") == "application/json"
+    return request.is_json or accepts.json_first()
 
 
 def too_many(refusal: TooManyAttemptsError, template: str, **values: Any) -> Any:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as NoAnswerError
 
 from database import readiness
 from webapp import store
-from webapp.front import errors
+from webapp.front import accepts, errors
 from webapp.people import accounts
 from webapp.picture import health_body, health_callers, judging, newest
 from webapp.picture.health_body import Bodies, timestamp
@@ -152,7 +152,7 @@ def _ready(body: Bodies, found: Verdict, picture: Picture) -> Response:
 
 
 def _response(body: bytes, code: int) -> Response:
-    wanted = HEALTH_JSON if HEALTH_JSON in request.headers.get("Accept", "") else JSON
+    wanted = HEALTH_JSON if accepts.names(HEALTH_JSON, JSON) else JSON
     response = current_app.response_class(body, code, mimetype=wanted)
     response.headers["Cache-Control"] = "no-store"
     if code == 503:

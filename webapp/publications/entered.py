@@ -56,7 +56,8 @@ def _from_base64(text: str) -> bytes:
 
 def _check_json(text: str) -> None:
     try:
-        json.loads(text, parse_constant=_refuse_constant)
+        # Numbers are not made: Python refuses long ones, which are JSON all the same.
+        json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise NotBytesError(_where(error)) from None
     except RecursionError:

@@ -75,6 +75,16 @@ def _months(locale: str) -> dict[int, str]:
     return dict(dates.get_month_names("abbreviated", locale=locale))
 
 
+def percent_sign() -> str:
+    """Return what the language of the page puts after the number of a percentage."""
+    return _percent_sign(str(get_locale() or ENGLISH))
+
+
+@cache
+def _percent_sign(locale: str) -> str:
+    return str(numbers.format_percent(0, locale=locale)).removeprefix("0")
+
+
 @cache
 def _separators(locale: str) -> dict[int, str]:
     return {

@@ -11,7 +11,7 @@ from flask_babel import gettext, ngettext
 
 from database.words import ConnectionState as S
 from database.words import WorkerState as W
-from webapp.wording.language import digits, month
+from webapp.wording.language import digits, month, percent_sign
 from webapp.wording.lazy import lazy_gettext as _
 
 PRODUCT = "Hawser"
@@ -167,8 +167,9 @@ def count(value: int, noun: str) -> str:
 
 
 def percent(value: float) -> str:
-    """Return a percentage; anything short of everything is less than 100 %."""
-    return "100 %" if value >= 100 else digits(f"{math.floor(value * 100) / 100:.2f} %")
+    """Return a percentage; anything short of everything is less than 100%."""
+    shown = "100" if value >= 100 else digits(f"{math.floor(value * 100) / 100:.2f}")
+    return shown + percent_sign()
 
 
 def size(number: float) -> str:
