@@ -6,6 +6,7 @@ first: a wrong one ends the server with one sentence before it forks anything.
 """
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ import gunicorn.glogging
 import gunicorn.http.wsgi
 
 from database import logs
-from database.settings import WRONG_SETTING, load
+from database.settings import WRONG_SETTING, ignored, load
 from ops import bind_address, parent, standard_streams, surroundings
 from ops.errors import SettingError
 from webapp import database_watch
@@ -40,6 +41,8 @@ for _problem in filter(None, map(bind_address.problem, _binds)):
     sys.stderr.write(f"hawser: HAWSER_BIND {_problem}\n")
     sys.exit(WRONG_SETTING)
 logs.configure(_settings.log_level, _settings.log_format)
+if (_words := ignored()) is not None:
+    logging.getLogger("webapp").warning(_words)
 parent.end_with_supervisord(signal.SIGTERM)
 closing.configure()
 

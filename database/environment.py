@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import stat
 from collections.abc import Container, Iterable, Mapping
 
@@ -11,6 +12,8 @@ PREFIX = "HAWSER_"
 FILE_SUFFIX = "_FILE"
 #: Each of these may also be given as HAWSER_<NAME>_FILE, the path of a file that holds it.
 FILE_SETTINGS = ("SECRET_KEY", "ENCRYPTION_KEYS", "DATABASE_URL", "ADMIN_PASSWORD")
+#: The keys may stand below each other.
+_FILES_OF_LINES = ("HAWSER_ENCRYPTION_KEYS_FILE",)
 #: Every variable that some part of the product reads, without the prefix.
 KNOWN = frozenset(
     {
@@ -30,6 +33,10 @@ KNOWN = frozenset(
     }
     | {f"{name}{FILE_SUFFIX}" for name in FILE_SETTINGS}
 )
+#: What container platforms make for a service called hawser, or hawser-web.
+_OF_PLATFORMS = re.compile(
+    r"(\w+_)?(PORT|SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP)(_\w+)?|NAME|ENV_\w+)"
+)
 #: From this likeness on, 0 to 1, an unknown name is taken for a misspelt one.
 _ALIKE = 0.8
 #: Longest file that is read for a value, bytes.
@@ -43,12 +50,21 @@ class SettingError(ValueError):
 def check_names(names: Iterable[str]) -> None:
     """Refuse a misspelt variable: what it was meant to set would silently keep its default.
 
-    Others that begin like ours are left alone: container platforms make some of their own
-    for a service called hawser. Raises SettingError.
+    Others that begin like ours are left to `unknown_names`. Raises SettingError.
     """
     for name in names:
         if name.upper().startswith(PREFIX) and name.removeprefix(PREFIX) not in KNOWN:
             _check_name(name)
+
+
+def unknown_names(names: Iterable[str]) -> list[str]:
+    """Return the variables that begin like ours and mean nothing, as people may be shown them."""
+    ours = {name: name[len(PREFIX) :] for name in names if name.upper().startswith(PREFIX)}
+    return sorted(
+        ascii(name)[1:-1]
+        for name, base in ours.items()
+        if base not in KNOWN and not _OF_PLATFORMS.fullmatch(base.upper())
+    )
 
 
 def _check_name(name: str) -> None:
@@ -114,6 +130,9 @@ def _content(variable: str, path: str) -> str:
         raise SettingError(msg) from None
     if not text.strip():
         msg = f"{variable}: the file that it names is empty; write the value into it"
+        raise SettingError(msg)
+    if variable not in _FILES_OF_LINES and len(text.strip().splitlines()) > 1:
+        msg = f"{variable}: the file that it names has several lines; write the value alone into it"
         raise SettingError(msg)
     return text.strip()
 

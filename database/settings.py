@@ -6,6 +6,7 @@ value ends the process with one sentence that names the variable (`load`).
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
@@ -158,6 +159,9 @@ def data_directory(text: str) -> Path:
     except RuntimeError:
         msg = "begins with ~ and a user that this machine does not know; write the whole path"
         raise ValueError(msg) from None
+    if _is_too_long(home):
+        msg = "is longer than this system takes; name a directory with a shorter path"
+        raise ValueError(msg)
     # os.path, because pathlib raises where a directory above may not be entered.
     there = next(path for path in (home, *home.parents) if os.path.lexists(path))
     if not os.path.isdir(there):  # noqa: PTH112
@@ -167,6 +171,15 @@ def data_directory(text: str) -> Path:
         msg = "names a directory that this user may not read and write; change its owner"
         raise ValueError(msg)
     return home
+
+
+def _is_too_long(home: Path) -> bool:
+    """Return whether no file could be made in a directory because of its name's length."""
+    try:
+        os.lstat(home / "mqttworker-orphan.log")
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    return False
 
 
 def _check_keys(keys: list[str]) -> None:
@@ -202,6 +215,12 @@ def load(kind: type[T]) -> T:
         problem = sentence(error, kind)
     sys.stderr.write(f"hawser: {problem}\n")
     raise SystemExit(WRONG_SETTING)
+
+
+def ignored() -> str | None:
+    """Return a sentence on variables that begin like ours and mean nothing, None without any."""
+    names = environment.unknown_names(os.environ)
+    return f"ignored, because no setting has that name: {', '.join(names)}" if names else None
 
 
 def _loaded(kind: type[T]) -> T:

@@ -8,7 +8,7 @@ import os
 import sys
 
 from database import logs
-from database.settings import load
+from database.settings import ignored, load
 from mqttworker.adapters import hub_errors, log_writer, process, tls
 from mqttworker.adapters.signals import on_continue, on_stop_signal
 from mqttworker.service.service import MQTTService
@@ -22,6 +22,8 @@ def main() -> int:
     os.umask(0o077)
     settings = load(WorkerSettings)
     logs.configure(settings.log_level, settings.log_format)
+    if (words := ignored()) is not None:
+        logging.getLogger(__name__).warning(words)
     log_writer.install()
     hub_errors.log_them()
     process.show_stacks_when_dying()

@@ -75,6 +75,9 @@ class WebSettings(Settings):
         if text and len(text.strip()) < MIN_PASSWORD_CHARACTERS:
             msg = f"needs at least {MIN_PASSWORD_CHARACTERS} characters"
             raise ValueError(msg)
+        if not text.isprintable():
+            msg = "holds a line break or another character that no form can take; enter it anew"
+            raise ValueError(msg)
         return password
 
     @model_validator(mode="after")

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from database import migrate
 from database.environment import PREFIX
 from database.models import Connection
-from database.settings import WRONG_SETTING, data_directory, load
+from database.settings import WRONG_SETTING, data_directory, ignored, load
 from webapp import home, setup_lock, sqlite_creation, store
 from webapp.app import create_app
 from webapp.auditing import audit
@@ -64,6 +64,9 @@ def run(
     if os.environ.get(f"{PREFIX}ENV", "demo") == "demo":
         _prepare_home(say)
     settings = load(WebSettings)
+    if (words := ignored()) is not None:
+        say(f"hawser: {words}")
+    _make_home(settings.home)
     app = create_app(settings)
     with app.app_context():
         attempts = Attempts(store.engine(), settings.home, say, keep_trying)
@@ -98,6 +101,14 @@ def _prepare_home(say: Callable[[str], object]) -> None:
         _end(f"HAWSER_HOME {error}")
     except OSError as error:
         _end(f"HAWSER_HOME: cannot write to the directory that it names ({error.strerror})")
+
+
+def _make_home(home: Path) -> None:
+    """Make the data directory if it is missing: production makes no keys in it, but needs it."""
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        _end(f"HAWSER_HOME: the directory that it names cannot be made ({error.strerror})")
 
 
 def _end(sentence: str) -> NoReturn:

@@ -13,7 +13,7 @@ import pytest
 
 from database import destinations
 from database.environment import FILE_SETTINGS, KNOWN, PREFIX
-from database.settings import Settings, load
+from database.settings import Settings, ignored, load
 from mqttworker.settings import WorkerSettings
 from webapp.settings import WebSettings
 
@@ -111,6 +111,9 @@ def test_a_value_works_or_one_sentence_names_its_variable(
         ("ADMIN_EMAIL", "nobody", "must be an e-mail address, such as admin@plant.example"),
         ("ADMIN_PASSWORD", "short", "needs at least 8 characters"),
         ("ADMIN_PASSWORD", "long enough \udcff", "holds bytes that are no UTF-8 text"),
+        ("ADMIN_PASSWORD", "two\nlines of it", "holds a line break"),
+        ("HOME", "/" + "h" * 300, "is longer than this system takes"),
+        ("HOME", "/hawser" * 800, "is longer than this system takes"),
         ("BROKER_PORTS", "1883;8883", "must hold ports and ranges of ports"),
         ("HOSTNAME", "my host", "must hold 1 to 100 visible characters without space"),
     ],
@@ -189,6 +192,16 @@ def test_a_variable_of_another_program_is_left_alone(
     assert refusal(WebSettings, capsys) is None
 
 
+def test_what_means_nothing_is_named_and_what_platforms_make_is_not(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    for name in ("", "BACKUP_DIR", "\u202e", "PORT", "WEB_SERVICE_PORT_HTTP", "PORT_80_TCP_ADDR"):
+        environment.setenv(f"HAWSER_{name}", "x")
+    assert ignored() == (
+        "ignored, because no setting has that name: HAWSER_, HAWSER_BACKUP_DIR, HAWSER_\\u202e"
+    )
+
+
 # --- files
 
 
@@ -202,6 +215,7 @@ def test_a_variable_of_another_program_is_left_alone(
         ("blank", "is empty"),
         ("long", "at most 64 KiB"),
         ("pipe", "it is no regular file"),
+        ("lines", "has several lines"),
     ],
 )
 def test_a_file_that_holds_no_value_is_told(
@@ -220,6 +234,10 @@ def test_a_file_that_holds_no_value_is_told(
             os.mkfifo(path)
         case "empty" | "blank":
             path.write_text({"empty": "", "blank": " \n\n"}[kind_of_file], encoding="utf-8")
+        case "lines" if name == "ENCRYPTION_KEYS":
+            pytest.skip("keys may stand below each other")
+        case "lines":
+            path.write_text(f"{CANARY * 10}\n{CANARY * 10}\n", encoding="utf-8")
         case "long":
             path.write_bytes(b"canary" * 100_000)
     environment.delenv(f"HAWSER_{name}", raising=False)

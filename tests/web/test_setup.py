@@ -118,6 +118,25 @@ def test_a_given_password_is_used_and_not_printed(tmp_path: Path) -> None:
     assert one(home, "select must_change_password from user_account") == 0
 
 
+def test_production_makes_its_data_directory_or_names_it(tmp_path: Path) -> None:
+    environment = {
+        "HAWSER_ENV": "production",
+        "HAWSER_ENCRYPTION_KEYS": ENCRYPTION_KEY,
+        "HAWSER_SECRET_KEY": "k" * 40,
+        "HAWSER_ADMIN_PASSWORD": "chosen-password",
+        "HAWSER_BACKUP_DIR": "x",
+    }
+    done = run(tmp_path / "new" / "home", "setup", **environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(
+        "hawser: ignored, because no setting has that name: HAWSER_BACKUP_DIR\n"
+    )
+    # Nobody may make a directory there, not even root.
+    done = run(Path("/proc/home"), "setup", **environment)
+    assert done.returncode == 2
+    assert done.stderr.startswith("hawser: HAWSER_HOME: the directory that it names cannot be made")
+
+
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
