@@ -1,8 +1,9 @@
 """gunicorn: one process with many threads, no control socket, logs on stdout.
 
 One process, because SQLite takes one writer at a time and the pages are light; threads,
-because a slow reader must not hold up the health endpoint. The settings are read here
-first: a wrong one ends the server with one sentence before it forks anything.
+because a slow page must not hold up the others; `webapp.server.worker` is how slow clients do
+not. The settings are read here first: a wrong one ends the server with one sentence before it
+forks anything.
 """
 
 import gc
@@ -19,7 +20,7 @@ from database import logs
 from database.settings import WRONG_SETTING, ignored, load
 from ops import bind_address, parent, standard_streams, surroundings
 from ops.errors import SettingError
-from webapp import database_watch
+from webapp import database_watch, store
 from webapp.front import closing, refusals
 from webapp.settings import WebSettings
 
@@ -69,15 +70,17 @@ class Logger(gunicorn.glogging.Logger):  # type: ignore[misc]
 
 
 bind = [str(address) for address in _binds]
-worker_class = "gthread"
+worker_class = "webapp.server.worker.Worker"
 workers = 1
-#: Threads cost little; slow readers of long answers hold one each.
-threads = 32
+#: See webapp/server/lanes.py for those of others than pages.
+threads = store.THREADS_OF_PAGES
+#: Clients at once; where there are more, the one that lingers longest goes.
+worker_connections = 1000
 #: As much as gunicorn takes: an address holds a text to look for, a character of which may
 #: take twelve bytes there.
 limit_request_line = 8190
-#: Seconds in which a request must show progress.
-timeout = 60
+#: Seconds after which a process whose poller stands still is replaced; a page may take longer.
+timeout = 10
 #: Seconds to finish open requests at a stop.
 graceful_timeout = 10
 keepalive = 5

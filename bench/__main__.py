@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench import browse, connect, edit, flood, ingest, loss, outage, storm, web
+from bench import browse, connect, edit, flood, ingest, loss, outage, slow_clients, storm, web
 
 #: Benchmarks by name; each adds its arguments to a parser and runs with what was given.
 BENCHMARKS = {
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "ingest": ingest,
     "loss": loss,
     "outage": outage,
+    "slow-clients": slow_clients,
     "storm": storm,
     "web": web,
 }

@@ -15,6 +15,7 @@ from webapp import admin, store
 from webapp.front import (
     client_address,
     cookies,
+    downloads,
     errors,
     guard,
     headers,
@@ -59,6 +60,7 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     CSRFProtect(app)
     door.configure(app, settings)
     guard.configure(app)
+    downloads.configure(app)
     headers.configure(app)
     errors.configure(app)
     filters.configure(app)

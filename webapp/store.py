@@ -24,10 +24,14 @@ from webapp.settings import WebSettings
 
 db = SQLAlchemy(model_class=Base)
 
+#: Threads that answer pages, questions about the health, and uploads, and the one that makes files.
+#: They cost little; a page that waits for a lock holds one.
+THREADS_OF_PAGES, THREADS_OF_HEALTH, THREADS_OF_UPLOADS, THREADS_OF_DOWNLOADS = 40, 8, 4, 1
+ALL_THREADS = THREADS_OF_PAGES + THREADS_OF_HEALTH + THREADS_OF_UPLOADS + THREADS_OF_DOWNLOADS
 #: Connections the web keeps open; it opens more where more are needed.
 POOL_SIZE = 8
-#: That many more: together as many as gunicorn has threads, and one for the picture.
-MORE_CONNECTIONS = 25
+#: That many more: together one for each thread, and one for the picture.
+MORE_CONNECTIONS = ALL_THREADS + 1 - POOL_SIZE
 #: Longest statement of the web, seconds: a page must not hang longer.
 STATEMENT_TIMEOUT = 10.0
 

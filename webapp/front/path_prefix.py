@@ -32,7 +32,7 @@ def path_prefix(text: str) -> str:
     Raises ValueError with a sentence.
     """
     plain = text.strip().rstrip("/")
-    if plain and not _is_prefix(plain):
+    if plain and not is_prefix(plain):
         msg = (
             "must be the path below which Hawser is shown, such as /hawser: a slash, then "
             "letters, digits, - . _ ~; and not below a path of Hawser's own, such as /admin"
@@ -41,7 +41,7 @@ def path_prefix(text: str) -> str:
     return plain
 
 
-def _is_prefix(text: str) -> bool:
+def is_prefix(text: str) -> bool:
     is_plain = len(text) <= _MAX_CHARACTERS and _PREFIX.fullmatch(text) is not None
     return is_plain and text.split("/")[1] not in OWN_SEGMENTS
 
@@ -70,4 +70,4 @@ class PathPrefix:
         if not 0 < self._trusted_proxies <= len(values):
             return ""
         told = values[-self._trusted_proxies].strip().rstrip("/")
-        return told if _is_prefix(told) else ""
+        return told if is_prefix(told) else ""

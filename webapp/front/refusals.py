@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from functools import cache
 from typing import Any
 
 import gunicorn.util
@@ -20,6 +21,7 @@ def _write(sock: Any, status: int, reason: str, _detail: str) -> None:
     gunicorn.util.write_nonblock(sock, answer(status, reason))
 
 
+@cache
 def answer(status: int, reason: str) -> bytes:
     """Return a whole HTTP answer after which the connection ends."""
     title = texts.ERROR_TITLES.get(status, reason)
