@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Engine, Select, Table, delete, insert, select, type_coerce, update
+from sqlalchemy.engine import Connection as Transaction
 from sqlalchemy.types import NullType
 
 from database import encryption
@@ -55,6 +56,9 @@ class Commands:
         self._writer = immediate(engine)
         self._boot_id = boot_id
         self._seen = 0
+        #: What was being accepted when the database failed: a COMMIT may have taken effect
+        #: although its answer was lost, and nobody else would run these.
+        self._unsure: list[Order] = []
 
     def accept_new(self) -> list[Order]:
         """Accept the commands that nobody has accepted, and return them.
@@ -62,19 +66,31 @@ class Commands:
         Costs one look at the primary key where there are none. Raises LeaseLostError.
         """
         with self._engine.connect() as transaction:
-            if transaction.execute(_unanswered(self._seen).limit(1)).first() is None:
-                return []
+            is_idle = transaction.execute(_unanswered(self._seen).limit(1)).first() is None
+        if is_idle and not self._unsure:
+            return []
         with self._writer.begin() as transaction:
+            orders = self._accepted(transaction)
             rows = transaction.execute(_unanswered(self._seen).limit(SLICE)).all()
-            orders = [_order(row) for row in rows]
-            if orders:
+            if new := [_order(row) for row in rows]:
                 accepted = insert(_result).values(
                     boot_id=self._boot_id, state=CommandState.ACCEPTED, accepted_at=database_now()
                 )
-                transaction.execute(accepted, [{"command_id": order.id} for order in orders])
+                transaction.execute(accepted, [{"command_id": order.id} for order in new])
             check_lease(transaction, self._boot_id)
+            self._unsure = [*orders, *new]
+        orders, self._unsure = self._unsure, []
         self._seen = max([self._seen, *(order.id for order in orders)])
         return orders
+
+    def _accepted(self, transaction: Transaction) -> list[Order]:
+        """Return those of the unsure orders that are accepted, by this worker."""
+        if not self._unsure:
+            return []
+        ids = [order.id for order in self._unsure]
+        ours = (_result.c.boot_id == self._boot_id) & _result.c.command_id.in_(ids)
+        accepted = set(transaction.scalars(select(_result.c.command_id).where(ours)))
+        return [order for order in self._unsure if order.id in accepted]
 
     def progress(self, command_id: int, result: dict[str, Any]) -> None:
         """Write how far a command is. Raises LeaseLostError."""

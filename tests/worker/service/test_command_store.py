@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import Engine, insert, select, text, update
+from sqlalchemy.exc import OperationalError
 
 from database.clock import database_now
 from database.models import Command, CommandResult, WorkerLease
@@ -36,6 +39,26 @@ def test_a_command_is_accepted_once(engine: Engine, store: Commands) -> None:
     assert store.accept_new() == []
     assert Commands(engine, BOOT).accept_new() == []
     assert row_of(engine, number).state is CommandState.ACCEPTED
+
+
+@pytest.mark.parametrize("took_effect", [True, False])
+def test_a_command_is_run_once_although_the_answer_to_its_commit_was_lost(
+    engine: Engine, store: Commands, monkeypatch: pytest.MonkeyPatch, took_effect: bool
+) -> None:
+    commit = engine.dialect.do_commit
+
+    def lose_the_answer(connection: Any) -> None:
+        if took_effect:
+            commit(connection)
+        raise engine.dialect.loaded_dbapi.OperationalError
+
+    number = ask(engine, "reconnect")
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.dialect, "do_commit", lose_the_answer)
+        with pytest.raises(OperationalError):
+            store.accept_new()
+    assert [order.id for order in store.accept_new()] == [number]
+    assert store.accept_new() == []
 
 
 def test_what_waited_for_more_than_30_s_is_too_old(engine: Engine, store: Commands) -> None:
