@@ -110,7 +110,10 @@ class RealVenue:
         return spec_for(**{"port": self._port, **login, **changes})
 
     def publish(self, topic: str, payload: bytes, qos: int = 1, retain: bool = False) -> None:
+        started = time.monotonic()
         in_thread(self._onlooker.publish, topic, payload, qos=qos, retain=retain)
+        # amqtt acknowledges first: who subscribes before it has forwarded gets the message live.
+        in_thread(self._onlooker.wait_for, topic, payload, after=started)
 
     def wait_for(self, topic: str, payload: bytes) -> None:
         in_thread(self._onlooker.wait_for, topic, payload)

@@ -200,6 +200,7 @@ def test_the_worker_keeps_to_the_limits_by_itself(
     assert kept.totals(engine)[number].messages == 5
 
 
+@pytest.mark.timing
 def test_the_intake_goes_on_beside(engine: Engine) -> None:
     number = rows.record(engine)
     kept.add(engine, number, 4_000, age=40 * DAY)
