@@ -14,6 +14,8 @@ from typing import Self
 
 #: Seconds between two looks at something that cannot be awaited.
 POLL_INTERVAL = 0.02
+#: The pause after a look that took long, in units of what the look took, and its bound, seconds.
+PAUSE_PER_LOOK, LONGEST_INTERVAL = 9, 0.2
 #: Seconds that a child gets to end after a signal before it is killed.
 STOP_TIMEOUT = 10.0
 
@@ -23,11 +25,16 @@ def wait_until(
 ) -> None:
     """Return as soon as `condition()` is true. Raises TimeoutError that says `what` was awaited."""
     deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
+    while True:
+        looked_at = time.monotonic()
+        if condition():
+            return
+        now = time.monotonic()
+        if now > deadline:
             msg = f"not within {seconds:g} s: {what if isinstance(what, str) else what()}"
             raise TimeoutError(msg)
-        time.sleep(POLL_INTERVAL)
+        # A look at a database costs milliseconds, which whoever is awaited can use better.
+        time.sleep(max(POLL_INTERVAL, min(PAUSE_PER_LOOK * (now - looked_at), LONGEST_INTERVAL)))
 
 
 def allow_many_files() -> int:

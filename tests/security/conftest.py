@@ -13,11 +13,11 @@ from tests.conftest import ENCRYPTION_KEY, HOSTNAME
 from tests.security.filling import fill
 from tests.security.site import Site
 from tests.support.databases import Databases
-from tests.web.conftest import SECRET_KEY, compiled_templates
+from tests.web.conftest import SECRET_KEY, compiled_addresses, compiled_templates
 from webapp.app import create_app
 from webapp.settings import WebSettings
 
-__all__ = ["compiled_templates"]
+__all__ = ["compiled_addresses", "compiled_templates"]
 
 MakeSite = Callable[..., Site]
 

@@ -6,6 +6,7 @@ import io
 import json
 import random
 import re
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -84,16 +85,16 @@ class Request:
 
 
 class Fuzzer:
-    """Makes requests to the rules of a site."""
+    """Makes requests to the rules of a site; `names` are the fields of its forms."""
 
-    def __init__(self, site: Site, seed: int) -> None:
+    def __init__(self, site: Site, seed: int, names: Set[str]) -> None:
         self._random = random.Random(seed)
         self._rules = [
             rule
             for rule in site.rules()
             if rule.endpoint not in {"static", "security.logout", *unused.CLOSED[2:]}
         ]
-        self._fields = sorted({*MORE_FIELDS, *form(), *names_of_forms(site)})
+        self._fields = sorted({*MORE_FIELDS, *form(), *names})
 
     def request(self, token: str) -> Request:
         """Return the next request; `token` gets it past the door."""

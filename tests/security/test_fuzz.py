@@ -9,7 +9,7 @@ import structlog
 from werkzeug.test import TestResponse
 
 from tests.security.conftest import MakeSite
-from tests.security.fuzzing import Fuzzer, Request
+from tests.security.fuzzing import Fuzzer, Request, names_of_forms
 from tests.security.site import Caller, Site
 
 SEEDS = range(1, 11)
@@ -41,6 +41,12 @@ class Session:
         return answer
 
 
+@pytest.fixture(scope="module")
+def names(site: Site) -> set[str]:
+    """The fields of all forms: every site has the same."""
+    return names_of_forms(site)
+
+
 def is_broken(request: Request, answer: TestResponse) -> bool:
     if answer.status_code == 503 and request.path.startswith(MAY_BE_503):
         return False
@@ -49,10 +55,10 @@ def is_broken(request: Request, answer: TestResponse) -> bool:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_request_makes_a_500_or_a_traceback(
-    make_site: MakeSite, seed: int, caplog: pytest.LogCaptureFixture
+    make_site: MakeSite, names: set[str], seed: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     site = make_site()
-    fuzzer, session = Fuzzer(site, seed), Session(site)
+    fuzzer, session = Fuzzer(site, seed, names), Session(site)
     counts: dict[int, int] = {}
     caplog.set_level(logging.ERROR)
     with structlog.testing.capture_logs() as events:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Set
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
@@ -14,7 +16,8 @@ def python_files(*folders: str) -> list[Path]:
     return sorted(path.relative_to(ROOT) for path in found)
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     """Return the dotted names that a file imports, wherever in the file it does.
 
     `from a.b import c` counts as both `a.b` and `a.b.c`, as `c` may be a module.
@@ -27,9 +30,9 @@ def imports(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: write imports from the top of the project"
             names.add(node.module or "")
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return names
+    return frozenset(names)
 
 
-def below(names: set[str], *packages: str) -> set[str]:
+def below(names: Set[str], *packages: str) -> set[str]:
     """Return those of `names` that are one of `packages` or lie below one."""
     return {name for name in names for root in packages if f"{name}.".startswith(f"{root}.")}

@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
 from tests.conftest import ENCRYPTION_KEY, HOSTNAME
+from tests.support import addresses
 from webapp.app import create_app
 from webapp.people import accounts, presence, sessions, tables
 from webapp.settings import WebSettings
@@ -63,6 +64,13 @@ def make_settings(home: Path, database_url: str) -> Callable[..., WebSettings]:
         return WebSettings(**(defaults | values))
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_addresses() -> Iterator[None]:
+    """Compiling the rules of the addresses is half of what making an application costs."""
+    with addresses.compiled_once():
+        yield
 
 
 @pytest.fixture(scope="session")
