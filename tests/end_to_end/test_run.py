@@ -74,6 +74,7 @@ def test_a_second_run_answers_soon_and_keeps_quiet(product: Product) -> None:
     assert password not in run.output()
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_everything_with_status_0(product: Product, number: signal.Signals) -> None:
     run = product.start()

@@ -6,10 +6,13 @@ import os
 import signal
 import time
 
+import pytest
+
 from tests.end_to_end.conftest import FLEET, Fleet
 from tests.support.process import wait_until
 
 
+@pytest.mark.timing
 def test_the_wills_of_a_killed_worker_are_out_at_once(fleet: Fleet) -> None:
     worker = fleet.product.pid_of("mqttworker")
     killed_at = time.monotonic()
@@ -39,6 +42,7 @@ def test_a_killed_web_touches_no_connection(fleet: Fleet) -> None:
     assert fleet.observer.messages[seen:] == []
 
 
+@pytest.mark.timing
 def test_a_stopped_worker_says_offline_and_ends_with_status_0(fleet: Fleet) -> None:
     began = time.monotonic()
     done = fleet.product.manage("supervisorctl", "stop", "mqttworker")

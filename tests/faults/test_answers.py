@@ -135,6 +135,7 @@ def _age(moment: float) -> float:
     return time.monotonic() - moment
 
 
+@pytest.mark.timing
 def test_b2_a_connack_after_the_deadline_comes_to_a_closed_socket(cast: Cast) -> None:
     part = cast["late"]
     part.subject.wait(None, "connack_timeout", SHORT_TIMEOUT + TOLD_WITHIN)
@@ -145,6 +146,7 @@ def test_b2_a_connack_after_the_deadline_comes_to_a_closed_socket(cast: Cast) ->
     _mend(part, "B2")
 
 
+@pytest.mark.timing
 def test_b3_without_a_connack_the_try_ends_in_time_and_is_the_only_one(cast: Cast) -> None:
     part = cast["never"]
     part.subject.wait(None, "connack_timeout", SHORT_TIMEOUT + TOLD_WITHIN)
@@ -238,6 +240,7 @@ def test_b5_a_broker_that_was_busy_is_met_again(cast: Cast) -> None:
     _mend(cast["busy"], "B5")
 
 
+@pytest.mark.timing
 def test_b11_without_pingresp_the_broker_is_declared_dead(cast: Cast) -> None:
     part = cast["no pingresp"]
     part.subject.wait(None, "keepalive_timeout", 1.5 * KEEPALIVE + 1 + TOLD_WITHIN)
@@ -250,6 +253,7 @@ def test_b11_without_pingresp_the_broker_is_declared_dead(cast: Cast) -> None:
     _mend(part, "B11")
 
 
+@pytest.mark.timing
 def test_b11_without_suback_the_try_ends_at_the_deadline(cast: Cast) -> None:
     part = cast["no suback"]
     part.subject.wait(None, "suback_timeout", SHORT_TIMEOUT + TOLD_WITHIN)

@@ -64,6 +64,7 @@ def clock(tmp_path_factory: pytest.TempPathFactory, sqlite_databases: Databases)
         yield Clock(stage, file)
 
 
+@pytest.mark.timing
 def test_p10_a_clock_that_is_set_disturbs_no_connection_and_no_timer(clock: Clock) -> None:
     stage = clock.stage
     with ExitStack() as open_ones:

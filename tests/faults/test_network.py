@@ -109,6 +109,7 @@ def _lost_after(subject: Subject, moment: datetime) -> float:
     return (subject.last("keepalive_timeout") - moment).total_seconds()
 
 
+@pytest.mark.timing
 def test_b9_a_stalled_line_is_noticed_by_the_keep_alive(cast: Cast) -> None:
     part = cast.stalling
     at = datetime.now(UTC)
@@ -134,6 +135,7 @@ def test_b9_a_fin_one_way_is_the_end(oracle: Oracle, scripted_broker: ScriptedBr
     assert scripted_broker.open_now == 1
 
 
+@pytest.mark.timing
 def test_b9_a_line_that_carries_one_way_only_is_noticed_by_the_keep_alive(cast: Cast) -> None:
     cast.needs_cables()
     at = datetime.now(UTC)
@@ -146,6 +148,7 @@ def test_b9_a_line_that_carries_one_way_only_is_noticed_by_the_keep_alive(cast: 
     cast.deaf.subject.wait(State.CONNECTED, seconds=BACK_LIMIT)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("number", range(CUTS))
 def test_b10_a_dead_network_is_seen_by_both_sides_and_survived(cast: Cast, number: int) -> None:
     cast.needs_cables()

@@ -16,10 +16,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A copy of what manage.py needs to make a virtual environment, with nothing to install."""
-    copy = tmp_path / "checkout"
+def make_checkout(copy: Path) -> None:
+    """Copy what manage.py needs to make a virtual environment, with nothing to install."""
     for name in ("ops", "demo"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "manage.py", copy)
@@ -29,7 +27,29 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("run", "demo", "dev"):
         (copy / "requirements" / f"{name}.txt").write_text("# nothing\n", encoding="utf-8")
     (copy / "webapp.py").write_text("print('here is webapp')\n", encoding="utf-8")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout in which nothing is installed."""
+    copy = tmp_path / "checkout"
+    make_checkout(copy)
     return copy
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout whose virtual environment is there: making one takes seconds."""
+    copy = tmp_path_factory.mktemp("made") / "checkout"
+    make_checkout(copy)
+    assert run(copy).returncode == 0
+    return copy
+
+
+@pytest.fixture
+def installed(made: Path, tmp_path: Path) -> Path:
+    """A copy of `made`."""
+    return Path(shutil.copytree(made, tmp_path / "installed", symlinks=True))
 
 
 def command(checkout: Path) -> list[str]:
@@ -106,19 +126,18 @@ def test_a_half_made_virtual_environment_is_repaired(checkout: Path) -> None:
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "here is webapp"), done.stderr
 
 
-def test_a_changed_lock_file_is_installed(checkout: Path) -> None:
-    assert run(checkout).returncode == 0
+def test_a_changed_lock_file_is_installed(installed: Path) -> None:
     for name in ("demo", "dev"):
-        path = checkout / "requirements" / f"{name}.txt"
+        path = installed / "requirements" / f"{name}.txt"
         path.write_text("# nothing, again\n", encoding="utf-8")
-    assert "Installing requirements/demo.txt" in run(checkout).stdout
+    assert "Installing requirements/demo.txt" in run(installed).stdout
 
 
-def test_a_package_without_a_hash_is_refused_in_a_sentence(checkout: Path) -> None:
+def test_a_package_without_a_hash_is_refused_in_a_sentence(installed: Path) -> None:
     for name in ("demo", "dev"):
-        path = checkout / "requirements" / f"{name}.txt"
+        path = installed / "requirements" / f"{name}.txt"
         path.write_text("flask==3.1.3\n", encoding="utf-8")
-    done = run(checkout)
+    done = run(installed)
     assert done.returncode == 1
     assert done.stderr.startswith("manage.py: pip could not install the packages.")
     assert "Traceback" not in done.stderr
@@ -133,6 +152,5 @@ def test_two_first_runs_at_once_both_succeed(checkout: Path) -> None:
     assert sum("Making .venv" in output for output in outputs) == 1
 
 
-def test_the_home_is_made_for_its_owner_only(checkout: Path) -> None:
-    assert run(checkout).returncode == 0
-    assert stat.S_IMODE((checkout / "var").stat().st_mode) == 0o700
+def test_the_home_is_made_for_its_owner_only(made: Path) -> None:
+    assert stat.S_IMODE((made / "var").stat().st_mode) == 0o700

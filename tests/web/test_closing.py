@@ -18,6 +18,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
         return listening.accept()[0], client
 
 
+@pytest.mark.timing
 def test_a_client_that_stays_is_not_waited_for_and_gets_the_whole_answer() -> None:
     server, client = pair()
     with client:
@@ -45,6 +46,7 @@ def test_too_many_clients_that_still_send_are_not_kept_in_line(
         assert first.fileno() != -1
 
 
+@pytest.mark.timing
 def test_a_client_that_still_sends_reads_its_answer_all_the_same() -> None:
     server, client = pair()
     with client:

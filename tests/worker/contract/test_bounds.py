@@ -65,6 +65,7 @@ def test_a_publish_to_a_broker_that_does_not_read_is_refused_to_its_caller(
     assert attempt.session.is_open
 
 
+@pytest.mark.timing
 def test_a_broker_that_talks_and_does_not_read_is_given_up_in_time(
     deaf: DeafBroker, open_try: OpenTry
 ) -> None:

@@ -42,6 +42,7 @@ def test_a_goodbye_is_complete(
     assert [type(event) for event in attempt.events] == [Opened, Closed]
 
 
+@pytest.mark.timing
 def test_disconnect_waits_for_the_puback(
     scripted_broker: ScriptedBroker, open_try: OpenTry
 ) -> None:
@@ -224,6 +225,7 @@ def test_many_sessions_leave_nothing_behind(
 # --- a real broker ------------------------------------------------------------------------
 
 
+@pytest.mark.timing
 @VERSIONS
 def test_two_hundred_say_goodbye_together(
     mosquitto: Mosquitto, open_try: OpenTry, protocol: str

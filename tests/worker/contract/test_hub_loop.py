@@ -44,6 +44,7 @@ def test_the_loop_refuses_a_patched_process() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
 
 
+@pytest.mark.timing
 def test_a_greenlet_wakes_a_loop_that_sleeps(hub_loop: HubLoop) -> None:
     gevent.sleep(0)
     called = Signal()
@@ -162,6 +163,7 @@ def test_two_hundred_names_that_hang_do_not_delay_a_good_one(
     assert len(hanging_names) == 200
 
 
+@pytest.mark.timing
 def test_a_name_that_hangs_is_given_up_at_the_deadline(
     open_try: OpenTry, hanging_names: list[str]
 ) -> None:

@@ -74,6 +74,7 @@ def test_a_keep_alive_that_the_broker_chose_is_obeyed(
     in_thread(scripted_broker.wait, lambda: scripted_broker.sessions[0].pings >= 1, 1.5)
 
 
+@pytest.mark.timing
 def test_a_broker_that_only_hears_is_dead_after_one_and_a_half_keep_alives(
     scripted_broker: ScriptedBroker, open_try: OpenTry
 ) -> None:
@@ -87,6 +88,7 @@ def test_a_broker_that_only_hears_is_dead_after_one_and_a_half_keep_alives(
     assert why.detail["seconds"] == pytest.approx(2.5, abs=0.3)
 
 
+@pytest.mark.timing
 def test_a_network_that_went_away_is_noticed_in_time(
     scripted_broker: ScriptedBroker, open_try: OpenTry
 ) -> None:
@@ -112,6 +114,7 @@ def test_a_line_with_two_seconds_round_trip_is_not_taken_for_dead(
         assert [type(event) for event in attempt.events] == [Opened]
 
 
+@pytest.mark.timing
 def test_a_frozen_broker_with_unsent_data_is_noticed_in_time(open_try: OpenTry) -> None:
     with DeafBroker() as broker:
         # Far more than the socket buffers take: the rest waits in this process.

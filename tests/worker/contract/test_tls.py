@@ -159,6 +159,7 @@ def test_a_tls_alert_in_place_of_the_connack_is_certain(
     assert len(scripted_broker.sessions) == 1
 
 
+@pytest.mark.timing
 def test_a_silent_tls_peer_is_given_up_at_the_deadline(
     scripted_broker: ScriptedBroker, open_try: OpenTry, trusting: TLSSettings
 ) -> None:

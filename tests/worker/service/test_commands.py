@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, text
 
 from database.words import CommandState, WorkerState
@@ -201,6 +202,7 @@ def test_a_test_over_tls_shows_whom_it_met(
     assert (answer["code"], answer["detail"]["field"]) == ("config_error", "tls_ca_pem")
 
 
+@pytest.mark.timing
 @ONE_DATABASE
 def test_a_test_leaves_the_live_session_the_table_and_the_topics_as_they_are(
     engine: Engine, mosquitto: Mosquitto, worker: WorkerProcess

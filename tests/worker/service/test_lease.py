@@ -60,6 +60,7 @@ CREATE TRIGGER slow BEFORE UPDATE ON command_result FOR EACH ROW EXECUTE FUNCTIO
 """
 
 
+@pytest.mark.timing
 @pytest.mark.postgresql
 @pytest.mark.parametrize("databases", ["postgresql"], indirect=True)
 def test_two_hundred_results_of_commands_keep_neither_lease_nor_heartbeat_waiting(

@@ -188,6 +188,7 @@ def test_it_ends_when_supervisord_stops_or_is_gone(home: Path) -> None:
         assert cut.process.wait(5) == 0
 
 
+@pytest.mark.timing
 def test_a_pulse_without_a_listener_costs_nothing(home: Path) -> None:
     nowhere = Pulse(home / "missing")
     nowhere.beat()
