@@ -64,6 +64,10 @@ class PostgreSQL:
         self._child = Child(command, log, cwd=self._directory, user=self._user)
         self._child.wait_for(self._answers, START_TIMEOUT, "an answer from PostgreSQL")
 
+    def become_standby(self) -> None:
+        """Let the next `start` replay what a primary wrote: this one never has a primary."""
+        (self._data / "standby.signal").touch()
+
     def stop(self) -> None:
         """End the server, open connections or not, in an orderly way."""
         self._end(signal.SIGINT)

@@ -174,7 +174,7 @@ def main() -> int:
     try:
         pulse_socket = PulseSocket(home)
     except OSError as error:
-        sys.stderr.write(f"watcher: {home} cannot hold a socket: {error.strerror}\n")
+        sys.stderr.write(f"watcher: HAWSER_HOME cannot hold a socket ({error.strerror})\n")
         return 1
     Watcher(pulse_socket).run(Listener())
     return 0

@@ -10,7 +10,8 @@ import os
 import sys
 from typing import NoReturn
 
-from ops import output, private_files, standard_streams, surroundings
+from ops import listening, output, private_files, standard_streams, surroundings
+from ops.bind_address import DEFAULT_BIND
 from ops.errors import CommandError
 
 
@@ -23,6 +24,7 @@ def main(command: list[str]) -> NoReturn:
         os.environ["HAWSER_HOME"] = str(surroundings.home_directory(None))
         surroundings.check_for_supervisord(os.environ)
         surroundings.check_gunicorn(os.environ)
+        listening.addresses(os.environ.get("HAWSER_BIND") or DEFAULT_BIND)
     except CommandError as problem:
         sys.stderr.write(f"hawser: {problem}\n")
         sys.exit(problem.status)

@@ -76,9 +76,21 @@ def check_for_supervisord(values: Mapping[str, str]) -> None:
             msg = f"{name} must be true or false."
             raise SettingError(msg)
     python = values.get("HAWSER_PYTHON")
-    if python is not None and not os.access(python, os.X_OK):
+    if python is not None and not (os.path.isfile(python) and os.access(python, os.X_OK)):  # noqa: PTH113 - never raises
         msg = "HAWSER_PYTHON must be the path of the Python that has the packages."
         raise SettingError(msg)
+    socket = values.get("HAWSER_SUPERVISOR_SOCKET")
+    if socket is not None and not _may_be_socket(socket):
+        msg = (
+            "HAWSER_SUPERVISOR_SOCKET must be the whole path of a socket, in a directory that "
+            f"this user may write, in at most {MAX_SOCKET_PATH} bytes."
+        )
+        raise SettingError(msg)
+
+
+def _may_be_socket(path: str) -> bool:
+    is_short = path.startswith("/") and len(os.fsencode(path)) <= MAX_SOCKET_PATH
+    return is_short and path.isprintable() and os.access(os.path.dirname(path), os.W_OK)  # noqa: PTH120 - text
 
 
 def check_gunicorn(values: Mapping[str, str]) -> None:

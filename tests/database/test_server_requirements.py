@@ -6,7 +6,7 @@ import pytest
 
 from database import readiness
 from database.session import make_engine
-from tests.support.postgresql import PostgreSQL
+from tests.support.postgresql import PostgreSQL, executable
 
 
 @pytest.mark.postgresql
@@ -55,3 +55,21 @@ def test_a_setting_that_would_lose_data_or_find_no_table_is_refused_with_its_cur
     assert "where it is set: HAWSER_DATABASE_URL, PGOPTIONS" in (readiness.problem(engine) or "")
     engine.dispose()
     postgresql_server.drop(name)
+
+
+@pytest.mark.postgresql
+def test_a_standby_server_is_refused() -> None:
+    if executable("initdb") is None:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    server = PostgreSQL()
+    server.become_standby()
+    try:
+        server.start()
+        engine = make_engine(server.url("postgres"))
+        said = readiness.problem(engine)
+        engine.dispose()
+    finally:
+        server.remove()
+    assert said is not None
+    assert said.startswith("HAWSER_DATABASE_URL names a standby server")
+    assert said.endswith("name the primary server")

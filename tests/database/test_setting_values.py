@@ -215,7 +215,6 @@ def test_what_means_nothing_is_named_and_what_platforms_make_is_not(
         ("blank", "is empty"),
         ("long", "at most 64 KiB"),
         ("pipe", "it is no regular file"),
-        ("lines", "has several lines"),
     ],
 )
 def test_a_file_that_holds_no_value_is_told(
@@ -234,10 +233,6 @@ def test_a_file_that_holds_no_value_is_told(
             os.mkfifo(path)
         case "empty" | "blank":
             path.write_text({"empty": "", "blank": " \n\n"}[kind_of_file], encoding="utf-8")
-        case "lines" if name == "ENCRYPTION_KEYS":
-            pytest.skip("keys may stand below each other")
-        case "lines":
-            path.write_text(f"{CANARY * 10}\n{CANARY * 10}\n", encoding="utf-8")
         case "long":
             path.write_bytes(b"canary" * 100_000)
     environment.delenv(f"HAWSER_{name}", raising=False)
@@ -246,6 +241,21 @@ def test_a_file_that_holds_no_value_is_told(
     assert said is not None
     assert f"HAWSER_{name}_FILE" in said
     assert words in said
+
+
+@pytest.mark.parametrize("name", sorted(set(FILE_SETTINGS) - {"ENCRYPTION_KEYS"}))
+def test_a_file_with_several_lines_holds_no_single_value(
+    environment: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    name: str,
+) -> None:
+    path = tmp_path / "value"
+    path.write_text(f"{CANARY * 10}\n{CANARY * 10}\n", encoding="utf-8")
+    environment.delenv(f"HAWSER_{name}", raising=False)
+    environment.setenv(f"HAWSER_{name}_FILE", str(path))
+    said = refusal(WebSettings, capsys) or ""
+    assert said.startswith(f"hawser: HAWSER_{name}_FILE: the file that it names has several lines")
 
 
 def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ WRONG = (
     ("web", "GUNICORN_CMD_ARGS", "--bind 127.0.0.1:1"),
     ("entry", "HAWSER_RUN_SETUP", "maybe"),
     ("entry", "HAWSER_PYTHON", "/nonexistent/python"),
+    ("entry", "HAWSER_PYTHON", "/"),
+    ("entry", "HAWSER_SUPERVISOR_SOCKET", "supervisor.sock"),
+    ("entry", "HAWSER_BIND", "foo bar"),
     ("entry", "HAWSER_HOME", "{file}"),
 )
 
