@@ -46,6 +46,8 @@ class ConnectionStatus(ReasonColumns, Base):
     client_id: Mapped[str | None] = mapped_column(Text)
     status_topic: Mapped[str | None] = mapped_column(Text)
     protocol_negotiated: Mapped[str | None] = mapped_column(Text)
+    #: The broker that `auto` found to want 3.1.1, and why: `mqttworker.core.fallback`.
+    version_fallback: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     #: The Keep Alive in force, seconds: ours, or what the broker set instead.
     keepalive_s: Mapped[int | None] = mapped_column(Integer)
     #: When the last session was lost, or the first try failed; null while a session exists.

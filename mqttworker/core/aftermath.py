@@ -65,6 +65,7 @@ def _try_other_version(life: Life, why: Cause, now: float, draw: float, kind: Fa
         fell_back=not life.fell_back,
         other_version_why=why,
         failures=life.failures + 1,
+        tried_5_at=life.tried_5_at if life.fell_back else now,
     )
     return _back_off(other, shown, now, delay, kind)
 
@@ -97,7 +98,8 @@ def lower_status_qos(life: Life, why: Cause, now: float) -> Life:
 
 def _back_off(life: Life, why: Cause, now: float, delay: float, kind: Failure) -> Life:
     life = _wait(life, State.BACKOFF, why, now, delay)
-    return replace(life, is_cut_off=kind is Failure.CUT_OFF)
+    is_flapping = kind is Failure.FLAP
+    return replace(life, is_cut_off=kind is Failure.CUT_OFF, is_flapping=is_flapping)
 
 
 def _wait(life: Life, state: State, why: Cause, now: float, delay: float) -> Life:

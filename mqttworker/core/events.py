@@ -32,7 +32,7 @@ class Postponed:
 
 @dataclass(frozen=True, slots=True)
 class Sooner:
-    """The broker is back: who waited for that may try from `at` on."""
+    """The broker is back, or serves others: who waited for that may try from `at` on."""
 
     at: float
 

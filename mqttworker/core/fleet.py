@@ -25,6 +25,9 @@ STRAGGLER = 60.0
 WAKES, WAKE_WINDOW = 4, 120.0
 #: Least time between two of them, in which those who were woken get their turn, seconds.
 WAKE_GAP = 5.0
+#: A session that stands for so long shows that the broker serves: then those who wait after
+#: short sessions of their own are called, too, and those whom no wake was left for, seconds.
+SERVES_AFTER = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,8 @@ class _Ration:
 
 @dataclass(slots=True)
 class _Broker:
-    up: set[int] = field(default_factory=set)
+    #: Sessions, and since when.
+    up: dict[int, float] = field(default_factory=dict)
     outage: _Outage | None = None
     #: Those who wait because it could not be reached, and since when.
     waiting: dict[int, float] = field(default_factory=dict)
@@ -129,7 +133,7 @@ class Fleet:
     def came_up(self, broker: Broker, connection_id: int, now: float) -> list[int]:
         """Note a session; return who is to be told that the broker is back, in that order."""
         place = self._brokers.setdefault(broker, _Broker())
-        place.up.add(connection_id)
+        place.up.setdefault(connection_id, now)
         place.up_at = now
         place.waiting.pop(connection_id, None)
         if (outage := place.outage) is not None and connection_id in outage.lost:
@@ -162,8 +166,8 @@ class Fleet:
         place = self._brokers.setdefault(broker, _Broker())
         outage = place.outage
         if outage is None or not (outage.is_shared or now - outage.last_loss_at <= QUIET):
-            outage = place.outage = _Outage(now, len(place.up | {connection_id}), now)
-        place.up.discard(connection_id)
+            outage = place.outage = _Outage(now, len(place.up.keys() | {connection_id}), now)
+        place.up.pop(connection_id, None)
         outage.lost.add(connection_id)
         outage.down.add(connection_id)
         outage.back.discard(connection_id)
@@ -194,7 +198,7 @@ class Fleet:
             del self._brokers[broker]
 
     def _leave(self, place: _Broker, connection_id: int) -> None:
-        place.up.discard(connection_id)
+        place.up.pop(connection_id, None)
         place.waiting.pop(connection_id, None)
         place.hurries.pop(connection_id, None)
         if place.outage is not None:
@@ -209,6 +213,11 @@ class Fleet:
         """Whether anybody has a session with the broker."""
         place = self._brokers.get(broker)
         return place is not None and bool(place.up)
+
+    def serves(self, broker: Broker, connection_id: int, since: float) -> bool:
+        """Whether the session that the connection has since then stands yet."""
+        place = self._brokers.get(broker)
+        return place is not None and place.up.get(connection_id) == since
 
     def is_shared(self, broker: Broker, connection_id: int) -> bool:
         """Whether what happens to the connection is part of what is told once for all."""

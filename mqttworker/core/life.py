@@ -39,6 +39,7 @@ from mqttworker.core.events import (
     Start,
     Stop,
 )
+from mqttworker.core.fallback import TRY_5_AGAIN
 from mqttworker.core.standing import SUCCESS, Life, enter
 from mqttworker.core.takeover import Trial
 from mqttworker.core.verdicts import Failure
@@ -105,8 +106,8 @@ def _postponed(life: Life, event: Postponed, _now: float, _draw: float) -> Resul
 
 
 def _sooner(life: Life, event: Sooner, now: float, _draw: float) -> Result:
-    if not life.is_cut_off or life.due_at is None:
-        # Refusals, cooldowns and short sessions have reasons of their own to wait.
+    if not (life.is_cut_off or life.is_flapping) or life.due_at is None:
+        # Refusals and cooldowns have reasons of their own to wait.
         return life, ()
     earliest = max(now, event.at, life.tried_at + backoff.MIN_CONNECT_GAP)
     return replace(life, due_at=min(life.due_at, earliest)), ()
@@ -314,6 +315,8 @@ def _over(life: Life, now: float) -> Life:
 
 def _open(life: Life, now: float) -> Result:
     """Begin a try. The reason stays: it says why there is a try at all."""
+    if life.fell_back and now - life.tried_5_at >= TRY_5_AGAIN:
+        life = replace(life, fell_back=False)
     opening = enter(
         life,
         State.CONNECTING,

@@ -50,12 +50,15 @@ class Life:
     due_at: float | None = None
     #: The last moment at which a CONNECT may have been on its way.
     tried_at: float = float("-inf")
-    #: `auto` found that this broker wants 3.1.1.
+    #: `auto` found that this broker wants 3.1.1, and when MQTT 5 was tried last.
     fell_back: bool = False
+    tried_5_at: float = float("-inf")
     #: Why the other MQTT version did not work, None while that was not tried.
     other_version_why: Cause | None = None
     #: It waits because the broker or the network could not be reached.
     is_cut_off: bool = False
+    #: It waits because a session of its own did not last.
+    is_flapping: bool = False
     #: Sessions that another client may have ended, and how far the test of that has come.
     evidence: tuple[takeover.Session, ...] = ()
     trial: takeover.Trial = takeover.Trial.NONE
@@ -90,5 +93,5 @@ class Life:
 def enter(life: Life, state: State, why: Cause, now: float, **changes: Any) -> Life:
     """Return the life in a state that it has entered now."""
     ailments = life.ailments if state in UP_STATES else ()
-    changes = {"is_cut_off": False, "ailments": ailments, **changes}
+    changes = {"is_cut_off": False, "is_flapping": False, "ailments": ailments, **changes}
     return replace(life, state=state, why=why, since=now, **changes)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from database.words import ConnectionState
 from mqttworker.core.cause import Cause
+from mqttworker.core.fallback import Fallback
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Status:
     client_id: str | None = None
     status_topic: str | None = None
     protocol_negotiated: str | None = None
+    #: The broker at which MQTT 5 does not work, if `auto` found that.
+    version_fallback: Fallback | None = None
     #: The Keep Alive in force, seconds.
     keepalive_s: int | None = None
     #: Whether the broker had kept our session; None while there is none.

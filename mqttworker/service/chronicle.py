@@ -6,6 +6,7 @@ from datetime import datetime
 
 from database.words import DOWN_STATES, ConnectionState
 from mqttworker.core.cause import completed
+from mqttworker.core.fallback import Fallback
 from mqttworker.core.life import Life
 from mqttworker.core.spec import ConnectionSpec, Record
 from mqttworker.ports.journal import Status, Traffic, Transition
@@ -22,12 +23,15 @@ class Chronicle:
         "_down_since",
         "_since",
         "_was_connected",
+        "fallback",
         "protocol",
         "terms",
     )
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, fallback: Fallback | None = None) -> None:
         self._clock = clock
+        #: The broker that `auto` found to want MQTT 3.1.1.
+        self.fallback = fallback
         self._since = clock.wall()
         self._connected_since: datetime | None = None
         self._down_since: datetime | None = None
@@ -81,6 +85,7 @@ class Chronicle:
             client_id=spec.client_id if spec else None,
             status_topic=spec.status_topic if spec else None,
             protocol_negotiated=self.protocol,
+            version_fallback=self.fallback,
             keepalive_s=self.terms.keepalive_s or None,
             session_present=self.terms.session_present if life.is_up else None,
             broker_cert_subject=certificate.subject if certificate else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import gevent
@@ -31,6 +32,16 @@ class Member(Protocol):
         """Let it handle `event` soon."""
 
 
+@dataclass(slots=True)
+class _Waiter:
+    """A connection that tries again at `due_at` by itself, or sooner once the broker serves."""
+
+    member: Member
+    due_at: float
+    #: Which neighbour called it to try sooner, and since when that one has its session.
+    called_by: tuple[int, float] | None = None
+
+
 class Fleet:
     """Follows every life; wakes those who wait for a broker that is back."""
 
@@ -40,6 +51,10 @@ class Fleet:
         self._losses = LossWatch()
         self._seen = fleet.Fleet()
         self._members: dict[int, Member] = {}
+        #: Who waits after a short session, or for a broker that is back, and until when.
+        self._waiters: dict[Broker, dict[int, _Waiter]] = {}
+        #: When they were last called.
+        self._called_at: dict[Broker, float] = {}
         self._teller: gevent.Greenlet[[], None] | None = None
 
     def hear_of_loss(self, spec: ConnectionSpec) -> None:
@@ -53,6 +68,7 @@ class Fleet:
     def has_died(self, spec: ConnectionSpec) -> None:
         """Forget a connection whose greenlet met an error of ours: it does not wait any more."""
         self._members.pop(spec.connection_id, None)
+        self._waiters.get(spec.broker, {}).pop(spec.connection_id, None)
         self._seen.has_left(spec.broker, spec.connection_id, self._now())
         self._limiter.forget(spec.broker, spec.connection_id)
 
@@ -60,6 +76,9 @@ class Fleet:
         """Forget the brokers that no record uses any more."""
         for each in (self._limiter, self._losses, self._seen):
             each.keep_only(wanted)
+        for broker in self._waiters.keys() - wanted:
+            del self._waiters[broker]
+            self._called_at.pop(broker, None)
 
     def is_alone(self, spec: ConnectionSpec) -> bool:
         """Whether no other connection to the same broker was lost a moment ago."""
@@ -71,6 +90,12 @@ class Fleet:
 
     def earliest_try(self, spec: ConnectionSpec, now: float) -> float:
         """Return when `spec` may try again: `now`, which begins the try, or later."""
+        waiter = self._waiters.get(spec.broker, {}).get(spec.connection_id)
+        if waiter and waiter.called_by is not None and now < waiter.due_at:
+            called_by, waiter.called_by = waiter.called_by, None
+            if not self._seen.serves(spec.broker, *called_by):
+                # Who called has lost its session again.
+                return waiter.due_at
         return self._limiter.earliest(spec.broker, spec.connection_id, now)
 
     def follow(
@@ -121,15 +146,33 @@ class Fleet:
             self._seen.is_down(spec.broker, spec.connection_id, now)
 
     def _came_up(self, spec: ConnectionSpec, now: float) -> None:
-        for connection_id in self._seen.came_up(spec.broker, spec.connection_id, now):
+        woken = self._seen.came_up(spec.broker, spec.connection_id, now)
+        for connection_id in woken:
             slot = self._limiter.promise(spec.broker, connection_id, now)
             self._members[connection_id].post(events.Sooner(slot))
+        if not woken:
+            self._call(spec, now)
+
+    def _call(self, spec: ConnectionSpec, now: float) -> None:
+        """Let those who wait try soon, if the session that `spec` has since `now` stands then."""
+        if now - self._called_at.get(spec.broker, float("-inf")) < fleet.WAKE_GAP:
+            return
+        self._called_at[spec.broker] = now
+        for waiter in self._waiters.get(spec.broker, {}).values():
+            if now + fleet.SERVES_AFTER < waiter.due_at:
+                waiter.called_by = spec.connection_id, now
+                waiter.member.post(events.Sooner(now + fleet.SERVES_AFTER))
 
     def _wait_or_not(
         self, member: Member, spec: ConnectionSpec, life: Life, began_at: float
     ) -> None:
         now = self._now()
         broker, connection_id = spec.broker, spec.connection_id
+        waiters = self._waiters.setdefault(broker, {})
+        if (life.is_cut_off or life.is_flapping) and life.due_at is not None:
+            waiters[connection_id] = _Waiter(member, life.due_at)
+        else:
+            waiters.pop(connection_id, None)
         if life.is_cut_off:
             if connection_id not in self._members:
                 self._members[connection_id] = member

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import gevent
 
-from database.words import WAITING_STATES, ConnectionState
+from database.words import WAITING_STATES, ConnectionState, Protocol
 from mqttworker.core import events, verdicts
 from mqttworker.core.cause import Cause, cause
+from mqttworker.core.fallback import Fallback, fingerprint
 from mqttworker.core.life import Life, step
 from mqttworker.core.messages import InboundMessage
 from mqttworker.core.probe import probe_id
@@ -59,18 +60,19 @@ class MQTTConnectionManager:
         context: Context,
         on_over: Callable[[MQTTConnectionManager], None],
         tried_at: float = float("-inf"),
+        fallback: Fallback | None = None,
     ) -> None:
         self.record = record
         self.greenlet: gevent.Greenlet[..., None] | None = None
         self._context = context
         self._on_over = on_over
         self._sequel = Sequel()
-        self._life = _new_life(record, tried_at)
+        self._chronicle = Chronicle(context.clock, fallback)
+        self._life = self._new_life(record, tried_at)
         self._sessions = Sessions(context.transport, self._hear)
         self._start_why = cause("enabled")
         self._tally = Tally(record, context.clock, context.moved)
         self._inflow = Inflow(record.connection_id, self._tally, self, context.intake)
-        self._chronicle = Chronicle(context.clock)
         self._upkeep = Upkeep(record.name, context.me, context.clock, self.post)
 
     # --- what others may ask
@@ -99,6 +101,11 @@ class MQTTConnectionManager:
     def tried_at(self) -> float:
         """The last moment at which a CONNECT may have been on its way, monotonic seconds."""
         return self._life.tried_at
+
+    @property
+    def fallback(self) -> Fallback | None:
+        """The broker that `auto` found to want MQTT 3.1.1."""
+        return self._chronicle.fallback
 
     def start(self, why: Cause) -> None:
         """Begin the life; `why` is shown until the first answer of the broker."""
@@ -190,7 +197,7 @@ class MQTTConnectionManager:
         stopped_by = pause.stopped_by
         if stopped_by is not None and self._sequel.record is None and stopped_by != self._life.why:
             # What it stopped for is not why it ends.
-            self._life = _new_life(self.record, self._life.tried_at)
+            self._life = self._new_life(self.record, self._life.tried_at)
             self._handle(events.Stop(stopped_by))
         return pause.why
 
@@ -199,10 +206,23 @@ class MQTTConnectionManager:
         self._tally.follow(record)
         # What was meant for the life before, a second Stop for example, must not end this one.
         self._sessions.forget()
-        self._life = _new_life(record, self._life.tried_at)
-        self._chronicle = Chronicle(self._context.clock)
+        self._chronicle = Chronicle(self._context.clock, self._chronicle.fallback)
+        self._life = self._new_life(record, self._life.tried_at)
         self._upkeep = Upkeep(record.name, self._context.me, self._context.clock, self.post)
         self._handle(events.Start(why, record.flaw))
+
+    def _new_life(self, record: Record, tried_at: float) -> Life:
+        """Return a life that knows which MQTT version worked last at the same broker."""
+        life, clock, known = _new_life(record, tried_at), self._context.clock, self.fallback
+        if record.spec is None or known is None:
+            return life
+        if not known.is_for(record.spec):
+            self._chronicle.fallback = None
+        elif record.spec.protocol == Protocol.AUTO and not life.needs_mqtt_5:
+            age = max(0.0, clock.wall().timestamp() - known.tried_5_at)
+            tried_5_at = clock.now() - age
+            return replace(life, fell_back=True, other_version_why=known.why, tried_5_at=tried_5_at)
+        return life
 
     def _next_event(self) -> events.Event:
         event = self._sessions.next_event(timeout=self._until_due())
@@ -282,6 +302,7 @@ class MQTTConnectionManager:
         session = self._sessions.present
         if isinstance(event, events.Opened) and not before.is_up and self._life.is_up and session:
             self._chronicle.protocol = event.protocol
+            self._chronicle.fallback = self._fallback_found()
             self._chronicle.terms = session.terms
             self._upkeep.begin(session, event.refused_filters)
         elif before.is_up and not self._life.is_up:
@@ -297,6 +318,14 @@ class MQTTConnectionManager:
         return spec is not None and self._context.fleet.follow(
             self, spec, (before, self._life), event
         )
+
+    def _fallback_found(self) -> Fallback | None:
+        """Return what the session that is up shows of the broker."""
+        spec, why = self.record.spec, self._life.other_version_why
+        if spec is None or not self._life.fell_back or why is None:
+            return None
+        tried_5_at = self._context.clock.wall(self._life.tried_5_at).timestamp()
+        return Fallback(fingerprint(spec), tried_5_at, why)
 
     def _do(self, command: events.Command) -> None:
         if isinstance(command, events.Open):

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from database import connect_error
 from mqttworker.core.backoff import MIN_CONNECT_GAP
 from mqttworker.core.cause import Cause, cause
+from mqttworker.core.fallback import Fallback
 from mqttworker.core.plan import Plan, plan
 from mqttworker.core.spec import Record
 from mqttworker.ports.store import Wishes
@@ -37,6 +38,8 @@ class Monitor:
         self.managers: dict[int, MQTTConnectionManager] = {}
         #: The last try of each that is gone: it may come again within the second.
         self._tried_at: dict[int, float] = {}
+        #: What is known of their brokers, by this worker or the one before.
+        self._fallbacks: dict[int, Fallback] = {}
 
     # --- greenlets
 
@@ -68,6 +71,8 @@ class Monitor:
             # In this order: a wish that comes in between is seen by the next poll.
             self._version = in_thread(self._wishes.config_version)
             wanted = in_thread(self._wishes.load_records)
+            if not self._has_loaded:
+                self._fallbacks = in_thread(self._wishes.load_fallbacks)
         except SQLAlchemyError as error:
             words = "connections cannot be read, going on with what is known"
             log.error(words, error=connect_error.words(error))
@@ -105,7 +110,8 @@ class Monitor:
             leaving.update(record)
             return
         tried_at = self._tried_at.pop(record.connection_id, float("-inf"))
-        manager = MQTTConnectionManager(record, self._context, self._over, tried_at)
+        fallback = self._fallbacks.pop(record.connection_id, None)
+        manager = MQTTConnectionManager(record, self._context, self._over, tried_at, fallback)
         self.managers[record.connection_id] = manager
         manager.start(why)
 
@@ -117,6 +123,8 @@ class Monitor:
             # Whatever ended it, one that is wanted is started by the next sweep.
             self._running.pop(connection_id, None)
             self._tried_at[connection_id] = manager.tried_at
+            if manager.fallback is not None:
+                self._fallbacks[connection_id] = manager.fallback
 
     def check_all(self) -> None:
         """Free every connection that does not move by itself."""

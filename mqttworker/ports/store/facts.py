@@ -32,6 +32,7 @@ from database.models import (
 )
 from database.session import immediate
 from database.words import UP_STATES, ConnectionState
+from mqttworker.core import fallback
 from mqttworker.core.cause import Cause, cause
 from mqttworker.ports.journal import Status, Traffic, Transition
 from mqttworker.ports.store.lease_check import check_lease
@@ -134,6 +135,7 @@ class Facts:
             "client_id": status.client_id,
             "status_topic": status.status_topic,
             "protocol_negotiated": status.protocol_negotiated,
+            "version_fallback": fallback.to_json(status.version_fallback),
             "keepalive_s": status.keepalive_s,
             "session_present": status.session_present,
             "broker_cert_subject": status.broker_cert_subject,

@@ -11,12 +11,14 @@ from sqlalchemy import Engine, Table, select, type_coerce
 from sqlalchemy.types import NullType
 
 from database import config_version, encryption, readiness
-from database.models import Connection, Subscription
-from mqttworker.core import records
+from database.models import Connection, ConnectionStatus, Subscription
+from mqttworker.core import fallback, records
+from mqttworker.core.fallback import Fallback
 from mqttworker.core.spec import Record
 
 _connection: Table = Connection.__table__  # type: ignore[assignment]
 _subscription: Table = Subscription.__table__  # type: ignore[assignment]
+_status: Table = ConnectionStatus.__table__  # type: ignore[assignment]
 
 _RawRow = tuple[Any, ...]
 #: The columns of `connection` that say what a connection is. An edit of the others is an edit
@@ -70,6 +72,14 @@ class Wishes:
             )
             self._parsed[row.id] = (raw, record)
         return records.without_rivals(record for _, record in self._parsed.values())
+
+    def load_fallbacks(self) -> dict[int, Fallback]:
+        """Return the brokers that want MQTT 3.1.1, by connection, as an earlier worker saw them."""
+        query = select(_status.c.connection_id, _status.c.version_fallback)
+        with self._engine.connect() as transaction:
+            rows = transaction.execute(query.where(_status.c.version_fallback.is_not(None))).all()
+        known = {row.connection_id: fallback.from_json(row.version_fallback) for row in rows}
+        return {key: value for key, value in known.items() if value is not None}
 
     def _parse(self, row: Any, subscriptions: Iterable[Any]) -> Record:
         return records.parse(

@@ -11,6 +11,7 @@ from bench.storm_report import ALL_BACK, ALL_BACK_LONG, MOST_BACK, PEAK, most_wi
 from mqttworker.core import events
 from mqttworker.core.backoff import MIN_CONNECT_GAP
 from mqttworker.core.cause import cause
+from mqttworker.core.fleet import SERVES_AFTER
 from tests.worker.core.simulation import ACCEPTS_AFTER, World
 
 CLOSED = events.Lost(cause("peer_closed"))
@@ -72,6 +73,45 @@ def test_a_broker_that_flaps_causes_no_storm() -> None:
     assert most_within(accepted, 0.1) <= PEAK
     # Ten minutes: once in half a minute for the wake, and the backoff's own tries.
     assert len(accepted) / 50 <= 60
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("sessions_are_reset", [False, True])
+def test_nobody_waits_alone_after_many_short_sessions(seed: int, sessions_are_reset: bool) -> None:
+    world = World(20, seed)
+    world.run(60.0)
+    for _ in range(7):
+        if sessions_are_reset:
+            for connection in world.connections:
+                connection.report(connection.generation, RESET)
+        else:
+            world.take_down()
+            world.run(1.0)
+            world.bring_back()
+        world.run(10.0)
+    if not sessions_are_reset:
+        world.take_down()
+    for connection in world.connections:
+        connection.report(connection.generation, RESET)
+    back_at = world.bring_back()
+    world.run(60.0)
+    waits = sorted(world.waits_since(back_at))
+    # The first one is back when its own wait is over, and calls the others.
+    assert waits[-1] - waits[0] < SERVES_AFTER + 1.0
+
+
+def test_those_whose_sessions_do_not_last_do_not_call_each_other() -> None:
+    world = World(20, 1)
+    world.run(60.0)
+    flapping = world.connections[:3]
+    began_at = world.now
+    for _ in range(300):
+        for connection in flapping:
+            if connection.life.is_up:
+                connection.report(connection.generation, RESET)
+        world.run(1.0)
+    # By themselves they try 17 times or so: the wait grows to 15 to 30 s.
+    assert all(len([at for at in each.tried if at > began_at]) <= 25 for each in flapping)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0])

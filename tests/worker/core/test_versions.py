@@ -11,8 +11,9 @@ from database.words import ConnectionState as State
 from database.words import Protocol
 from mqttworker.core import events, versions
 from mqttworker.core.cause import Cause, cause, completed
+from mqttworker.core.fallback import TRY_5_AGAIN, Fallback, fingerprint, from_json, to_json
 from mqttworker.core.life import Life
-from mqttworker.core.spec import ConnectionSpec
+from mqttworker.core.spec import ConnectionSpec, TLSSettings
 from tests.worker.core import lives
 from tests.worker.core.lives import Walk
 
@@ -187,3 +188,46 @@ def test_other_failures_say_nothing_of_the_version() -> None:
 def test_which_login_needs_mqtt_5(username: str | None, password: str, needs_it: bool) -> None:
     spec = ConnectionSpec(1, "h", 1883, "c", username=username, password=password)
     assert spec.needs_mqtt_5 is needs_it
+
+
+# --- what is remembered of a broker that wants 3.1.1 ----------------------------------------
+
+
+def test_mqtt_5_has_its_turn_again_after_a_day() -> None:
+    walk = _fell_back().on(events.Opened(Protocol.V311), after=0.1)
+    for after, protocol in ((TRY_5_AGAIN - 10.0, Protocol.V311), (TRY_5_AGAIN, Protocol.V5)):
+        walk.on(events.Lost(cause("keepalive_timeout", seconds=7)), after=after - walk.now + 1000)
+        assert walk.due().commands == (events.Open(protocol),)
+        if protocol is Protocol.V311:
+            walk.on(events.Opened(Protocol.V311), after=0.1)
+    # It has not been upgraded: 3.1.1 follows soon, and MQTT 5 a day later.
+    walk.on(events.Failed(ODD), after=0.1)
+    assert walk.wait <= 2.0
+    assert walk.due().commands == (events.Open(Protocol.V311),)
+    assert walk.life.tried_5_at > 1000.0 + TRY_5_AGAIN
+
+
+def test_what_is_remembered_is_of_one_broker_and_makes_sense() -> None:
+    spec = ConnectionSpec(1, "h", 1883, "a")
+    known = Fallback(fingerprint(spec), 1000.0, cause("protocol_error", error="x"))
+    assert from_json(to_json(known)) == known
+    assert known.is_for(replace(spec, host="H.", client_id="b", keepalive_s=9))
+    for other in (
+        replace(spec, host="i"),
+        replace(spec, port=1884),
+        replace(spec, tls=TLSSettings()),
+    ):
+        assert not known.is_for(other)
+    tls = replace(spec, tls=TLSSettings())
+    assert fingerprint(tls) != fingerprint(replace(spec, tls=TLSSettings(verify=False)))
+    stored = to_json(known)
+    assert stored is not None
+    broken: tuple[object, ...] = (
+        None,
+        [],
+        {},
+        stored | {"code": "?"},
+        stored | {"tried_5_at": "x"},
+    )
+    for nonsense in broken:
+        assert from_json(nonsense) is None

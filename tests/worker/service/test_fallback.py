@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from typing import Any
+
 from sqlalchemy import Engine
 
 from database.reasons import explain
@@ -10,13 +13,18 @@ from tests.support.packets import V5, connack
 from tests.support.scripted_broker import ScriptedBroker
 from tests.support.scripts import GOOD, Script, refuse
 from tests.worker.service.asking import ask, draft, failing_step, finished
-from tests.worker.service.worker import ONE_DATABASE, WorkerProcess, add, events, status
+from tests.worker.service.worker import ONE_DATABASE, WorkerProcess, add, change, events, status
 
 #: Good in 3.1.1, which has no properties.
 ODD_MQTT_5 = Script(connack_properties=b"\x24\x02")
 #: In no version.
 ODD = Script(instead_of_connack=connack(V5, 0, b"\x24\x02"), close_after=0.0)
 ODD_WORDS = "The broker broke the protocol: a Maximum QoS of 2."
+
+
+def _reason(engine: Engine) -> tuple[str, dict[str, Any]]:
+    row = status(engine, "plant")
+    return row.reason_code, row.detail
 
 
 @ONE_DATABASE
@@ -37,6 +45,22 @@ def test_a_connack_that_breaks_mqtt_5_ends_in_3_1_1_and_is_told(
     result = finished(engine, ask(engine, "test", None, draft(scripted_broker.port))).result
     assert result["protocol"] == "3.1.1"
     assert [item["reason_code"] for item in result["earlier_tries"]] == ["protocol_error"]
+    # An edit and a new worker know it still; at another port nothing is known.
+    with ScriptedBroker(ODD_MQTT_5) as other:
+        for restart in (False, True):
+            before = len(scripted_broker.connects)
+            if restart:
+                worker.child.stop(signal.SIGTERM)
+                worker.start()
+            else:
+                change(engine, "plant", keepalive_s=7, revision=2)
+            scripted_broker.wait_for_connects(before + 1, seconds=40.0)
+            assert [each.version for each in scripted_broker.connects[before:]] == [4]
+            worker.wait_for_states({"plant": State.CONNECTED})
+        assert explain(*_reason(engine)).endswith(ODD_WORDS)
+        change(engine, "plant", port=other.port, revision=3)
+        other.wait_for_connects(2, seconds=40.0)
+        assert [each.version for each in other.connects] == [5, 4]
 
 
 @ONE_DATABASE
