@@ -46,7 +46,7 @@
       if (Number.isNaN(moment)) continue;
       const text = element.dataset.length === undefined ? ago(moment) : length(moment);
       if (element.textContent !== text) element.textContent = text;
-      if (!element.title) element.title = new Date(moment).toLocaleString(window.hawserWords.language());
+      if (!element.title) element.title = new Date(moment).toLocaleString(document.documentElement.dataset.locale, { timeZone: document.documentElement.dataset.zone });
     }
   }
 

@@ -11,6 +11,7 @@
   const ANSWER_MS = 10000;
 
   const { t } = window.hawserWords;
+  const { locale, zone } = document.documentElement.dataset;
   const wall = document.querySelector("[data-wall]");
   const stale = document.getElementById("stale");
   const clock = document.getElementById("clock");
@@ -81,7 +82,7 @@
       if (!Number.isNaN(moment)) element.textContent = ago(moment);
     }
     const seconds = Math.max(0, Math.round((Date.now() - pictureAt) / 1000));
-    clock.textContent = new Date().toLocaleTimeString(window.hawserWords.language());
+    clock.textContent = new Date().toLocaleTimeString(locale, { timeZone: zone, timeZoneName: "short" });
     age.textContent = t("Updated {seconds} s ago", { seconds });
     const isOld = seconds > STALE_S;
     wall.classList.toggle("stale", isOld);

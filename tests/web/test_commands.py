@@ -308,7 +308,7 @@ def test_the_steps_of_a_test_are_told_in_words_with_the_next_step(
         assert "Nothing accepts connections on &lt;script&gt;:1883." in text
         assert "Check the port, and that the broker runs." in text
         assert "Tried with MQTT 5 too" in text
-        assert "CN=broker, valid until 2027-01-02 03:04:05 UTC" in text
+        assert "CN=broker, valid until 2 Jan 2027, 03:04:05 UTC" in text
 
 
 @pytest.mark.parametrize("odd", ["[]", "{}", '{"steps": 7}', '{"steps": [{}]}', '{"code": 1}'])

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from flask import current_app
-from flask_babel import get_locale
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
@@ -15,6 +14,7 @@ from webapp.messages.charts import Sparkline
 from webapp.past.history import Ribbon
 from webapp.picture import remembered
 from webapp.picture.overview import Item
+from webapp.wording import clock
 
 #: Characters of an address with which rows are kept.
 LONGEST = 500
@@ -25,7 +25,7 @@ _TOKEN = secrets.token_hex(16)
 def row(item: Item, day: Ribbon, line: Sparkline | None, editor: bool, return_url: str) -> Markup:
     """Return the HTML of one row; `return_url` is the page that its forms lead back to."""
     made = remembered.of_app("hawser-list-rows")
-    key = (item.id, str(get_locale()), editor, return_url)
+    key = (item.id, clock.look(), editor, return_url)
     given = (item, day, line)
     make = partial(_made, *given, editor, return_url)
     # An address may hold anything, and stands in each row several times: not to be kept then.

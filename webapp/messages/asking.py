@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Self
 
 from flask_babel import gettext
@@ -12,7 +12,7 @@ from flask_babel import gettext
 from database.rules import check_topic_filter
 from webapp.connections import records
 from webapp.past.timeline import SPANS
-from webapp.wording import texts
+from webapp.wording import clock, texts
 from webapp.wording.language import in_words
 from webapp.wording.lazy import lazy_gettext
 
@@ -20,7 +20,7 @@ from webapp.wording.lazy import lazy_gettext
 MAX_TEXT = 1_000
 #: Moments that databases and arithmetic take without trouble.
 _YEARS = range(1970, 9_000)
-WRONG_TIME = lazy_gettext("Enter a time such as 2026-11-23 09:30; it is taken as UTC.")
+WRONG_TIME = lazy_gettext("Enter a time such as 2026-11-23 09:30.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,9 @@ class Filter:
 
 
 def moment(text: str) -> datetime | None:
-    """Return a time in UTC as people write it, None for what is none."""
+    """Return a time as the reader writes it, in UTC; None for what is none."""
     try:
-        found = datetime.fromisoformat(text)
-        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        found = clock.read(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         return None
     return found if found.year in _YEARS else None

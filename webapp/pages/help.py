@@ -11,10 +11,14 @@ from flask_babel import gettext as _
 from database.words import ConnectionState
 from database.words import ConnectionState as S
 from webapp.front import back
-from webapp.wording import looks, texts
+from webapp.wording import clock, looks, texts
 
 #: What a visitor may choose for one browser, by cookie; `auto` follows the system.
-CHOICES = {"theme": ("light", "dark", "auto"), "first_run": ("done",)}
+CHOICES = {
+    "theme": ("light", "dark", "auto"),
+    "first_run": ("done",),
+    "clock": (clock.LOCAL, clock.IN_UTC),
+}
 
 
 class HelpView(BaseView):  # type: ignore[misc]

@@ -11,7 +11,7 @@ from math import ceil
 from typing import Any
 
 from flask import current_app
-from flask_babel import format_datetime, get_locale, gettext
+from flask_babel import gettext
 from sqlalchemy import Connection as Transaction
 
 from database import reasons
@@ -20,7 +20,7 @@ from webapp.past.marks import Recent
 from webapp.past.uptime import Bucket, Kind, Mark, Uptime
 from webapp.picture import remembered
 from webapp.picture.overview import Item, Picture
-from webapp.wording import texts
+from webapp.wording import clock, texts
 from webapp.wording.language import in_words
 from webapp.wording.lazy import lazy_gettext as _
 
@@ -35,8 +35,6 @@ _HEIGHTS = {
 }
 #: Steps of a share; what is wrong for less than one is one high.
 _STEPS = 20
-#: How a time is written, in the signs of CLDR.
-_MOMENT = "dd MMM HH:mm"
 _WORDS = {
     Kind.UP: _("connected"),
     Kind.DEGRADED: _("degraded"),
@@ -112,7 +110,7 @@ def day(transaction: Transaction, picture: Picture, items: Iterable[Item]) -> di
     known: Recent = current_app.extensions.setdefault("hawser-recent-marks", Recent())
     found = known.of(transaction, [item.id for item in shown], DAY.start(picture.now))
     made = remembered.of_app("hawser-ribbons")
-    language = str(get_locale())
+    language = clock.look()
     return {
         item.id: made.of(
             (item.id, language),
@@ -199,17 +197,16 @@ def _pieces(filled: Iterable[tuple[Kind, float]]) -> list[tuple[Kind, float, flo
 
 def _title(group: Sequence[Bucket]) -> str:
     first, last = group[0], group[-1]
-    same_day = last.end.date() == first.start.date()
     words = {
-        "start": format_datetime(first.start, _MOMENT),
-        "end": format_datetime(last.end, "HH:mm" if same_day else _MOMENT),
+        "start": clock.brief(first.start, with_zone=False),
+        "end": clock.until(first.start, last.end),
         "state": _WORDS[first.kind],
     }
     if first.kind is Kind.DOWN:
         words["time"] = texts.duration(sum(bucket.down_s for bucket in group))
-        text = gettext("%(start)s to %(end)s UTC: %(state)s for %(time)s", **words)
+        text = gettext("%(start)s to %(end)s: %(state)s for %(time)s", **words)
     else:
-        text = gettext("%(start)s to %(end)s UTC: %(state)s", **words)
+        text = gettext("%(start)s to %(end)s: %(state)s", **words)
     if first.kind in (Kind.DOWN, Kind.DEGRADED):
         whys = [in_words(reasons.summarise(code)) for code in first.reasons if code]
         text = ", ".join([str(text), *whys])

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from flask_babel import get_locale
 from markupsafe import Markup
 
 from database.words import ALL_CONNECTIONS, ConnectionState
@@ -19,7 +18,7 @@ from webapp.picture import database_facts, fleet, headline, live, newest, rememb
 from webapp.picture.fleet import Outage
 from webapp.picture.headline import Headline
 from webapp.picture.overview import Item, Picture
-from webapp.wording import texts
+from webapp.wording import clock, texts
 
 #: Connections in the table, and sites above it, at most; on the wall there is room for others.
 WORST, SITES = 50, 12
@@ -66,7 +65,7 @@ class Board:
 def of(found: Picture) -> Board:
     """Return what is to be seen of a picture."""
     made = remembered.of_app("hawser-boards", 20)
-    board: Board = made.of(str(get_locale()), (id(found), found.now), partial(_board, found))
+    board: Board = made.of(clock.look(), (id(found), found.now), partial(_board, found))
     return board
 
 
@@ -94,7 +93,7 @@ def parts(found: Picture) -> dict[str, Markup]:
     """Return the dashboard's parts by element id."""
     made, board = remembered.of_app("hawser-dashboards", 20), of(found)
     editor = accounts.may_edit()
-    key = ("dashboard", str(get_locale()), editor)
+    key = ("dashboard", clock.look(), editor)
     return made.of(key, (id(found), found.now), partial(_parts, board, editor))
 
 
@@ -122,7 +121,7 @@ def _row(ribbons: dict[int, Any], item: Item) -> Markup:
     ribbon = ribbons[item.id]
     made = remembered.of_app("hawser-worst")
     render = partial(live.render, "parts/worst.html", ("row",), item=item, ribbon=ribbon)
-    cells: dict[str, Markup] = made.of((item.id, str(get_locale())), (item, ribbon), render)
+    cells: dict[str, Markup] = made.of((item.id, clock.look()), (item, ribbon), render)
     return cells["row"]
 
 
@@ -131,13 +130,13 @@ def _rates(found: Picture) -> dict[str, Markup]:
     if len(found.items) <= newest.FEW:
         return make()
     made = remembered.of_app("hawser-rates", 20)
-    return made.of(str(get_locale()), (found.now.timestamp() // GOOD_FOR,), make)
+    return made.of(clock.look(), (found.now.timestamp() // GOOD_FOR,), make)
 
 
 def wall_parts(found: Picture) -> dict[str, Markup]:
     """Return the parts of the wall view by element id."""
     made, board = remembered.of_app("hawser-dashboards", 20), of(found)
-    key = ("wall", str(get_locale()))
+    key = ("wall", clock.look())
     return made.of(key, (id(found), found.now), partial(_wall_parts, board))
 
 

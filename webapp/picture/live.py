@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from flask import Response, current_app, jsonify, request
-from flask_babel import get_locale, gettext
+from flask_babel import gettext
 from markupsafe import Markup
 
 from database import config_version
@@ -26,6 +26,7 @@ from webapp.past.history import Ribbon
 from webapp.people import accounts
 from webapp.picture import newest, overview, remembered
 from webapp.picture.overview import Item, Picture
+from webapp.wording import clock
 
 #: So many connections are looked up by themselves; more are taken out of the whole picture.
 FEW = 3
@@ -57,7 +58,7 @@ def row_parts(found: Picture, ids: Iterable[int]) -> dict[str, Markup]:
     """Return the parts of the list rows of `ids` by element id."""
     parts = {"banner": banner(found)} | _gone(set(ids) - {item.id for item in found.items})
     days, lines = ribbons(found, found.items), sparklines(found, found.items)
-    made, language = remembered.of_app("hawser-rows"), str(get_locale())
+    made, language = remembered.of_app("hawser-rows"), clock.look()
     for item in found.items:
         shown = {"item": item, "ribbon": days[item.id], "line": lines[item.id]}
         cells = made.of((item.id, language), tuple(shown.values()), partial(_cells, shown))

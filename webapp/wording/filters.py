@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from flask import Flask
@@ -13,11 +13,11 @@ from markupsafe import Markup
 from database import reasons
 from database.version import VERSION
 from webapp.connections import detection
-from webapp.front import back
+from webapp.front import back, cookies
 from webapp.messages import shown
 from webapp.people import accounts
 from webapp.picture import health_body
-from webapp.wording import looks, texts
+from webapp.wording import clock, looks, texts
 from webapp.wording.language import digits, in_words
 
 
@@ -51,6 +51,8 @@ def configure(app: Flask) -> None:
         next_step=next_step,
         may_edit=accounts.may_edit,
         own_choice=looks.chosen,
+        clock=clock,
+        zone_cookie=lambda: cookies.full_name("hawser-zone"),
         this_page=back.this_page,
         may_administer=accounts.may_administer,
         account=lambda: str(current_user.email),
@@ -64,7 +66,7 @@ def code(text: str) -> Markup:
 
 def explain(code: str, detail: Mapping[str, Any] | None = None) -> str:
     """Return the sentence of a reason in the language of the page."""
-    return in_words(reasons.explain(code, detail))
+    return in_words(reasons.explain(code, clock.in_detail(detail)))
 
 
 def next_step(code: str) -> str:
@@ -83,8 +85,8 @@ def icon(state: str) -> str:
 
 
 def plain_time(moment: datetime | None) -> Any:
-    """Return a time as it is written where no script makes it relative."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if moment else texts.NOTHING
+    """Return a time with its date and zone."""
+    return clock.full(moment) if moment else texts.NOTHING
 
 
 def short_time(moment: datetime) -> str:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from babel import Locale, dates, numbers
+from babel import Locale, numbers
 from babel.core import get_global
 from flask import Flask, g, has_request_context, redirect, request, url_for
 from flask_babel import Babel, get_locale, get_translations, gettext
@@ -63,16 +63,6 @@ def digits(number: str) -> str:
     """Return an English number, such as 1,234.5, as the language of the page writes it."""
     locale = get_locale()
     return number if locale is None else number.translate(_separators(str(locale)))
-
-
-def month(number: int) -> str:
-    """Return the short name of a month, 1 to 12: a chart needs hundreds in no time."""
-    return _months(str(get_locale() or ENGLISH))[number]
-
-
-@cache
-def _months(locale: str) -> dict[int, str]:
-    return dict(dates.get_month_names("abbreviated", locale=locale))
 
 
 def percent_sign() -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from flask_babel import gettext, ngettext
 
 from database.words import ConnectionState as S
 from database.words import WorkerState as W
-from webapp.wording.language import digits, month, percent_sign
+from webapp.wording import clock
+from webapp.wording.language import digits, percent_sign
 from webapp.wording.lazy import lazy_gettext as _
 
 PRODUCT = "Hawser"
@@ -238,9 +239,8 @@ def named(names: Sequence[str]) -> str:
 
 
 def moment(when: datetime) -> str:
-    """Return a time as it stands in titles and under pictures: `23 Nov 09:30 UTC`."""
-    utc = when.astimezone(UTC)
-    return f"{utc:%d} {month(utc.month)} {utc:%H:%M} UTC"
+    """Return a time as it stands in titles and under pictures."""
+    return clock.brief(when)
 
 
 def worker_word(state: str) -> str:
