@@ -15,7 +15,7 @@ from ops import listening, livez
 from ops.bind_address import bind_addresses, problem, unknown_name, with_port
 from ops.errors import CommandError, SettingError
 from tests.conftest import ENCRYPTION_KEY
-from tests.support.process import HOST, Child, accepts, free_port
+from tests.support.process import HOST, Child, free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -129,7 +129,8 @@ def binds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     }
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
     with Child(command, home / "log", env=environment, cwd=ROOT) as web:
-        web.wait_for(lambda: accepts(port), 20, "the web server to listen")
+        # It listens before its application is there.
+        web.wait_for(lambda: livez.is_alive(found[1]), 30, "the web server to answer")
         yield found
 
 

@@ -91,6 +91,7 @@ def test_without_verification_no_ca_counts(operator: Visitor, worker: Engine) ->
     ("text", "warns"),
     [
         (bundle(CLIENT, INTERMEDIATE, GONE), False),
+        (bundle(CLIENT, INTERMEDIATE, Issued("old intermediate", ROOT, valid=-DAY)), False),
         (bundle(GONE, CLIENT, INTERMEDIATE), True),
         (bundle(CLIENT, GONE_INTERMEDIATE), True),
         (bundle(SOON), True),

@@ -231,6 +231,9 @@ def test_only_what_is_stored_is_asked_for_again(operator: Visitor, engine: Engin
 def test_a_wrong_destination_is_told_alone(stage: Stage) -> None:
     assert stage.save({"host": "mqtt://elsewhere.example"}) == {"host"}
     assert stage.test({"port": "70000"}) == {"port"}
+    # What is wrong elsewhere is told beside it.
+    both = {"password", "tls_client_key_pem", "keepalive_s"}
+    assert stage.save({"port": "8884", "keepalive_s": "0"}) == both
 
 
 def test_the_secrets_of_a_copied_record_never_reach_the_test_of_another(stage: Stage) -> None:

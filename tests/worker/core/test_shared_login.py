@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mqttworker.core.shared_login import DOUBT, MEMORY, PROVEN, SIDE_BY_SIDE, SharedLogin, Use
+from mqttworker.core.shared_login import (
+    DOUBT,
+    MEMORY,
+    PROVEN,
+    SIDE_BY_SIDE,
+    SLACK,
+    SharedLogin,
+    Use,
+)
 
 
 @dataclass
@@ -65,6 +73,14 @@ def test_a_session_that_began_before_or_after_is_not_suspected() -> None:
     old = scene.up("old")
     scene.up("new")
     scene.rest(0.9)
+    assert scene.ends(old) == []
+
+
+def test_a_session_that_began_a_moment_too_early_is_not_suspected() -> None:
+    scene = Scene()
+    old = scene.up("old")
+    scene.up("new")
+    scene.rest(SLACK + 0.1)
     assert scene.ends(old) == []
 
 

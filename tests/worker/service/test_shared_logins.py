@@ -20,9 +20,10 @@ from database.words import ConnectionState as State
 from mqttworker.core.cause import Cause, cause
 from mqttworker.core.events import Closed, Event, Lost, Opened
 from mqttworker.core.spec import ConnectionSpec, TLSSettings
-from mqttworker.service.shared_logins import LONGEST_WAIT, LOOK_AGAIN, SharedLogins
+from mqttworker.service.shared_logins import LONGEST_WAIT, LOOK_AGAIN, PATIENCE, SharedLogins
 from tests.conftest import HOSTNAME
 from tests.support.certificates import Certificates
+from tests.support.chains import Issued
 from tests.support.mosquitto import Mosquitto
 from tests.support.observer import Observer
 from tests.worker.service.asking import ask, draft, finished, step, words
@@ -278,7 +279,8 @@ def test_a_certificate_counts_by_its_common_name(certificates: Certificates) -> 
     scene = Scene()
     tls = TLSSettings(client_cert_pem=pem)
     old = scene.play("old", username="x", tls=tls)
-    new = scene.play("a_new", username=None, port=8883, tls=replace(tls, verify=False))
+    renewed = replace(tls, client_cert_pem=Issued("client").pem, verify=False)
+    new = scene.play("a_new", username=None, port=8883, tls=renewed)
     old.up()
     scene.ahead += 100
     assert scene.takeover(old, new) is not None
@@ -322,7 +324,8 @@ def test_one_that_did_not_come_up_has_ended_nobody() -> None:
     scene.logins.leaves(new)
     new.hear(Closed())
     old.hear(Closed())
-    assert waiting.get(timeout=5) is None
+    # At once: there is nobody left to wait for.
+    assert waiting.get(timeout=PATIENCE / 2) is None
 
 
 def test_nothing_is_left_of_clients_that_are_gone() -> None:
