@@ -130,7 +130,7 @@ def binds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
     with Child(command, home / "log", env=environment, cwd=ROOT) as web:
         # It listens before its application is there.
-        web.wait_for(lambda: livez.is_alive(found[1]), 30, "the web server to answer")
+        web.wait_for(lambda: livez.is_alive(found[1]), 60, "the web server to answer")
         yield found
 
 
