@@ -32,6 +32,9 @@ TRY_AGAIN = 60.0
 #: How long `online` may take to come back to us, seconds.
 PATIENCE = 10.0
 
+#: Why a message was not even written: that passes.
+_NOT_NOW = frozenset({"write_blocked", "outbound_queue_full"})
+
 
 class StatusTopic:
     """The status topic of one connection, over all of its sessions."""
@@ -149,11 +152,13 @@ class StatusTopic:
     def _refused(self, why: Cause) -> None:
         if why.code == "not_connected":
             return
+        if why.code in _NOT_NOW:
+            self._correct_at = self._clock.now() + CORRECTION_GAP
+            return
         self._is_refused, self._look_at = True, None
         self._correct_at = self._clock.now() + TRY_AGAIN
-        if why.raw_code is not None:
-            why = cause("status_refused", raw_code=why.raw_code, topic=self._topic)
-        self._post(events.Impaired(why))
+        refused = cause("status_refused", raw_code=why.raw_code, topic=self._topic)
+        self._post(events.Impaired(refused))
 
     def _correct(self, now: float) -> None:
         self._correct_at, self._corrected_at = None, now

@@ -36,6 +36,7 @@ class Upkeep:
         "_cut_greetings",
         "_is_greeting",
         "_is_name_refused",
+        "_is_ping_refused",
         "_me",
         "_name",
         "_own",
@@ -62,6 +63,7 @@ class Upkeep:
         self._cut_greetings = 0
         self._is_greeting = False
         self._is_name_refused = False
+        self._is_ping_refused = False
         self._status = StatusTopic(name, clock, post)
         self._spec: ConnectionSpec | None = None
         self._watched: tuple[str, ...] = ()
@@ -88,11 +90,12 @@ class Upkeep:
     def begin(self, session: Session, refused_filters: Container[str] = ()) -> None:
         """Look after `session`, which is up; the broker has refused some of its filters."""
         self._session = session
-        if (spec := self._spec) is None or self._is_plain or not spec.status_topic:
+        if (spec := self._spec) is None or not spec.status_topic:
             return
         is_readable = self._reads(spec, spec.status_topic, refused_filters)
         self._status.begin(session, spec, is_readable=is_readable)
-        self._ping_by = self._clock.now() + PATIENCE
+        if not self._is_plain:
+            self._ping_by = self._clock.now() + PATIENCE
 
     def end(self, *, thrown_out: bool = False, forbidden: bool = False) -> None:
         """Look after nothing: the session is gone, or going.
@@ -112,8 +115,7 @@ class Upkeep:
         spec = self._spec
         if self._session is None or spec is None:
             return
-        if not self._is_plain:
-            self._status.published(event)
+        self._status.published(event)
         if self._rival is not None:
             self._post(events.RivalNamed(_named(self._rival)))
         elif spec.who_topic and not self._is_plain:
@@ -190,6 +192,7 @@ class Upkeep:
 
     def _forget(self) -> None:
         self._session = self._ping = self._rival = self._ping_by = self.round_trip_ms = None
+        self._is_ping_refused = False
         self._status.end()
 
     def _announced(self, refused: Cause | None) -> None:
@@ -246,7 +249,9 @@ class Upkeep:
     def _begin_ping(self, now: float) -> None:
         self._ping_by = None
         spec = self._spec
-        if spec is not None and spec.ping_topic and not self._is_plain and self._ping is None:
+        if self._is_plain or self._is_ping_refused or self._ping is not None:
+            return
+        if spec is not None and spec.ping_topic:
             self._ping = self_ping.begin(float(spec.self_ping_s), now)
 
     def _pinged(self, refused: Cause | None) -> None:
@@ -255,7 +260,7 @@ class Upkeep:
 
     def _refuse_ping(self, topic: str | None, code: int) -> None:
         """Send no more messages to ourselves in this session: none would come back."""
-        self._ping = None
+        self._ping, self._is_ping_refused = None, True
         self._post(events.Impaired(cause("self_ping_refused", raw_code=code, topic=topic)))
 
     def _drive_ping(self, ping: self_ping.SelfPing, now: float, deaf_at: float) -> events.Event:

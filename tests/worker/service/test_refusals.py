@@ -24,11 +24,11 @@ from mqttworker.ports.transport import (
     ignore,
 )
 from mqttworker.service.context import Clock
-from mqttworker.service.status_topic import PATIENCE, TRY_AGAIN, StatusTopic
+from mqttworker.service.status_topic import CORRECTION_GAP, PATIENCE, TRY_AGAIN, StatusTopic
 from tests.support.mosquitto import Mosquitto
 from tests.support.observer import Observer
 from tests.support.scripted_broker import ScriptedBroker
-from tests.support.scripts import NO_PUBACK
+from tests.support.scripts import NO_PUBACK, Script
 from tests.worker.service.worker import ONE_DATABASE, WorkerProcess, add, status
 from tests.worker.service.worker import events as stored_events
 
@@ -73,8 +73,16 @@ def test_a_broker_that_does_not_take_our_status_degrades_its_connections(
     # It says nothing to `online`: the self-ping begins all the same.
     scripted_broker.script = NO_PUBACK
     add(engine, "mute", scripted_broker.port, protocol="5", self_ping_s=5, keepalive_s=60)
-    worker.start()
-    worker.wait_for_states(dict.fromkeys(("refused", "silent", "pingless"), State.DEGRADED), 40.0)
+    # It lets nobody subscribe to anything.
+    with ScriptedBroker(Script(suback_code=NOT_AUTHORIZED)) as deaf:
+        add(engine, "deaf", deaf.port, protocol="5", self_ping_s=1)
+        worker.start()
+        degraded = ("refused", "silent", "pingless", "deaf")
+        worker.wait_for_states(dict.fromkeys(degraded, State.DEGRADED), 60.0)
+        assert _reason(engine, "deaf") == ("self_ping_refused", NOT_AUTHORIZED)
+        topics = {item.topic for item in deaf.sessions[0].publishes}
+        assert topics == {"deaf/backend/status", "deaf/backend/status/who"}
+        assert len(deaf.sessions) == 1
     assert _reason(engine, "refused") == ("status_refused", NOT_AUTHORIZED)
     assert _reason(engine, "pingless") == ("self_ping_refused", NOT_AUTHORIZED)
     row = status(engine, "silent")
@@ -227,6 +235,14 @@ def test_a_status_that_is_not_taken_is_published_again_until_it_is(is_certain: b
         scene.come(b"online")
     assert scene.posted == [ACCEPTED]
     assert scene.topic.due_at is None
+
+
+def test_what_could_not_be_written_is_published_soon() -> None:
+    scene = Scene()
+    scene.topic.published(events.Greeted(cause("write_blocked", seconds=1)))
+    assert not scene.posted
+    scene.wait(CORRECTION_GAP)
+    assert len(scene.session.published) == 1
 
 
 def test_a_correction_that_is_refused_is_told() -> None:
