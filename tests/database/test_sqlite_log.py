@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import Engine
@@ -154,7 +155,17 @@ def test_what_a_removed_log_held_is_saved(file: Path, lost: str) -> None:
                 read(engine)
             assert read(engine) == before
             change(engine)
+            assert read_after_a_crash(file) == before + 1
         assert read(engine) == before + 1
+
+
+def read_after_a_crash(file: Path) -> int:
+    """Return what is in the files as they lie there."""
+    with TemporaryDirectory() as place:
+        # Not by this process: whoever closes a file lets go of all locks on it.
+        subprocess.run(["cp", file, file.with_name(LOG), place], check=True)
+        with engine_at(Path(place) / file.name) as engine:
+            return read(engine)
 
 
 def test_an_index_that_another_process_has_made_anew_is_left_to_it(file: Path) -> None:
