@@ -107,6 +107,7 @@ def _checked_sqlite(url: URL) -> URL:
 def _checked_postgresql(url: URL) -> URL:
     if url.host is not None and not _HOST.fullmatch(url.host):
         raise ValueError(_MUST)
+    _check_host(url.host or "")
     if url.port is not None and not 1 <= url.port <= _LAST_PORT:
         _refuse("needs a port from 1 to 65535")
     if not url.database and "dbname" not in url.query:
@@ -114,6 +115,17 @@ def _checked_postgresql(url: URL) -> URL:
     for name, value in url.query.items():
         _check_option(name, value)
     return url.set(drivername="postgresql+psycopg")
+
+
+def _check_host(host: str) -> None:
+    # What the lookup of a name takes; a socket's directory is not looked up.
+    if host.startswith("/"):
+        return
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        msg = "names a host with a part between dots that is empty or longer than 63 characters"
+        raise ValueError(msg) from None
 
 
 def _check_option(name: str, value: Any) -> None:
@@ -129,6 +141,9 @@ def _check_option(name: str, value: Any) -> None:
         _refuse(f"needs one of these values for the option {name}: {', '.join(_CHOICES[name])}")
     if name in _NUMBERS and not _NUMBER.fullmatch(values[0]):
         _refuse(f"needs a whole number for the option {name}")
+    if name == "host":
+        for host in values:
+            _check_host(re.sub(r":[0-9]*$", "", host))
     if name == "port" and not all(map(_is_port, values)):
         _refuse("needs a port from 1 to 65535")
 

@@ -82,9 +82,14 @@ def _host(text: str) -> str:
     bare = text.strip("[]")
     if text.startswith("[") and not _is_ipv6(bare):
         raise ValueError(_MUST)
-    if text and not text.startswith("[") and not _NAME.fullmatch(text):
+    if text and not text.startswith("[") and not _is_name(text):
         raise ValueError(_MUST)
     return bare or "0.0.0.0"  # noqa: S104 - as every server reads it
+
+
+def _is_name(text: str) -> bool:
+    # No lookup takes a part between dots that is empty or longer than that.
+    return bool(_NAME.fullmatch(text)) and all(1 <= len(part) <= 63 for part in text.split("."))
 
 
 def _socket(rest: str) -> BindAddress:

@@ -12,6 +12,13 @@ P = "postgresql://hw:"
 ENCODED = "percent-encoded"
 
 
+BROKEN_HOSTS = (
+    f"postgresql://hw@{'canary' * 11}.example/hw",
+    "postgresql://hw@canary..example/hw",
+    "postgresql://hw@/hw?host=h1:5432&host=canary..example:5432",
+)
+
+
 @pytest.mark.parametrize(
     ("text", "cure"),
     [
@@ -25,6 +32,7 @@ ENCODED = "percent-encoded"
         (f"{P}canary@127.0.0.1/hw?application_name=%00", ENCODED),
         ("sqlite:////srv/canary%00.db", ENCODED),
         ("postgresql://h:canary/db", ENCODED),
+        *((text, "a part between dots") for text in BROKEN_HOSTS),
         ("postgresql://h:/db", ENCODED),
         ("postgresql://h1:5432,canary:5432/db", ENCODED),
         ("postgresql://canary one/db", ENCODED),

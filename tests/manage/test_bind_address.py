@@ -50,6 +50,7 @@ def test_an_address_is_read_and_shown(text: str, read: str, url: str) -> None:
         *("127.0.0.1:0", "127.0.0.1:70000", "127.0.0.1:http", "127.0.0.1:-1", "127.0.0.1:8 0"),
         *("127.0.0.1:\u0661", "127.0.0.1:8000:1", "http://127.0.0.1:8000", "tcp://127.0.0.1:1"),
         *("fd://3", "*:8000", "[foo]:8000", "[fe80::1%eth0]:8000", "a b:80", "\x1b[0m:80"),
+        *("x" * 64, "a..b:80", f"a.{'x' * 64}.b:80"),
         *("unix:", "unix:web.sock", "unix:/", "unix:/run/", "unix:/" + "x" * 108, "unix:/a\nb"),
     ],
 )
@@ -63,7 +64,6 @@ def test_what_is_no_address_is_refused_by_name(text: str) -> None:
 def test_a_host_that_nobody_knows_is_refused_by_name() -> None:
     (address,) = bind_addresses("no-such-host.invalid")
     assert "cannot be looked up here" in (unknown_name(address) or "")
-    assert "x" * 64 not in (unknown_name(bind_addresses("x" * 64)[0]) or "")
     with pytest.raises(SettingError, match="HAWSER_BIND cannot be listened on"):
         listening.require_free("no-such-host.invalid", "cure")
 
