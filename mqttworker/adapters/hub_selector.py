@@ -15,8 +15,6 @@ from typing import Any
 import gevent
 from gevent.hub import get_hub
 
-from mqttworker.adapters.hub_turn import yield_to_hub
-
 _READABLE = 1
 #: Sockets that are served before other greenlets have their turn. A thousand TLS handshakes
 #: at once would take seconds; the kernel names those that were left out first next time.
@@ -40,7 +38,9 @@ class HubSelector(selectors.DefaultSelector):
         if timeout is None or timeout > 0:
             self._sleep(timeout)
         else:
-            yield_to_hub()
+            # Not `yield_to_hub`: in a storm of connects timers that are in time while sockets
+            # are late would end tries that are about to succeed.
+            gevent.sleep(0)
         self._on_wake()
         return self._ready()
 
