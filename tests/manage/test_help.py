@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.manage.test_manage import checkout, run
+from tests.manage.test_manage import checkout, installed, made, make_checkout, run
 from tests.support import other_user
 
-__all__ = ["checkout"]
+__all__ = ["checkout", "installed", "made"]
 COMMANDS = (
     *("run", "test", "lint", "bench", "connections", "accounts", "supervisorctl"),
     *("new-key", "words", "lock"),
@@ -22,10 +22,20 @@ COMMANDS = (
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout in which nothing is made."""
+    directory = tmp_path_factory.mktemp("pristine")
+    make_checkout(directory / "checkout")
+    return directory / "checkout"
+
+
 def manage(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # Python compiles once, beside the checkout.
+    compiled = {"PYTHONPYCACHEPREFIX": str(checkout.parent / "compiled")}
     return subprocess.run(
         [sys.executable, str(checkout / "manage.py"), *arguments],
-        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
+        env={"PATH": os.environ["PATH"], **compiled},
         text=True,
         capture_output=True,
         timeout=60,
@@ -34,20 +44,20 @@ def manage(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_helps_and_makes_nothing(checkout: Path, name: str) -> None:
-    before = set(checkout.rglob("*"))
+def test_help_helps_and_makes_nothing(pristine: Path, name: str) -> None:
+    before = set(pristine.rglob("*"))
     for option in ("--help", "-h"):
-        done = manage(checkout, name, option)
+        done = manage(pristine, name, option)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"usage: manage.py {name}")
-    assert set(checkout.rglob("*")) == before
+    assert set(pristine.rglob("*")) == before
 
 
-def test_help_of_a_part_of_a_command_makes_nothing(checkout: Path) -> None:
-    before = set(checkout.rglob("*"))
+def test_help_of_a_part_of_a_command_makes_nothing(pristine: Path) -> None:
+    before = set(pristine.rglob("*"))
     for words in (("accounts", "create"), ("bench", "connect"), ("connections", "export")):
-        assert manage(checkout, *words, "--help").returncode == 0
-    assert set(checkout.rglob("*")) == before
+        assert manage(pristine, *words, "--help").returncode == 0
+    assert set(pristine.rglob("*")) == before
 
 
 @contextmanager
@@ -87,7 +97,6 @@ def test_a_checkout_with_its_packages_serves_users_who_may_not_write_there(check
     assert (done.returncode, done.stdout) == (0, "here is webapp\n"), done.stderr
 
 
-def test_an_installation_that_is_whole_asks_for_no_right_to_write(checkout: Path) -> None:
-    assert run(checkout).returncode == 0
-    (checkout / ".tools").chmod(0o500)
-    assert run(checkout).stdout == "here is webapp\n"
+def test_an_installation_that_is_whole_asks_for_no_right_to_write(installed: Path) -> None:
+    (installed / ".tools").chmod(0o500)
+    assert run(installed).stdout == "here is webapp\n"

@@ -9,9 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import pytest
+
 from database import migrate
 from database.session import make_engine
 from tests.support.postgresql import PostgreSQL
+
+#: For tests of what does not depend on the kind of database.
+ONE_DATABASE = pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
 
 
 class Databases(Protocol):

@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 from database.clock import database_now
 from database.words import ConnectionState as S
 from tests.support.certificates import Certificates
+from tests.support.databases import ONE_DATABASE
 from tests.web import rows
 from tests.web.conftest import Visitor
 from tests.web.forms import LIST, NEW, SECRET, errors, filters, form, one
@@ -49,6 +50,7 @@ def test_two_records_with_one_client_id_on_one_broker_are_refused(
     assert operator.post(NEW, form(port="1884")).status_code == 302
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("there", ["::1", "0:0:0:0:0:0:0:1", "[::1]"])
 def test_an_ipv6_address_is_one_host_in_every_spelling(
     operator: Visitor, engine: Engine, there: str
@@ -65,6 +67,7 @@ def test_brackets_around_an_ipv6_address_are_left_out(operator: Visitor, engine:
     assert one(engine, "select revision from connection") == 1
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("host", ["[::1]:1883", "[::1", "::1]", "[127.0.0.1]", "[broker.example]"])
 def test_other_brackets_are_refused_at_the_host(operator: Visitor, host: str) -> None:
     assert "without a port" in errors(operator.post(NEW, form(host=host)))["host"]
@@ -93,6 +96,7 @@ def test_an_edit_of_a_record_that_changed_meanwhile_is_refused_with_a_message(
     assert one(engine, "select site from connection") == "theirs"
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(
     "left_out",
     [

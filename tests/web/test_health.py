@@ -15,6 +15,7 @@ from database.clock import database_now
 from database.version import VERSION
 from database.words import ConnectionState as S
 from database.words import WorkerState
+from tests.support.databases import ONE_DATABASE
 from tests.web import rows
 from tests.web.conftest import Visitor, signed_in
 
@@ -118,6 +119,7 @@ def test_a_signed_in_caller_reads_the_whole_sentence(operator: Visitor, worker: 
     assert found["connections"][0]["reason"] == "Nothing accepts connections on b.example:1883."
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(
     "name", ["plant-1", "plant-2", "nobody", "", "%00", "plant-1&connection=x"]
 )
@@ -324,6 +326,7 @@ def test_an_unknown_name_is_404_and_json(anonymous: Visitor, worker: Engine, nam
     assert "output" in body(answer)
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("path", [HEALTH, HEALTH.rstrip("/")])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_both_spellings_and_methods_answer_directly_and_uncached(

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
 from tests.support.certificates import Certificates
+from tests.support.databases import ONE_DATABASE
 from tests.web import rows
 from tests.web.conftest import Visitor, signed_in
 from tests.web.forms import LIST, SECRET, one
@@ -93,6 +94,7 @@ def test_what_is_wrong_is_told_by_item_and_field_and_nothing_can_be_confirmed(
     assert one(engine, "select count(*) from connection") == 0
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"{}", b"\xff\xfe", b"[" * 100_000, b'["\\ud800"]', b"[" + b"9" * 5_000 + b"]"],
@@ -103,6 +105,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence(operator: Visitor, content: 
     assert 'role="alert"' in page.text
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("one_of_many", ["[{},{}]", '[{"subscriptions":[1,{}]}]'])
 def test_what_is_small_in_a_file_and_large_in_memory_is_not_looked_at(
     operator: Visitor, one_of_many: str

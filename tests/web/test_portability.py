@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text
 
 from database.session import immediate
 from tests.conftest import ENCRYPTION_KEY, HOSTNAME
+from tests.support.databases import ONE_DATABASE
 from tests.web import rows
 from tests.web.conftest import SECRET_KEY
 from webapp.connections import importing, portability
@@ -169,6 +170,7 @@ def test_garbage_written_by_sql_is_exported_as_it_is_and_can_be_corrected(
     assert run_import([cure | {"password": None}]) == 0
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
@@ -222,6 +224,7 @@ def test_every_bad_item_has_its_line(
     assert 'hawser: item 4 ("a"), name: Item 1 has the same name.' in lines
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("content", ["", "{", '{"name": "x"}', "[" * 100_000, "[NaN]", "null"])
 def test_a_file_that_is_no_list_is_one_sentence(
     run_import: Import, capsys: pytest.CaptureFixture[str], content: str
@@ -304,6 +307,7 @@ def test_thousands_of_records_are_imported_within_seconds(engine: Engine) -> Non
     assert time.process_time() - started < 4.0
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize("value", [False, 0, [], {}, 0.0])
 def test_a_certificate_that_is_no_text_is_refused_and_not_stored(
     run_import: Import, engine: Engine, capsys: pytest.CaptureFixture[str], value: Any
@@ -314,6 +318,7 @@ def test_a_certificate_that_is_no_text_is_refused_and_not_stored(
     assert stored(engine, "name") == []
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(
     ("stream", "command", "name"),
     [

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,28 @@ def test_production_makes_its_data_directory_or_names_it(tmp_path: Path) -> None
     assert done.stderr.startswith("hawser: HAWSER_HOME: the directory that it names cannot be made")
 
 
+@pytest.fixture
+def refusal(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[dict[str, str]], list[str]]:
+    """A function that tries the set-up in this process; returns the lines with which it ends.
+
+    tests/manage/test_wrong_settings.py shows that the process ends so, too.
+    """
+
+    def set_up(environment: dict[str, str]) -> list[str]:
+        for name, value in ({"HAWSER_HOME": str(home)} | environment).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit) as ended:
+            main(["setup"])
+        said, code = capsys.readouterr(), ended.value.code
+        assert code
+        assert said.out == ""
+        return [*said.err.splitlines(), *([code] if isinstance(code, str) else [])]
+
+    return set_up
+
+
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
@@ -153,12 +176,13 @@ def test_production_makes_its_data_directory_or_names_it(tmp_path: Path) -> None
     ],
 )
 def test_production_generates_nothing_and_says_what_is_missing(
-    home: Path, environment: dict[str, str], words: str
+    home: Path,
+    refusal: Callable[[dict[str, str]], list[str]],
+    environment: dict[str, str],
+    words: str,
 ) -> None:
-    done = run(home, "setup", HAWSER_ENV="production", **environment)
-    assert done.returncode != 0
-    assert words in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    (line,) = refusal({"HAWSER_ENV": "production"} | environment)
+    assert words in line
     assert not any((home / name).exists() for name in ("secret-key", "admin-password"))
 
 
@@ -173,12 +197,10 @@ def test_production_generates_nothing_and_says_what_is_missing(
     ],
 )
 def test_a_wrong_setting_is_one_sentence_that_names_it(
-    home: Path, variable: str, value: str, words: str
+    refusal: Callable[[dict[str, str]], list[str]], variable: str, value: str, words: str
 ) -> None:
-    done = run(home, "setup", **{variable: value})
-    assert done.returncode != 0
-    assert words in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    (line,) = refusal({variable: value})
+    assert words in line
 
 
 def test_a_new_key_is_printed_without_any_settings(home: Path) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
@@ -20,13 +19,22 @@ from database.models import (
     WorkerHeartbeat,
 )
 from database.words import ConnectionState, WorkerState
+from tests.support.databases import ONE_DATABASE
 from tests.support.process import Child
+
+__all__ = [
+    "ONE_DATABASE",
+    "WorkerProcess",
+    "add",
+    "change",
+    "events",
+    "heartbeat",
+    "states",
+    "status",
+]
 
 ROOT = Path(__file__).parents[3]
 START_TIMEOUT = 30.0  # seconds, on a busy machine
-
-#: For tests of what does not depend on the kind of database.
-ONE_DATABASE = pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
 
 
 class WorkerProcess:
