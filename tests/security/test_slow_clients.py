@@ -10,14 +10,21 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
+from sqlalchemy import text
 
 from bench import proc
+from database.session import make_engine
 from tests.conftest import ENCRYPTION_KEY
 from tests.support.databases import Databases
-from tests.support.process import HOST, Child, accepts, free_port
+from tests.support.process import HOST, Child, accepts, free_port, wait_until
+from tests.web.conftest import SECRET_KEY, signed_in
 from webapp import store
+from webapp.app import create_app
+from webapp.front import cookies
+from webapp.settings import WebSettings
 
 ROOT = Path(__file__).parents[2]
 #: Far more than an answer takes, and far less than until a slow client is thrown out, seconds.
@@ -29,6 +36,9 @@ HEAD = b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
 #: Answers that fill what the kernel keeps for a client, many times over.
 MANY = b"GET /static/app.css HTTP/1.1\r\nHost: x\r\n\r\n" * 300
+#: Pages that wait for a lock, and the statement that counts them.
+PAGES = 32
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 #: Starts gunicorn after setting deadlines.
 START = """
 import sys
@@ -39,11 +49,17 @@ run()
 """
 
 
+class Server(NamedTuple):
+    """A running server, its port and its database."""
+
+    port: int
+    web: Child
+    url: str
+
+
 @contextmanager
-def serving(
-    home: Path, databases: Databases, deadline: float, *options: str
-) -> Iterator[tuple[int, Child]]:
-    """A running server and its port; its clients have `deadline` seconds for each thing."""
+def serving(home: Path, databases: Databases, deadline: float, *options: str) -> Iterator[Server]:
+    """A running server whose clients have `deadline` seconds for each thing."""
     port = free_port()
     command = [sys.executable, "-c", START, str(deadline), "-c", "gunicorn.conf.py"]
     with databases.migrated() as url:
@@ -52,29 +68,29 @@ def serving(
             "HAWSER_HOME": str(home),
             "HAWSER_DATABASE_URL": url,
             "HAWSER_ENCRYPTION_KEYS": ENCRYPTION_KEY,
-            "HAWSER_SECRET_KEY": "k" * 40,
+            "HAWSER_SECRET_KEY": SECRET_KEY,
             "HAWSER_BIND": f"{HOST}:{port}",
         }
         arguments = [*command, *options, "wsgi:app"]
         with Child(arguments, home / "log", env=environment, cwd=ROOT) as web:
             web.wait_for(lambda: accepts(port), START_TIMEOUT, "the web server to listen")
             assert ask(port, LIVEZ, START_TIMEOUT).startswith(b"HTTP/1.1 200")
-            yield port, web
+            yield Server(port, web, url)
             assert "Traceback" not in web.output(), web.output()
 
 
 @pytest.fixture(scope="module")
 def patient(sqlite_databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a server that throws nobody out during a test."""
-    with serving(tmp_path_factory.mktemp("patient"), sqlite_databases, LATE) as (port, _):
-        yield port
+    with serving(tmp_path_factory.mktemp("patient"), sqlite_databases, LATE) as server:
+        yield server.port
 
 
 @pytest.fixture(scope="module")
 def strict(sqlite_databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a server that waits for half a second."""
-    with serving(tmp_path_factory.mktemp("strict"), sqlite_databases, 0.5) as (port, _):
-        yield port
+    with serving(tmp_path_factory.mktemp("strict"), sqlite_databases, 0.5) as server:
+        yield server.port
 
 
 def ask(port: int, head: bytes, seconds: float = SOON) -> bytes:
@@ -93,6 +109,23 @@ def client(port: int, sent: bytes, window: int = 0) -> socket.socket:
     connection.connect((HOST, port))
     connection.sendall(sent)
     return connection
+
+
+def cookie_of_a_viewer(home: Path, url: str) -> bytes:
+    """Return the header of somebody who is signed in."""
+    values: dict[str, Any] = {
+        "home": home,
+        "database_url": url,
+        "secret_key": SECRET_KEY,
+        "encryption_keys": ENCRYPTION_KEY,
+    }
+    app = create_app(WebSettings(**values))
+    visitor = signed_in(app, "viewer")
+    found = visitor.client.get_cookie(cookies.SESSION)
+    assert found is not None
+    with app.app_context():
+        store.engine().dispose()
+    return f"Cookie: {found.key}={found.value}\r\n".encode()
 
 
 def stands(connection: socket.socket) -> bool:
@@ -189,7 +222,7 @@ def test_a_process_that_hangs_is_replaced_and_one_that_stops_waits_for_no_slow_c
     sqlite_databases: Databases, tmp_path: Path
 ) -> None:
     options = ("--timeout", "2", "--graceful-timeout", "120")
-    with serving(tmp_path, sqlite_databases, LATE, *options) as (port, web):
+    with serving(tmp_path, sqlite_databases, LATE, *options) as (port, web, _):
         hung = proc.family(web.pid)[-1]
         os.kill(hung, signal.SIGSTOP)
         assert ask(port, LIVEZ, START_TIMEOUT).startswith(b"HTTP/1.1 200")
@@ -197,3 +230,25 @@ def test_a_process_that_hangs_is_replaced_and_one_that_stops_waits_for_no_slow_c
         with client(port, b"GET / HTTP/1.1\r\n"):
             web.send_signal(signal.SIGTERM)
             web.wait(START_TIMEOUT)
+
+
+def test_pages_that_wait_for_a_lock_hold_up_neither_health_nor_other_pages(
+    postgresql_databases: Databases, tmp_path: Path
+) -> None:
+    with serving(tmp_path, postgresql_databases, LATE) as (port, _web, url), ExitStack() as stay:
+        cookie = cookie_of_a_viewer(tmp_path, url)
+        engine = make_engine(url, statement_timeout_s=LATE)
+        stay.callback(engine.dispose)
+        lock = stay.enter_context(engine.begin())
+        lock.execute(text("LOCK TABLE message IN ACCESS EXCLUSIVE MODE"))
+        page = b"GET /admin/messages/ HTTP/1.1\r\nHost: x\r\n" + cookie + b"\r\n"
+        for _ in range(PAGES):
+            stay.enter_context(client(port, page))
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as looking:
+            wait_until(lambda: looking.scalar(text(WAITING)) == PAGES, SOON, "pages that wait")
+            health = ask(port, b"GET /api/v1/mqtt/health/ HTTP/1.1\r\nHost: x\r\n" + cookie)
+            assert b"No worker has ever reported" in health
+            assert ask(port, LIVEZ + cookie).startswith(b"HTTP/1.1 200")
+            assert b"<h1>" in ask(port, b"GET /admin/events/ HTTP/1.1\r\nHost: x\r\n" + cookie)
+            # All that was asked within the time that a statement may wait.
+            assert looking.scalar(text(WAITING)) == PAGES

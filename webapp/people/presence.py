@@ -14,8 +14,10 @@ from flask_security.utils import set_request_attr
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from database.models.people import user_session
+from webapp import store
 from webapp.people import accounts, sessions, tables
 from webapp.people.accounts import User
 from webapp.store import db
@@ -80,7 +82,10 @@ def _load(key: str) -> User | None:
     token = session.get(KEY)
     if not isinstance(token, str):
         return None
-    row = db.session.execute(_wanted(token)).unique().one_or_none()
+    # In a session of its own: that of the request would hold its connection until the answer is
+    # made, beside the one that the page uses.
+    with Session(store.engine()) as reader:
+        row = reader.execute(_wanted(token)).unique().one_or_none()
     if row is None or row.User.fs_uniquifier != key or not row.User.active:
         return None
     g.hawser_session = row.id
@@ -88,7 +93,7 @@ def _load(key: str) -> User | None:
     set_request_attr("fs_authn_via", "session")
     if row.due and request.endpoint not in POLLS:
         _touch(row.id)
-    user: User = row.User
+    user: User = db.session.merge(row.User, load=False)
     return user
 
 

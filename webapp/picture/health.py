@@ -44,7 +44,11 @@ def configure(app: Flask) -> None:
 
 
 def _at_once() -> Response | None:
-    return health() if request.endpoint == "health.health" else None
+    """Answer before anything looks up a session, which may wait for the database."""
+    view = {"health.livez": livez, "health.readyz": readyz, "health.health": health}.get(
+        request.endpoint or ""
+    )
+    return None if view is None else view()
 
 
 @blueprint.route("/livez", strict_slashes=False)
