@@ -13,6 +13,7 @@ from database import logs
 from database.settings import load
 from webapp import admin, store
 from webapp.front import (
+    body_limits,
     client_address,
     cookies,
     downloads,
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 ROOT = Path(__file__).parent.parent
-#: Largest form or upload, bytes.
-MAX_CONTENT_BYTES = 4 * 1024 * 1024
 
 
 def create_app(settings: WebSettings | None = None) -> Flask:
@@ -47,8 +46,6 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     app.extensions["hawser-settings"] = settings
     app.config.update(
         SECRET_KEY=settings.secret_key.get_secret_value(),
-        MAX_CONTENT_LENGTH=MAX_CONTENT_BYTES,
-        MAX_FORM_MEMORY_SIZE=MAX_CONTENT_BYTES,
         # A token lives as long as its session: a form left open overnight still saves.
         WTF_CSRF_TIME_LIMIT=None,
     )
@@ -56,10 +53,12 @@ def create_app(settings: WebSettings | None = None) -> Flask:
     store.configure(app, settings)
     health.configure(app)
     language.configure(app)
+    # The door before anything reads a body: the token of a form is a part of it.
+    guard.configure(app)
+    body_limits.configure(app)
     json_bodies.configure(app)
     CSRFProtect(app)
     door.configure(app, settings)
-    guard.configure(app)
     downloads.configure(app)
     headers.configure(app)
     errors.configure(app)

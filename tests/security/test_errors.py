@@ -127,8 +127,8 @@ def test_json_that_is_no_form_is_refused(site: Site, path: str) -> None:
     assert refused >= len(bodies) - 6
 
 
-@pytest.mark.parametrize("path", ["/login", "/readyz", "/static/app.css"])
-@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"email":' * 100_000])
+@pytest.mark.parametrize("path", ["/login", "/static/app.css"])
+@pytest.mark.parametrize("body", [b"[" * 60_000, b'{"email":' * 7_000])
 def test_json_that_is_nested_too_deeply_is_refused_to_strangers(
     site: Site, path: str, body: bytes
 ) -> None:

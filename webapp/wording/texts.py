@@ -69,7 +69,10 @@ HTTP_ERRORS = {
     401: _("Sign in first."),
     403: _("The role of your account does not allow this. Ask an administrator for another one."),
     404: _("There is no such page."),
-    413: _("This is more than Hawser takes at once (4 MiB)."),
+    413: _(
+        "This is more than Hawser takes at once: 4 MiB for a connection, an import or a message, "
+        "64 KiB for any other form."
+    ),
     405: _("This address does not take that kind of request."),
     414: _("The address of this request is too long."),
     429: _("Too many requests: wait a moment and try again."),
