@@ -389,3 +389,13 @@ def test_reading_takes_a_fixed_number_of_statements(app: Flask, worker: Engine) 
     selects = [statement for statement in statements if "FROM" in statement]
     assert len(selects) == 3, "workers, connections and the version of the records"
     assert not any("password" in statement for statement in selects)
+
+
+def test_a_question_about_one_connection_leaves_the_verdict_that_all_share(
+    app: Flask, anonymous: Visitor, worker: Engine
+) -> None:
+    rows.status(worker, rows.record(worker, "one"))
+    anonymous.get(HEALTH)
+    shared = dict(app.extensions["hawser-verdicts"])
+    assert anonymous.get(HEALTH + "?connection=one").status_code == 200
+    assert app.extensions["hawser-verdicts"] == shared

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import Engine, update
 
 from database.clock import database_now
@@ -16,6 +18,7 @@ from database.words import ConnectionState as S
 from database.words import WorkerState
 from tests.web import rows
 from tests.web.conftest import Visitor
+from webapp.picture import live
 
 LIVE = "/admin/live"
 
@@ -207,3 +210,13 @@ def test_a_viewer_sees_the_wall_and_nothing_to_click(viewer: Visitor, worker: En
     assert "<a " not in page
     parts = json.loads(viewer.get(f"{LIVE}?show=wall").text)["parts"]
     assert "Needs attention" in parts["wall_verdict"]
+
+
+def test_a_change_of_the_mark_before_the_title_is_sent(app: Flask, worker: Engine) -> None:
+    with app.test_request_context():
+        found = live.picture()
+        silent = replace(found, worker=None)
+        assert live.title(found) != live.title(silent)
+        # The parts may be the same: a connection that they do not show has gone down.
+        tags = {live.answer(each, {}).headers["ETag"] for each in (found, silent)}
+    assert len(tags) == 2

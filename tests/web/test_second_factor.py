@@ -257,7 +257,7 @@ def test_it_still_opens_after_the_encryption_keys_were_changed(
     assert first_step(after).post("/mf-recovery", {"code": codes[0]}).status_code == 302
 
 
-@pytest.mark.parametrize("code", ["\x00", "\u202e", "1" * 100_000, "\u0661\u0662\u0663", ""])
+@pytest.mark.parametrize("code", ["\x00", "\u202e", "1" * 60_000, "\u0661\u0662\u0663", ""])
 def test_no_code_makes_a_500(app: Flask, clock: Any, code: str) -> None:
     people.make(app)
     set_up(visitor_of(app))

@@ -83,7 +83,8 @@ def health() -> Response:
             picture = replace(picture, items=[item for item in picture.items if item.name == name])
         if name is not None and not picture.items:
             return _unknown(picture.now, full)
-        found = judging.of(picture)
+        # That on one connection must not take the place of the one that all others share.
+        found = judging.of(picture) if name is None else judging.of_part(picture)
     except SQLAlchemyError as error:
         return _no_database(error)
     if only_status:

@@ -11,6 +11,11 @@ from webapp.picture.overview import Picture
 from webapp.picture.verdict import Verdict
 
 
+def of_part(picture: Picture) -> Verdict:
+    """Return the verdict on a picture that nobody else asks about, and keep nothing of it."""
+    return verdict.judge(picture, certificates.watch().expiring(picture))
+
+
 def of(picture: Picture) -> Verdict:
     """Return the verdict on `picture` and on the certificates of its connections."""
     known: dict[str, tuple[Picture, Verdict]]
@@ -20,6 +25,6 @@ def of(picture: Picture) -> Verdict:
     last = known.get(language)
     if last is not None and last[0] is picture:
         return last[1]
-    found = verdict.judge(picture, certificates.watch().expiring(picture))
+    found = of_part(picture)
     known[language] = picture, found
     return found

@@ -1,6 +1,6 @@
 """What a page asks for every few seconds: the parts of it that show states.
 
-The answer maps element ids to HTML. Its ETag covers the parts only, so that an unchanged
+The answer maps element ids to HTML. Its ETag covers parts and title only, so that an unchanged
 picture costs no body; how old the heartbeat is travels in a header.
 """
 
@@ -134,8 +134,10 @@ def past(found: Picture) -> list[Ribbon]:
 
 def answer(found: Picture, parts: Mapping[str, str]) -> Response:
     """Return `parts` as JSON, or 304 when the browser has just these."""
-    digest = hashlib.sha256("\0".join(f"{k}\0{v}" for k, v in parts.items()).encode())
-    response = jsonify(parts=parts, title=title(found))
+    mark = title(found)
+    shown = (mark, *(f"{k}\0{v}" for k, v in parts.items()))
+    digest = hashlib.sha256("\0".join(shown).encode())
+    response = jsonify(parts=parts, title=mark)
     response.set_etag(digest.hexdigest()[:32])
     response.headers["Cache-Control"] = "no-cache"
     response.headers["Hawser-Picture-Age"] = f"{newest.age(found):.1f}"
