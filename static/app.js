@@ -40,11 +40,17 @@
     return words.slice(0, 2).join(" ") || t("less than 1 s");
   }
 
+  function shown(element, moment) {
+    if (element.dataset.length !== undefined) return length(moment);
+    const isOver = element.dataset.due !== undefined && moment <= Date.now() + clockOffsetMs;
+    return isOver ? t("now") : ago(moment);
+  }
+
   function showTimes(root = document) {
     for (const element of root.querySelectorAll("time[datetime]")) {
       const moment = Date.parse(element.dateTime);
       if (Number.isNaN(moment)) continue;
-      const text = element.dataset.length === undefined ? ago(moment) : length(moment);
+      const text = shown(element, moment);
       if (element.textContent !== text) element.textContent = text;
       if (!element.title) element.title = new Date(moment).toLocaleString(document.documentElement.dataset.locale, { timeZone: document.documentElement.dataset.zone });
     }
