@@ -17,6 +17,7 @@ window.hawserWords.learn({
  "Updated {seconds} s ago": "Aggiornato {seconds} s fa",
  "d": "g",
  "in {number} {unit}": "tra {number} {unit}",
+ "less than 1 s": "meno di 1 s",
  "now": "ora",
  "the server cannot reach its data": "il server non raggiunge i suoi dati",
  "the server does not answer": "il server non risponde",
