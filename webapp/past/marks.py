@@ -24,6 +24,8 @@ from webapp.past.uptime import Mark
 
 #: Connections whose transitions are kept in memory at most.
 KEPT = 2_000
+#: How long one look waits for another before it reads by itself, seconds.
+PATIENCE_S = 0.2
 #: New events after which everything is read afresh instead.
 CAUGHT_UP = 20_000
 
@@ -43,7 +45,10 @@ class Recent:
 
     def of(self, transaction: Transaction, ids: Sequence[int], start: datetime) -> Marks:
         """Return the transitions of each connection since `start` and the last one before."""
-        with self._lock:
+        if not self._lock.acquire(timeout=PATIENCE_S):
+            # Somebody's look takes long: whoever waited for it would take as long.
+            return read(transaction, ids, start)
+        try:
             self._catch_up(transaction, start)
             missing = [number for number in ids if number not in self._known]
             if missing:
@@ -51,6 +56,8 @@ class Recent:
                 found = read(transaction, missing, start, self._read_up_to)
                 self._known.update({number: found[number] for number in missing})
             return defaultdict(list, {number: self._trim(number, start) for number in ids})
+        finally:
+            self._lock.release()
 
     def _catch_up(self, transaction: Transaction, start: datetime) -> None:
         newest = transaction.scalar(select(func.max(_event.id))) or 0
