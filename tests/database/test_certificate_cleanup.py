@@ -96,6 +96,19 @@ def test_a_key_goes_to_its_own_column_if_it_fits_and_is_free(
         assert transaction.scalar(sa.text("SELECT version FROM config_version")) == 2
 
 
+def test_the_only_copy_of_a_key_stays_where_it_cannot_be_encrypted(
+    old_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = CHAIN.pem + KEY
+    add(old_engine, "free", tls_client_cert_pem=text)
+    add(old_engine, "ca", tls_ca_pem=CHAIN.root.pem + KEY)
+    # As in a process that was given no keys.
+    monkeypatch.setattr(encryption, "_ring", None)
+    migrate.upgrade(old_engine)
+    assert row(old_engine, "free").tls_client_cert_pem == text
+    assert row(old_engine, "ca").tls_ca_pem == CHAIN.root.pem
+
+
 def test_what_holds_no_key_is_written_anew_or_stays(old_engine: Engine) -> None:
     commented = "# Città\n" + CHAIN.root.pem
     add(old_engine, "good", tls_ca_pem=commented)
@@ -113,7 +126,11 @@ def test_nothing_that_plain_sql_wrote_stops_an_upgrade(old_engine: Engine) -> No
         add(old_engine, "bytes", tls_ca_pem=b"\xff\x00", tls_client_cert_pem=KEY.encode() + b"\xff")
         tell(old_engine, '{"tls_ca_pem": no JSON')
     add(old_engine, "empty", tls_ca_pem="", tls_client_cert_pem=" ")
-    for changes in ("[]", '{"tls_ca_pem": 5}', '{"tls_ca_pem": [null, 5, ["x"], {"cut": 7}]}'):
+    for changes in (
+        '["tls_ca_pem"]',
+        '{"tls_ca_pem": 5}',
+        '{"tls_ca_pem": [null, 5, ["x"], {"cut": 7}]}',
+    ):
         tell(old_engine, changes)
     migrate.upgrade(old_engine)
     assert readiness.problem(old_engine) is None
