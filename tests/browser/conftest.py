@@ -76,7 +76,7 @@ def site(new_home: Path, home: Path, tmp_path: Path) -> Iterator[Site]:
     environment = environment_of(home) | {"HAWSER_BIND": f"{HOST}:{port}"}
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
     with Child(command, tmp_path / "web.log", env=environment, cwd=ROOT) as web:
-        web.wait_for(lambda: accepts(port), 20, "the web server to listen")
+        web.wait_for(lambda: accepts(port), 60, "the web server to listen")
         found = Site(f"http://{HOST}:{port}", engine)
         yield found
         assert "Traceback" not in web.output(), web.output()

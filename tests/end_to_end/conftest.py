@@ -94,7 +94,7 @@ def running_fleet(directory: Path) -> Iterator[Fleet]:
     with mosquitto.Mosquitto(directory) as broker:
         try:
             with Observer(broker.port, ("+/backend/status",)) as observer:
-                product.start("--no-demo").wait_for_output("Hawser is ready", 30)
+                product.start("--no-demo").wait_for_output("Hawser is ready", 60)
                 fleet = Fleet(product, broker, observer)
                 fleet.settle()
                 yield fleet

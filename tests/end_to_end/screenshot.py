@@ -34,7 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         product = Product(Path(directory), HAWSER_ADMIN_PASSWORD=PASSWORD)
         with Mosquitto(Path(directory), users=dict([LOGIN, ("panel", "panel")])) as broker:
-            product.start("--no-demo").wait_for_output("Hawser is ready", 30)
+            product.start("--no-demo").wait_for_output("Hawser is ready", 60)
             try:
                 product.import_connections([record(site, broker) for site in SITES])
                 with rival(broker):

@@ -22,7 +22,7 @@ def first_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """A product in its first run, for tests that only look at it."""
     made = Product(tmp_path_factory.mktemp("first"))
     try:
-        made.start().wait_for_output("Hawser is ready", 30)
+        made.start().wait_for_output("Hawser is ready", 60)
         yield made
     finally:
         end(made)
@@ -61,7 +61,7 @@ def test_a_second_run_from_the_same_directory_says_that_it_runs(first_run: Produ
 @pytest.mark.alone
 def test_a_second_run_answers_soon_and_keeps_quiet(product: Product) -> None:
     """Measured beside a command, which loads most of the code: machines differ."""
-    product.start("--no-demo").wait_for_output("Hawser is ready", 30)
+    product.start("--no-demo").wait_for_output("Hawser is ready", 60)
     assert product.stop() == 0
     password = (product.home / "admin-password").read_text(encoding="utf-8").strip()
     began = time.monotonic()
@@ -122,7 +122,7 @@ def test_commands_for_a_product_that_does_not_run_say_so(product: Product) -> No
 def test_a_deep_data_directory_works(tmp_path: Path) -> None:
     deep = Product(tmp_path / ("d" * 90))
     (tmp_path / ("d" * 90)).mkdir()
-    deep.start("--no-demo").wait_for_output("Hawser is ready", 30)
+    deep.start("--no-demo").wait_for_output("Hawser is ready", 60)
     try:
         assert deep.pid_of("mqttworker") > 0
     finally:
@@ -132,7 +132,7 @@ def test_a_deep_data_directory_works(tmp_path: Path) -> None:
 
 def test_lines_of_every_program_survive_in_a_log_file(product: Product) -> None:
     run = product.start("--no-demo")
-    run.wait_for_output("Hawser is ready", 30)
+    run.wait_for_output("Hawser is ready", 60)
     assert product.stop() == 0
     words = ["First account", "spawned: 'mqttworker'", '"event": "running"', "stopped: mqttworker"]
     assert [word for word in words if word not in run.output()] == []

@@ -60,7 +60,7 @@ def traces(
     echoing = replace(refuse(0x86), connack_properties=b"\x1f" + said)
     with Mosquitto(directory, users={"u": "right"}) as strict, ScriptedBroker(echoing) as echo:
         try:
-            product.start("--no-demo").wait_for_output("Hawser is ready", 30)
+            product.start("--no-demo").wait_for_output("Hawser is ready", 60)
             found = _shown(product, certificates, (strict.port, echo.port))
             found |= _processes(product) | _files(product)
             assert product.stop() == 0

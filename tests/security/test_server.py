@@ -37,7 +37,7 @@ def ask(sqlite_databases: Databases, tmp_path_factory: pytest.TempPathFactory) -
             "HAWSER_BIND": f"{HOST}:{port}",
         }
         with Child(command, home / "log", env=environment, cwd=ROOT) as web:
-            web.wait_for(lambda: accepts(port), 20, "the web server to listen")
+            web.wait_for(lambda: accepts(port), 60, "the web server to listen")
             yield lambda sent: _exchange(port, sent)
             assert "Traceback" not in web.output(), web.output()
 

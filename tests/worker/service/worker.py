@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 ROOT = Path(__file__).parents[3]
-START_TIMEOUT = 30.0  # seconds, on a busy machine
+START_TIMEOUT = 60.0  # seconds, on a busy machine
 
 
 class WorkerProcess:
