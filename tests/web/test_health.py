@@ -398,4 +398,5 @@ def test_a_question_about_one_connection_leaves_the_verdict_that_all_share(
     anonymous.get(HEALTH)
     shared = dict(app.extensions["hawser-verdicts"])
     assert anonymous.get(HEALTH + "?connection=one").status_code == 200
-    assert app.extensions["hawser-verdicts"] == shared
+    now = app.extensions["hawser-verdicts"]
+    assert all(now[language][0] is picture for language, (picture, _) in shared.items())
