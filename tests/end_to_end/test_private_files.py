@@ -38,6 +38,10 @@ def test_others_read_nothing_of_a_run(product: Product) -> None:
     directory = product.home.parent
     product.start().wait_for_output("Hawser is ready", 60)
     product.wait_for_connected(1, 30)
+    # Before another command takes the rights of others off what lies there.
+    assert other_user.readable(directory) == {"run-1.log"}
+    supervisor = int((product.home / "supervisord.pid").read_text(encoding="ascii"))
+    assert {umask_of(pid) for pid in (supervisor, *children_of(supervisor))} == {"0077"}
     export = directory / "export.json"
     export.touch(mode=0o644)
     for path in (export, directory / "new.json"):
@@ -51,6 +55,22 @@ def test_others_read_nothing_of_a_run(product: Product) -> None:
     modes = {path.name: path.stat().st_mode & 0o077 for path in product.home.iterdir()}
     assert set(modes.values()) == {0}, modes
     assert stat.S_IMODE(product.home.stat().st_mode) == 0o755
+
+
+def umask_of(pid: int) -> str:
+    """Return the mask of a process, octal."""
+    (line,) = (
+        line
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+        if line.startswith("Umask:")
+    )
+    return line.split()[1]
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(word) for word in path.read_text(encoding="ascii").split()]
 
 
 def test_files_that_others_could_read_are_made_private_by_any_command(
