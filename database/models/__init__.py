@@ -19,6 +19,7 @@ from database.models.messages import (
     Message,
     MessageTotals,
     SubscriptionStatus,
+    UnreleasedMessage,
 )
 from database.models.people import (
     audit_entry,
@@ -45,6 +46,7 @@ __all__ = [
     "MessageTotals",
     "Subscription",
     "SubscriptionStatus",
+    "UnreleasedMessage",
     "WorkerHeartbeat",
     "WorkerLease",
     "WriteMark",

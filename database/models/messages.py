@@ -110,6 +110,22 @@ class MessageTotals(Base):
     counted_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
+class UnreleasedMessage(Base):
+    """A stored QoS 2 message of a kept session that its broker has not released yet (PUBREL).
+
+    As long as it is here, the same topic and payload under its Packet Identifier is the same
+    message, also for a worker that was started after it came.
+    """
+
+    __tablename__ = "unreleased_message"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    connection_id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=False)
+    packet_identifier: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    #: Of session, topic and payload: eight bytes as a signed number.
+    digest: Mapped[int] = mapped_column(RowId)
+
+
 class IntakeMark(Base):
     """The last batch of messages that a worker process committed.
 

@@ -108,6 +108,9 @@ class FakeSession:
     def acknowledge(self, messages: Sequence[InboundMessage]) -> None:
         """Do nothing: the broker in memory sends nothing twice."""
 
+    def complete(self, identifiers: Sequence[int]) -> None:
+        """Do nothing: the broker in memory releases nothing."""
+
     def pause_reading(self) -> None:
         """Do nothing: there is no socket."""
 

@@ -44,6 +44,12 @@ class Receiving:
         if any(message.flaw for message in due):
             client.give_up_flawed()
 
+    def complete(self, client: BrokerClient | None, identifiers: Sequence[int]) -> None:
+        """Take note that releases are written down, and tell the broker, if it waits for it."""
+        due = self.receipts.completed(identifiers)
+        if client is not None and client.is_open:
+            client.complete(due)
+
     def unsubscribe_others(self, client: BrokerClient, wanted: set[str]) -> None:
         """Take out of a session that the broker kept what is not asked for any more."""
         kept = self.receipts.topic_filters if client.conversation.session_present else frozenset()

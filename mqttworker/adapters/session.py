@@ -100,6 +100,10 @@ class BrokerSession:
         """Tell the broker that `messages` are safe; see the port."""
         self._around.hub_loop.call(self._acknowledge, messages)
 
+    def complete(self, identifiers: Sequence[int]) -> None:
+        """Tell the broker that it may forget messages that it released; see the port."""
+        self._around.hub_loop.call(self._complete, identifiers)
+
     def pause_reading(self) -> None:
         """Take nothing more from the broker; see the port."""
         self._is_held_back = True
@@ -312,6 +316,9 @@ class BrokerSession:
         self._receiving.acknowledge(self._client, messages)
         if self._phase is Phase.CLOSING:
             self._awaited.came()
+
+    def _complete(self, identifiers: Sequence[int]) -> None:
+        self._receiving.complete(self._client, identifiers)
 
     # --- the end
 

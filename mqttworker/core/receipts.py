@@ -4,11 +4,18 @@ A message sent again is recognised only where that is certain (MQTT 5 and 3.1.1,
 4.3 and 4.4): while it is not acknowledged, or, on the same network connection, when it is
 the last one under its Packet Identifier and the same in every byte. With QoS 1 its topic and
 payload must be the same in any case: a broker that went back to an old copy of its sessions
-gives identifiers away again. In doubt it is taken: a broker may deliver twice, but we must
-not lose.
+gives identifiers away again. So they must with QoS 2, until the broker releases the message.
+In doubt it is taken: a broker may deliver twice, but we must not lose.
+
+What is not released of a session that the broker keeps is also written down, by a `Keeper`:
+then it is known after the worker was killed, too.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from typing import Protocol
 
 from mqttworker.core.messages import InboundMessage
 
@@ -18,20 +25,45 @@ from mqttworker.core.messages import InboundMessage
 RECENT = 100
 
 
+class Keeper(Protocol):
+    """Writes down which messages are not released; it hears of stored ones by itself."""
+
+    def release(self, identifier: int) -> None:
+        """Remove a message; `Receipts.completed` is called once that is safe."""
+
+    def forget(self) -> None:
+        """Remove all of them: their session is gone."""
+
+
 class Receipts:
-    """One MQTT session, over as many network connections as it lives."""
+    """One MQTT session, over as many network connections as it lives.
+
+    `key` tells it from other sessions. `unreleased` are the digests that the `keeper` has of
+    it, by Packet Identifier; a session without a keeper is not kept.
+    """
 
     __slots__ = (
         "_displaced",
         "_elsewhere",
+        "_keeper",
+        "_key",
         "_pending",
         "_recent",
+        "_releasing",
+        "_uncompleted",
         "_unreleased",
         "_unsent",
         "topic_filters",
     )
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        keeper: Keeper | None = None,
+        key: bytes = b"",
+        unreleased: Mapping[int, int] | None = None,
+    ) -> None:
+        self._keeper = keeper
+        self._key = key
         #: What the session is subscribed to at the broker, as far as we know.
         self.topic_filters: frozenset[str] = frozenset()
         #: Taken, and neither committed nor acknowledged.
@@ -43,8 +75,12 @@ class Receipts:
         self._displaced: dict[int, InboundMessage] = {}
         #: QoS 1, committed while no PUBACK could be written: a digest by Packet Identifier.
         self._unsent: dict[int, int] = {}
-        #: QoS 2, committed, and not released by the broker.
-        self._unreleased: set[int] = set()
+        #: QoS 2, committed, and not released by the broker: a digest by Packet Identifier.
+        self._unreleased: dict[int, int] = dict(unreleased or {})
+        #: Of these, what the broker has released and the keeper has not yet removed.
+        self._releasing: set[int] = set()
+        #: Of these, what was released on this network connection, and waits for its PUBCOMP.
+        self._uncompleted: set[int] = set()
         #: QoS 1, acknowledged on this network connection: a digest by Packet Identifier.
         self._recent: dict[int, int] = {}
 
@@ -57,10 +93,14 @@ class Receipts:
         """Begin a network connection; without the old session its messages mean nothing."""
         self._recent.clear()
         self._displaced.clear()
+        self._uncompleted.clear()
         if not session_present:
+            if self._keeper is not None and (self._unreleased or self._pending):
+                self._keeper.forget()
             self._pending.clear()
             self._unsent.clear()
             self._unreleased.clear()
+            self._releasing.clear()
         self._elsewhere = set(self._pending)
 
     def is_new(self, message: InboundMessage) -> bool:
@@ -70,6 +110,7 @@ class Receipts:
             self._displace(message.identifier)
             self._unsent.pop(message.identifier, None)
             self._recent.pop(message.identifier, None)
+            self._unreleased.pop(message.identifier, None)
             self._pending[message.identifier] = message
         self._elsewhere.discard(message.identifier)
         return not known
@@ -93,25 +134,65 @@ class Receipts:
         is_open = is_open and message.identifier not in self._elsewhere
         self._elsewhere.discard(message.identifier)
         if message.qos == 2:
-            self._unreleased.add(message.identifier)
+            self._unreleased[message.identifier] = self.digest(message)
         elif is_open:
             self._remember(message)
         else:
             self._unsent[message.identifier] = _gist(message)
         return is_open
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether what is not released is written down."""
+        return self._keeper is not None
+
+    def digest(self, message: InboundMessage) -> int:
+        """Return what tells a QoS 2 message from others, without properties, as in `_gist`.
+
+        Also after a restart, and from one of another session.
+        """
+        topic = message.topic.encode("utf-8", "surrogateescape")
+        made = blake2b(topic + b"\0" + message.payload, digest_size=8, key=self._key)
+        return int.from_bytes(made.digest(), "big", signed=True)
+
     def may_release(self, identifier: int) -> bool:
         """Whether a PUBREL with this identifier belongs to a message that we have."""
         return identifier in self._unreleased
 
+    def release(self, identifier: int) -> bool:
+        """Take note of a PUBREL for such a message; return whether its PUBCOMP may go at once.
+
+        Otherwise it may once that the message is released is written down: the broker uses
+        the identifier again as soon as it has the PUBCOMP.
+        """
+        if self._keeper is None:
+            return True
+        self._uncompleted.add(identifier)
+        if identifier not in self._releasing:
+            self._releasing.add(identifier)
+            self._keeper.release(identifier)
+        return False
+
+    def completed(self, identifiers: Iterable[int]) -> list[int]:
+        """Take note that releases are written down; return those whose PUBCOMP is due."""
+        due = []
+        for identifier in identifiers:
+            if identifier in self._releasing:
+                self._releasing.discard(identifier)
+                self._unreleased.pop(identifier, None)
+                if identifier in self._uncompleted:
+                    self._uncompleted.discard(identifier)
+                    due.append(identifier)
+        return due
+
     def released(self, identifier: int) -> None:
         """Take note that the broker's QoS 2 message is complete, or was refused by us."""
-        self._unreleased.discard(identifier)
+        self._unreleased.pop(identifier, None)
 
     def _displace(self, identifier: int) -> None:
         """Remember who waits under `identifier`: the broker wants an answer to each of them."""
         waiting = self._pending.get(identifier)
-        if waiting is not None and waiting.qos == 1 and identifier not in self._elsewhere:
+        if waiting is not None and identifier not in self._elsewhere:
             self._displaced[id(waiting)] = waiting
 
     def _knows_1(self, message: InboundMessage) -> bool:
@@ -127,7 +208,10 @@ class Receipts:
         return self._recent.get(identifier) == _digest(message)
 
     def _knows_2(self, message: InboundMessage) -> bool:
-        return message.identifier in self._unreleased or message.identifier in self._pending
+        if (pending := self._pending.get(message.identifier)) is not None:
+            return pending.qos == 2 and _gist(pending) == _gist(message)
+        held = self._unreleased.get(message.identifier)
+        return held is not None and held == self.digest(message)
 
     def _remember(self, message: InboundMessage) -> None:
         self._recent.pop(message.identifier, None)

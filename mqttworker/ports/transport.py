@@ -123,6 +123,12 @@ class Session(Protocol):
         present one is acknowledged, the rest needs nothing. Messages with QoS 0 are let pass.
         """
 
+    def complete(self, identifiers: Sequence[int]) -> None:
+        """Answer the PUBRELs under `identifiers`, whose release is written down now.
+
+        Also those of an earlier session of the connection, as with `acknowledge`.
+        """
+
     def pause_reading(self) -> None:
         """Take nothing more from the broker until `resume_reading`.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Protocol
 
 from mqttworker.core.events import Event
@@ -33,6 +34,15 @@ class Queue(Protocol):
 
     def take(self, inflow: Inflow, messages: Sequence[InboundMessage]) -> None:
         """Let `messages` wait for their turn."""
+
+    def release(self, inflow: Inflow, identifier: int) -> None:
+        """Let the removal of an unreleased message wait for its turn."""
+
+    def forget(self, inflow: Inflow) -> None:
+        """Let the removal of all unreleased messages wait for its turn."""
+
+    def unreleased(self, connection_id: int) -> dict[int, int]:
+        """Return what is written down of a connection's unreleased messages."""
 
 
 class Inflow:
@@ -71,10 +81,19 @@ class Inflow:
         return session if session is not None and session.is_open else None
 
     def is_for(self, spec: ConnectionSpec) -> None:
-        """Forget the sessions of another Client Identifier or broker."""
-        identity = (*spec.broker, spec.client_id)
-        if identity != self._identity:
-            self._identity, self.receipts = identity, Receipts()
+        """Forget the sessions of another Client Identifier or broker.
+
+        Of a session that the broker keeps it is read what is not released: this waits for
+        the database.
+        """
+        identity = (*spec.broker, spec.client_id, spec.clean_session)
+        if identity == self._identity:
+            return
+        self.receipts = Receipts()
+        if not spec.clean_session:
+            key = blake2b(repr(identity).encode(), digest_size=16).digest()
+            self.receipts = Receipts(self, key, self._queue.unreleased(self.connection_id))
+        self._identity = identity
 
     def receive(self, messages: Sequence[InboundMessage]) -> Sequence[InboundMessage]:
         """Let all be stored but what is only between us and the broker, which is returned.
@@ -111,3 +130,21 @@ class Inflow:
         for message in messages:
             if message.qos:
                 self.receipts.committed(message, is_open=False)
+
+    # --- what its receipts ask for
+
+    def release(self, identifier: int) -> None:
+        """Let the queue remove a message that the broker has released."""
+        self._queue.release(self, identifier)
+
+    def forget(self) -> None:
+        """Let the queue remove what belongs to a session that is gone."""
+        self._queue.forget(self)
+
+    def completed(self, identifiers: Sequence[int]) -> None:
+        """Answer the PUBRELs whose release is written down."""
+        session = self._owner.session
+        if session is not None:
+            session.complete(identifiers)
+        else:
+            self.receipts.completed(identifiers)

@@ -6,6 +6,7 @@ larger batches, not more of them. Nothing is ever acknowledged before its COMMIT
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -21,6 +22,7 @@ from mqttworker.core.letters import Letter
 from mqttworker.core.messages import InboundMessage
 from mqttworker.core.room import Load, Room, size_of
 from mqttworker.ports.store import LeaseLostError, Messages
+from mqttworker.ports.store.unreleased import ReleaseLog
 from mqttworker.service.context import Clock
 from mqttworker.service.inflow import Inflow
 from mqttworker.service.threads import in_thread
@@ -33,12 +35,14 @@ BATCH_MESSAGES, BATCH_BYTES = 2_000, 4_194_304
 GATHER, PAUSE = 0.05, 0.002
 #: Wait before a batch is tried again that the database did not take, seconds.
 RETRY = 0.5
+#: How long a connection waits for what is written down of its session, seconds.
+PATIENCE = 10.0
 #: A connection that was held back goes on when it fills less than this of what is free.
 RESUME_SHARE = 0.5
 
 
 class Parcel(NamedTuple):
-    """The messages of one read of one connection."""
+    """The messages of one read of one connection, or what is to be removed of it."""
 
     inflow: Inflow
     messages: Sequence[InboundMessage]
@@ -46,6 +50,10 @@ class Parcel(NamedTuple):
     #: Monotonic seconds.
     taken_at: float
     size: int
+    #: Packet Identifiers of QoS 2 messages that the broker has released.
+    released: list[int] = []  # noqa: RUF012 - never changed, a new one replaces it
+    #: Whether the session is gone, and with it all that is not released.
+    is_forgotten: bool = False
 
 
 class Intake:
@@ -65,6 +73,8 @@ class Intake:
         self._is_empty.set()
         #: How many batches were stored; the number of the next one is one more.
         self._batches = 0
+        #: How many parcels, from the first in the queue, are just being written.
+        self._writing = 0
         #: Why nothing is stored at present, None while it is.
         self.failure: str | None = None
 
@@ -83,8 +93,28 @@ class Intake:
         inflow.tally.received(messages)
         inflow.load.add(len(messages), size)
         self.load.add(len(messages), size)
-        now = self._clock
-        self._queue.append(Parcel(inflow, messages, now.wall(), now.now(), size))
+        self._add(self._parcel(inflow, messages, size))
+
+    def release(self, inflow: Inflow, identifier: int) -> None:
+        """Let the removal of an unreleased message wait for its turn."""
+        last = self._queue[-1] if len(self._queue) > self._writing else None
+        if last is not None and last.inflow is inflow and last.released:
+            # They come one by one, but many in a row.
+            last.released.append(identifier)
+        else:
+            self._add(self._parcel(inflow)._replace(released=[identifier]))
+
+    def forget(self, inflow: Inflow) -> None:
+        """Let the removal of all unreleased messages wait for its turn."""
+        self._add(self._parcel(inflow)._replace(is_forgotten=True))
+
+    def _parcel(
+        self, inflow: Inflow, messages: Sequence[InboundMessage] = (), size: int = 0
+    ) -> Parcel:
+        return Parcel(inflow, messages, self._clock.wall(), self._clock.now(), size)
+
+    def _add(self, parcel: Parcel) -> None:
+        self._queue.append(parcel)
         self._is_empty.clear()
         self._came.set()
 
@@ -114,6 +144,21 @@ class Intake:
     def waiting_inflows(self) -> set[Inflow]:
         """The connections whose messages wait."""
         return {parcel.inflow for parcel in self._queue}
+
+    def unreleased(self, connection_id: int) -> dict[int, int]:
+        """Return what is written down of a connection's unreleased messages.
+
+        Called on a greenlet that may wait, also for what is still to be written of them. After
+        PATIENCE it goes on without: then the connection takes a message twice at the worst.
+        """
+        deadline = self._clock.now() + PATIENCE
+        while self._clock.now() < deadline:
+            if all(parcel.inflow.connection_id != connection_id for parcel in self._queue):
+                with contextlib.suppress(SQLAlchemyError):
+                    return in_thread(self._store.unreleased, connection_id)
+            gevent.sleep(RETRY)
+        log.warning("nothing is known of unreleased messages", connection_id=connection_id)
+        return {}
 
     def drain(self, seconds: float) -> None:
         """Return when all is stored, or after `seconds`."""
@@ -149,7 +194,7 @@ class Intake:
             if batch and (messages >= BATCH_MESSAGES or size >= BATCH_BYTES):
                 break
             batch.append(parcel)
-            messages += len(parcel.messages)
+            messages += len(parcel.messages) + len(parcel.released)
             size += parcel.size
         return batch
 
@@ -159,7 +204,9 @@ class Intake:
             for parcel in batch
             for message in parcel.messages
         ]
-        aside = self._write(letters)
+        self._writing = len(batch)
+        aside = self._write(letters, _releases(batch))
+        self._writing = 0
         if aside:
             self._note_set_aside(batch, aside)
         self._batches += 1
@@ -170,11 +217,11 @@ class Intake:
             self._came.clear()
             self._is_empty.set()
 
-    def _write(self, letters: list[Letter]) -> dict[int, str]:
+    def _write(self, letters: list[Letter], releases: ReleaseLog) -> dict[int, str]:
         """Write one batch, however long it takes; return what was set aside."""
         while True:
             try:
-                aside = in_thread(self._store.write, self._batches + 1, letters)
+                aside = in_thread(self._store.write, self._batches + 1, letters, releases)
             except LeaseLostError:
                 self._on_lease_lost()
             except SQLAlchemyError as error:
@@ -189,7 +236,10 @@ class Intake:
             parcel.inflow.load.add(-len(parcel.messages), -parcel.size)
             self.load.add(-len(parcel.messages), -parcel.size)
         for inflow, parcels in groupby(sorted(batch, key=_owner), key=lambda item: item.inflow):
-            inflow.stored([message for parcel in parcels for message in parcel.messages])
+            mine = list(parcels)
+            if released := [number for parcel in mine for number in parcel.released]:
+                inflow.completed(released)
+            inflow.stored([message for parcel in mine for message in parcel.messages])
 
     def _let_go_on(self) -> None:
         """Let those send again whose share is small enough now."""
@@ -223,6 +273,24 @@ class Intake:
             connection_id=inflows[number].connection_id,
             problem=problem,
         )
+
+
+def _releases(batch: list[Parcel]) -> ReleaseLog:
+    """Return what a batch changes of the messages that are not released."""
+    changes = ReleaseLog()
+    for parcel in batch:
+        inflow = parcel.inflow
+        if not inflow.receipts.is_kept:
+            continue
+        if parcel.is_forgotten:
+            changes.forget(inflow.connection_id)
+        for identifier in parcel.released:
+            changes.release(inflow.connection_id, identifier)
+        for message in parcel.messages:
+            if message.qos == 2:
+                digest = inflow.receipts.digest(message)
+                changes.hold(inflow.connection_id, message.identifier, digest)
+    return changes
 
 
 def _owner(parcel: Parcel) -> int:

@@ -118,6 +118,7 @@ def _facts(text: str) -> list[tuple[str, dict[str, Any]]]:
         ("message_totals", {}),
         ("intake_mark", {}),
         ("write_mark", {}),
+        ("unreleased_message", {}),
     ]
 
 

@@ -30,7 +30,7 @@ _WIRE_VERSIONS = {Protocol.V5: 5, Protocol.V311: 4}
 
 #: First bytes of what answers a PUBLISH, at once or at last.
 _PUBLISH_ANSWERS = frozenset({packets.PUBACK, packets.PUBREC, packets.PUBCOMP})
-#: A PUBACK or PUBREC that says success: type, Remaining Length, Packet Identifier.
+#: A PUBACK, PUBREC or PUBCOMP that says success: type, Remaining Length, Packet Identifier.
 _ANSWER = struct.Struct("!BBH")
 #: The first byte of a PUBREL.
 _PUBREL = packets.PUBREL | 0x02
@@ -144,8 +144,8 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
             if is_lowered and not self._is_qos_lowered:
                 self._is_qos_lowered = True
                 log.warning("connection %d: the broker takes QoS 2 as QoS 1", self._connection_id)
-        if first == _PUBREL and not self.conversation.receipts.may_release(_identifier(body)):
-            self._complete_unknown(_identifier(body))
+        if first == _PUBREL:
+            self._take_release(_identifier(body))
         else:
             self._package_handler._handle_packet(first, body)
 
@@ -160,10 +160,15 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
         words = "connection %d: the broker acknowledges what was never sent (%d packets)"
         log.warning(words, self._connection_id, self.conversation.unasked)
 
-    def _complete_unknown(self, mid: int) -> None:
-        """Answer a PUBREL for a message that we know nothing of (5, section 4.3.3)."""
-        code = packets.PACKET_IDENTIFIER_NOT_FOUND
-        self._send_command_with_mid(packets.PUBCOMP, mid, dup=False, reason_code=code)
+    def _take_release(self, mid: int) -> None:
+        """Answer a PUBREL, now or once `complete` is called."""
+        receipts = self.conversation.receipts
+        if not receipts.may_release(mid):
+            # A message that we know nothing of (5, section 4.3.3).
+            code = packets.PACKET_IDENTIFIER_NOT_FOUND
+            self._send_command_with_mid(packets.PUBCOMP, mid, dup=False, reason_code=code)
+        elif receipts.release(mid):
+            self.complete([mid])
 
     def say_goodbye(self) -> None:
         """Write DISCONNECT and close the socket once it is out."""
@@ -207,6 +212,15 @@ class BrokerClient(gmqtt.Client):  # type: ignore[misc]
             kind = packets.PUBACK if message.qos == 1 else packets.PUBREC
             written += _ANSWER.pack(kind, 2, message.identifier)
             self.conversation.acknowledged(kind, message.identifier, 0)
+        if written:
+            self._connection.write(bytes(written))
+
+    def complete(self, identifiers: Iterable[int]) -> None:
+        """Write a PUBCOMP for each message that the broker has released, all at once."""
+        written = bytearray()
+        for identifier in identifiers:
+            written += _ANSWER.pack(packets.PUBCOMP, 2, identifier)
+            self.conversation.acknowledged(packets.PUBCOMP, identifier, 0)
         if written:
             self._connection.write(bytes(written))
 

@@ -13,9 +13,11 @@ from database import sqlite_guard
 from database.models import DeadLetter, IntakeMark
 from database.session import immediate
 from mqttworker.core.letters import Letter
+from mqttworker.ports.store import unreleased
 from mqttworker.ports.store.copying import BadRowError, insert_letters
 from mqttworker.ports.store.lease_check import check_lease
 from mqttworker.ports.store.marks import claim
+from mqttworker.ports.store.unreleased import ReleaseLog
 
 _dead: Table = DeadLetter.__table__  # type: ignore[assignment]
 _mark: Table = IntakeMark.__table__  # type: ignore[assignment]
@@ -28,11 +30,16 @@ class Messages:
     """The table `message`, and `dead_letter` for what that does not take."""
 
     def __init__(self, engine: Engine, boot_id: str) -> None:
+        self._engine = engine
         self._writer = immediate(engine)
         self._boot_id = boot_id
 
-    def write(self, number: int, letters: Sequence[Letter]) -> SetAside:
+    def write(
+        self, number: int, letters: Sequence[Letter], releases: ReleaseLog | None = None
+    ) -> SetAside:
         """Store batch `number`, which grows by one a batch; return what had to be set aside.
+
+        With it goes what it changes of the messages that are not released.
 
         May be called again when it failed: a batch whose COMMIT took effect although nobody
         heard of it is not stored twice. Raises SQLAlchemyError, LeaseLostError.
@@ -44,6 +51,8 @@ class Messages:
             if aside:
                 rows = [_dead_row(letters[at], why) for at, why in aside.items()]
                 connection.execute(insert(_dead), rows)
+            if releases:
+                releases.write(connection)
             # Last: whoever waits for a slow table must not keep the lease from being renewed.
             check_lease(connection, self._boot_id)
             if not claim(connection, _mark, {"boot_id": self._boot_id}, number):
@@ -54,6 +63,10 @@ class Messages:
             # Nobody may be told that something is stored which went into a file that is gone.
             sqlite_guard.require_same_file(connection)
         return aside
+
+    def unreleased(self, connection_id: int) -> dict[int, int]:
+        """Return the digests of a connection's unreleased messages, by Packet Identifier."""
+        return unreleased.read(self._engine, connection_id)
 
     def _insert(
         self,

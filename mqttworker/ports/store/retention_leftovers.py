@@ -17,6 +17,7 @@ from database.models import (
     IntakeMark,
     Subscription,
     SubscriptionStatus,
+    UnreleasedMessage,
     WriteMark,
 )
 from database.session import immediate
@@ -38,6 +39,7 @@ _mark: Table = IntakeMark.__table__  # type: ignore[assignment]
 _write_mark: Table = WriteMark.__table__  # type: ignore[assignment]
 _subscription: Table = Subscription.__table__  # type: ignore[assignment]
 _status: Table = SubscriptionStatus.__table__  # type: ignore[assignment]
+_unreleased: Table = UnreleasedMessage.__table__  # type: ignore[assignment]
 _traffic: Table = ConnectionTraffic.__table__  # type: ignore[assignment]
 
 
@@ -60,6 +62,8 @@ class Leftovers:
             yield from self._remove_traffic(seconds, keep)
         known = select(_subscription.c.id)
         yield self._delete(delete(_status).where(_status.c.subscription_id.not_in(known)))[1]
+        has_owner = _unreleased.c.connection_id.in_(select(_connection.c.id))
+        yield self._delete(delete(_unreleased).where(~has_owner))[1]
         is_old = _mark.c.at < database_moment(-KEEP_MARKS.total_seconds())
         yield self._delete(delete(_mark).where(_mark.c.boot_id != self._boot_id, is_old))[1]
         is_old = _write_mark.c.at < database_moment(-KEEP_MARKS.total_seconds())

@@ -106,6 +106,85 @@ def test_of_two_under_one_identifier_none_is_acknowledged_on_the_next_connection
     assert not receipts.committed(second, is_open=True)
 
 
+@pytest.mark.parametrize("dup", [True, False])
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_qos_2_message_under_an_unreleased_identifier_is_new_if_it_differs(
+    is_stored: bool, dup: bool
+) -> None:
+    receipts = _connected()
+    first = _message(2, 7, b"first")
+    assert receipts.is_new(first)
+    if is_stored:
+        assert receipts.committed(first, is_open=True)
+    assert not receipts.is_new(_message(2, 7, b"first", dup=dup)._replace(retain=True))
+    other = _message(2, 7, b"first", dup=dup)._replace(topic="b")
+    assert receipts.is_new(other)
+    second = _message(2, 7, b"second", dup=dup)
+    assert receipts.is_new(second)
+    # Each is acknowledged: the broker may wait for an answer to each.
+    waiting = [other, second] if is_stored else [first, other, second]
+    assert [receipts.committed(item, is_open=True) for item in waiting] == [True] * len(waiting)
+    assert receipts.are_settled
+    assert not receipts.is_new(_message(2, 7, b"second", dup=dup))
+
+
+class _Kept:
+    """What is written down of a session."""
+
+    def __init__(self) -> None:
+        self.asked: list[int | None] = []
+
+    def release(self, identifier: int) -> None:
+        self.asked.append(identifier)
+
+    def forget(self) -> None:
+        self.asked.append(None)
+
+
+def test_a_release_in_a_kept_session_is_completed_once_it_is_written_down() -> None:
+    kept = _Kept()
+    receipts = Receipts(kept)
+    receipts.connected(session_present=True)
+    _stored(receipts, _message(2, 7))
+    _stored(receipts, _message(2, 8))
+    assert not receipts.release(7)
+    assert not receipts.release(7)
+    assert not receipts.release(8)
+    assert kept.asked == [7, 8]
+    # Until then it is the same message, if it comes again.
+    assert not receipts.is_new(_message(2, 7, dup=True))
+    receipts.connected(session_present=True)
+    assert not receipts.release(7)
+    # The broker has not asked again on this connection for the other one.
+    assert receipts.completed([7, 8]) == [7]
+    assert not receipts.may_release(7)
+    assert receipts.is_new(_message(2, 7))
+    assert kept.asked == [7, 8]
+
+
+def test_what_was_written_down_is_known_to_the_next_process_and_to_no_other_session() -> None:
+    message, other = _message(2, 7), _message(2, 8)
+    digests = {item.identifier: Receipts(key=b"session").digest(item) for item in (message, other)}
+    receipts = Receipts(_Kept(), b"session", digests)
+    receipts.connected(session_present=True)
+    assert not receipts.is_new(message._replace(dup=True))
+    assert receipts.is_committed(7)
+    assert receipts.may_release(7)
+    receipts = Receipts(_Kept(), b"another", digests)
+    receipts.connected(session_present=True)
+    assert receipts.is_new(message._replace(dup=True))
+
+
+def test_what_was_written_down_of_a_session_that_is_gone_is_removed() -> None:
+    kept = _Kept()
+    Receipts(kept).connected(session_present=False)
+    assert kept.asked == []
+    receipts = Receipts(kept, unreleased={7: Receipts().digest(_message(2, 7))})
+    receipts.connected(session_present=False)
+    assert kept.asked == [None]
+    assert receipts.is_new(_message(2, 7))
+
+
 def test_an_identifier_is_free_once_its_message_is_acknowledged() -> None:
     receipts = _connected()
     _stored(receipts, _message(1, 7))

@@ -16,6 +16,7 @@ from mqttworker.core.letters import Letter
 from mqttworker.core.messages import InboundMessage
 from mqttworker.core.wire.property_names import as_json
 from mqttworker.ports.store import LeaseLostError, Store
+from mqttworker.ports.store.unreleased import ReleaseLog
 from tests.support import packets
 
 NOW = datetime(2026, 11, 23, 10, 20, 30, 123456, tzinfo=UTC)
@@ -50,6 +51,31 @@ def _letter(topic: str = "a", payload: bytes = b"x", **parts: Any) -> Letter:
 def _rows(engine: Engine, model: type[Any] = Message) -> list[Any]:
     with engine.connect() as transaction:
         return list(transaction.execute(select(model.__table__).order_by(model.__table__.c.id)))
+
+
+def test_what_is_not_released_is_written_with_its_batch(engine: Engine, store: Store) -> None:
+    releases = ReleaseLog()
+    for identifier in range(1, 1_001):
+        releases.hold(7, identifier, identifier - 2**63)
+    releases.hold(8, 1, 5)
+    store.messages.write(1, [_letter()], releases)
+    assert store.messages.unreleased(7) == {n: n - 2**63 for n in range(1, 1_001)}
+    releases = ReleaseLog()
+    for identifier in range(1, 1_000):
+        releases.release(7, identifier)
+    releases.hold(7, 1_000, 9)
+    releases.hold(7, 2, 11)
+    store.messages.write(2, [], releases)
+    assert store.messages.unreleased(7) == {1_000: 9, 2: 11}
+    # In the order in which it came: the session ended, and another began.
+    releases = ReleaseLog()
+    releases.hold(7, 3, 1)
+    releases.forget(7)
+    releases.hold(7, 4, 2)
+    store.messages.write(3, [], releases)
+    assert store.messages.unreleased(7) == {4: 2}
+    assert store.messages.unreleased(8) == {1: 5}
+    assert len(_rows(engine)) == 1
 
 
 def test_a_message_is_stored_as_it_came(engine: Engine, store: Store) -> None:
