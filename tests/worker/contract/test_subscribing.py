@@ -53,7 +53,6 @@ def test_a_broker_without_suback_is_given_up_at_the_deadline(
 @pytest.mark.parametrize(
     "suback",
     [
-        pytest.param(packets.suback(5, 99, [0]), id="unknown identifier"),
         pytest.param(packets.suback(5, 1, []), id="too few codes"),
         pytest.param(packets.suback(5, 1, [0, 0, 0]), id="too many codes"),
         pytest.param(bytes([0x90, 1, 0]), id="cut"),
