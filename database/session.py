@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 
 from database import postgresql_session, sqlite_guard
@@ -89,6 +89,11 @@ def immediate(engine: Engine) -> Engine:
     A read that turns into a write can fail at the upgrade; taking the lock first waits.
     """
     return engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+
+
+def is_immediate(transaction: Connection) -> bool:
+    """Return whether a transaction is one of `immediate`, which holds SQLite's write lock."""
+    return bool(transaction.get_execution_options().get("sqlite_begin") == "BEGIN IMMEDIATE")
 
 
 def _sqlite_pragmas(dbapi_connection: Any, _record: Any) -> None:

@@ -19,6 +19,8 @@ from tests.web import rows
 from tests.web.conftest import Visitor
 from tests.worker.service.worker import ONE_DATABASE
 
+HEALTH = "/api/v1/mqtt/health/"
+
 
 def beat(engine: Engine) -> None:
     """Let the worker have beaten just now, however slow this machine is."""
@@ -147,9 +149,11 @@ def test_a_locked_database_is_no_silent_worker(operator: Visitor, worker: Engine
     assert "Worker silent" in operator.get("/admin/").text
     # What was committed since makes the next picture a new one.
     rows.sql(worker, "update worker_heartbeat set hub_lag_ms = 1")
-    for page in with_locked(worker, operator, "/admin/", "/admin/workers/"):
+    *pages, health = with_locked(worker, operator, "/admin/", "/admin/workers/", HEALTH)
+    for page in pages:
         assert "ilent" not in page
         assert "database" in page
+    assert '"worker_waits"' in health
     rows.sql(worker, "update worker_heartbeat set hub_lag_ms = 2")
     assert "Worker silent" in operator.get("/admin/").text
 

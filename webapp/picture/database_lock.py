@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import text
+
+from database.session import is_immediate
 
 #: How long another writer may hold SQLite's lock before that counts, seconds.
 PATIENCE = 0.2
@@ -20,9 +24,15 @@ def is_locked(transaction: Transaction) -> bool:
     if transaction.dialect.name == "postgresql":
         return bool(transaction.scalar(_WAITS))
     path = transaction.engine.url.database
-    if not path:
+    if not path or is_immediate(transaction) or not Path(f"{path}-wal").exists():
+        # The lock is ours, or nobody writes; a look must not begin a log beside a removed one.
         return False
-    other = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+    try:
+        other = sqlite3.connect(
+            f"file:{quote(path)}?mode=rw", PATIENCE, isolation_level=None, uri=True
+        )
+    except sqlite3.OperationalError:
+        return False
     try:
         other.execute("BEGIN IMMEDIATE")
         other.execute("ROLLBACK")
