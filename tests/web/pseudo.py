@@ -24,7 +24,7 @@ _SHOWN |= {"data-confirm-selected", "data-question", "data-text"}
 _SAME = re.compile(
     r"""(?x)
     [\w.+-]+@[\w.-]+                                      # addresses
-    | \d\d\ (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b
+    | \d[\d,\ ]*\ (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b
     | \d{4}-\d\d-\d\dT[\d:.]+Z
     | \d(?:[\d.,:\ /+-]|\d{4}-\d\d-\d\dT)*\ ?(?:UTC|[kMGT]?i?B|ms|min|s|h|d|%|/s|/min)?(?![A-Za-z])
     | me-probe-\w+ | _\w+_back | /backend/status | online\ /\ offline # what stands by itself

@@ -79,7 +79,7 @@ PAGES = (
     "/admin/audit/?connection=3",
     "/admin/people/details/?id=1",
     "/admin/people/new/",
-    "/admin/connections/?state=failing",
+    "/admin/connections/?show=failing",
     "/admin/?kiosk=1",
     "/nowhere",
 )

@@ -269,8 +269,8 @@ def test_no_address_or_password_makes_a_500(app: Flask) -> None:
     people.make(app)
     visitor = Visitor(app.test_client())
     told = {"X-CSRFToken": visitor.token(), "Accept": "application/json"}
-    emails = ["x" * 100_000, "a\x00b", "\u202egnp.exe", "\ud800@x", 5, None, [ANN], {"a": 1}]
-    passwords = ["y" * 100_000, "a\x00b", "\u202e", "\ud800", 5, None, ["x"]]
+    emails = ["x" * 30_000, "a\x00b", "\u202egnp.exe", "\ud800@x", 5, None, [ANN], {"a": 1}]
+    passwords = ["y" * 30_000, "a\x00b", "\u202e", "\ud800", 5, None, ["x"]]
     for email, password in itertools.product([*emails, ANN], passwords):
         body = {"email": email, "password": password}
         answer = visitor.client.post("/login", json=body, headers=told)
