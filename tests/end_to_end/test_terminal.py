@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ class Terminal:
         run = f"{sys.executable} {ROOT / 'manage.py'} run --no-demo --port {product.port}"
         self.pid, self._master = pty.fork()
         if self.pid == 0:
+            # Whoever runs these tests may ignore it, and what ignores it hands that on.
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
             os.execve("/bin/sh", ["sh", "-c", f"{before} {run}"], product.environment)
 
     def wait_for(self, words: str) -> None:
