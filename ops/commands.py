@@ -169,7 +169,7 @@ def _bench(options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _connections(options: argparse.Namespace, _rest: list[str]) -> int:
-    python = virtual_environment.ensure("demo")
+    python = virtual_environment.ensure("run")
     home = surroundings.home_directory(options.home)
     # The program runs in the checkout; the file was named from where the user stands.
     here = options.file in (None, "-")
@@ -179,7 +179,7 @@ def _connections(options: argparse.Namespace, _rest: list[str]) -> int:
 
 
 def _accounts(options: argparse.Namespace, rest: list[str]) -> int:
-    python = virtual_environment.ensure("demo")
+    python = virtual_environment.ensure("run")
     home = surroundings.home_directory(options.home)
     arguments = ["-m", "webapp", "accounts", *rest]
     return _hand_over(python, arguments, surroundings.environment(home))
@@ -188,7 +188,7 @@ def _accounts(options: argparse.Namespace, rest: list[str]) -> int:
 def _supervisorctl(options: argparse.Namespace, rest: list[str]) -> int:
     home = surroundings.home_directory(options.home)
     _require_running(home)
-    python = virtual_environment.ensure("demo")
+    python = virtual_environment.ensure("run")
     arguments = ["-m", "supervisor.supervisorctl", "-c", str(surroundings.SUPERVISOR_CONFIG)]
     environment = surroundings.supervisor_environment(home, python)
     status = _hand_over(python, [*arguments, *rest], environment)
@@ -208,13 +208,13 @@ def _require_running(home: Path) -> None:
 
 
 def _new_key(options: argparse.Namespace, _rest: list[str]) -> int:
-    python = virtual_environment.ensure("demo")
+    python = virtual_environment.ensure("run")
     home = surroundings.home_directory(options.home)
     return _hand_over(python, ["-m", "webapp", "new-key"], surroundings.environment(home))
 
 
 def _words(options: argparse.Namespace, _rest: list[str]) -> int:
-    python = virtual_environment.ensure("demo")
+    python = virtual_environment.ensure("run")
     home = surroundings.home_directory(options.home)
     # The catalogues belong to the checkout.
     with private_files.usual_umask():

@@ -127,14 +127,14 @@ def test_a_half_made_virtual_environment_is_repaired(checkout: Path) -> None:
 
 
 def test_a_changed_lock_file_is_installed(installed: Path) -> None:
-    for name in ("demo", "dev"):
+    for name in ("run", "demo", "dev"):
         path = installed / "requirements" / f"{name}.txt"
         path.write_text("# nothing, again\n", encoding="utf-8")
-    assert "Installing requirements/demo.txt" in run(installed).stdout
+    assert "Installing requirements/run.txt" in run(installed).stdout
 
 
 def test_a_package_without_a_hash_is_refused_in_a_sentence(installed: Path) -> None:
-    for name in ("demo", "dev"):
+    for name in ("run", "demo", "dev"):
         path = installed / "requirements" / f"{name}.txt"
         path.write_text("flask==3.1.3\n", encoding="utf-8")
     done = run(installed)
