@@ -183,7 +183,8 @@ def test_m4_a_qos_2_message_is_completed_on_the_next_connection(place: Place) ->
     session = next_session(broker)
     # One whose PUBREC has arrived, and one whose PUBREC is lost.
     session.send(release(1) + message(1, 2, packet_id=2, dup=True))
-    said(broker, session, (PUBCOMP, 1), (PUBREC, 2))
+    # The PUBCOMP waits until the release is committed.
+    said(broker, session, (PUBREC, 2), (PUBCOMP, 1))
     assert session.completions == [0]
     assert numbers(subject) == [0, 1]
 
