@@ -12,7 +12,7 @@ _DOWN = sorted(DOWN_STATES)
 
 
 def is_repetition() -> ColumnElement[bool]:
-    """Tell whether an event is another try that ended for the reason of the event before it.
+    """Return whether an event is another try that ended for the reason of the event before it.
 
     There was no session before the event, there is none after it, and the reason is the one
     that was told last since there was a session. The worker notes this with every event; of

@@ -32,7 +32,7 @@ def run(main: Callable[[], int]) -> NoReturn:
 
 
 def open_missing(*, for_children: bool = False) -> None:
-    """Let a stream that is closed read and write nothing.
+    """Replace a stream that is closed by one that reads and writes nothing.
 
     `for_children`: in the programs that this one starts, or becomes, too. Ours do so themselves.
     """
@@ -73,7 +73,7 @@ def _flush() -> None:
 
 
 def _silence(number: int) -> None:
-    """Let a stream lead nowhere: Python writes out what is left once more at its end."""
+    """Lead a stream nowhere: Python writes out what is left once more at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, number)
     os.close(nowhere)

@@ -6,7 +6,7 @@ from gevent.hub import get_hub
 
 
 def yield_to_hub() -> None:
-    """Let greenlets, timers and sockets have their turn.
+    """Give greenlets, timers and sockets their turn.
 
     `gevent.sleep(0)` lets only greenlets run: the hub looks at its timers and sockets again
     after a thousand of such turns, however long each of them was.

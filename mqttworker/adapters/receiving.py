@@ -45,7 +45,7 @@ class Receiving:
             client.give_up_flawed()
 
     def complete(self, client: BrokerClient | None, identifiers: Sequence[int]) -> None:
-        """Take note that releases are written down, and tell the broker, if it waits for it."""
+        """Send the PUBCOMPs of releases that are written down, where the broker waits for them."""
         due = self.receipts.completed(identifiers)
         if client is not None and client.is_open:
             client.complete(due)

@@ -160,7 +160,7 @@ class Receipts:
         return identifier in self._unreleased
 
     def release(self, identifier: int) -> bool:
-        """Take note of a PUBREL for such a message; return whether its PUBCOMP may go at once.
+        """Accept a PUBREL for such a message; return whether its PUBCOMP may go at once.
 
         Otherwise it may once that the message is released is written down: the broker uses
         the identifier again as soon as it has the PUBCOMP.
@@ -174,7 +174,7 @@ class Receipts:
         return False
 
     def completed(self, identifiers: Iterable[int]) -> list[int]:
-        """Take note that releases are written down; return those whose PUBCOMP is due."""
+        """Drop releases that are written down; return those whose PUBCOMP is due."""
         due = []
         for identifier in identifiers:
             if identifier in self._releasing:

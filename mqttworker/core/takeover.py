@@ -57,7 +57,7 @@ class Session:
 
     @property
     def weight(self) -> float:
-        """What it counts for a suspicion."""
+        """Return its weight as evidence of a rival."""
         return 1.0 if self.alone else 0.5
 
     @property

@@ -97,7 +97,7 @@ class Chronicle:
 
 
 def _repeats(before: Life, after: Life) -> bool:
-    """Tell whether `after` is another try that ended as `before` did, with no session between."""
+    """Return whether `after` is another try that ended as `before` did, with no session between."""
     are_tries = before.state in DOWN_STATES and after.state in DOWN_STATES
     return are_tries and before.why.code == after.why.code
 

@@ -36,10 +36,10 @@ class Queue(Protocol):
         """Let `messages` wait for their turn."""
 
     def release(self, inflow: Inflow, identifier: int) -> None:
-        """Let the removal of an unreleased message wait for its turn."""
+        """Queue the removal of an unreleased message."""
 
     def forget(self, inflow: Inflow) -> None:
-        """Let the removal of all unreleased messages wait for its turn."""
+        """Queue the removal of all unreleased messages."""
 
     def unreleased(self, connection_id: int) -> dict[int, int]:
         """Return what is written down of a connection's unreleased messages."""
@@ -134,11 +134,11 @@ class Inflow:
     # --- what its receipts ask for
 
     def release(self, identifier: int) -> None:
-        """Let the queue remove a message that the broker has released."""
+        """Queue the removal of a message that the broker has released."""
         self._queue.release(self, identifier)
 
     def forget(self) -> None:
-        """Let the queue remove what belongs to a session that is gone."""
+        """Queue the removal of what belongs to a session that is gone."""
         self._queue.forget(self)
 
     def completed(self, identifiers: Sequence[int]) -> None:

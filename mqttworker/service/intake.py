@@ -96,7 +96,7 @@ class Intake:
         self._add(self._parcel(inflow, messages, size))
 
     def release(self, inflow: Inflow, identifier: int) -> None:
-        """Let the removal of an unreleased message wait for its turn."""
+        """Queue the removal of an unreleased message."""
         last = self._queue[-1] if len(self._queue) > self._writing else None
         if last is not None and last.inflow is inflow and last.released:
             # They come one by one, but many in a row.
@@ -105,7 +105,7 @@ class Intake:
             self._add(self._parcel(inflow)._replace(released=[identifier]))
 
     def forget(self, inflow: Inflow) -> None:
-        """Let the removal of all unreleased messages wait for its turn."""
+        """Queue the removal of all unreleased messages."""
         self._add(self._parcel(inflow)._replace(is_forgotten=True))
 
     def _parcel(

@@ -88,7 +88,7 @@ def _of_connections(picture: Picture, down: Sequence[Item], late: Sequence[Item]
 
 
 def _of_certificates(picture: Picture, expiring: Sequence[Held]) -> list[Line]:
-    """Tell of certificates once each, however many connections meet them."""
+    """Return a line that counts each certificate once, however many connections meet it."""
     found = certificates.groups(expiring)
     if not found:
         return []

@@ -101,7 +101,7 @@ def _certificates(expiring: Sequence[Held], now: datetime) -> str:
 
 
 def _certificate(group: Group, now: datetime) -> str:
-    """Tell of a certificate once, however many connections meet it."""
+    """Return one sentence for a certificate, however many connections meet it."""
     assert group.certificate.expires is not None
     left = (group.certificate.expires - now).total_seconds()
     names = [held.name for held in group.holders]

@@ -10,7 +10,7 @@ from webapp.server.channel import Channel
 
 
 class Answer:
-    """What the application answers, and how far it has been sent."""
+    """The answer of the application, and how far it has been sent."""
 
     def __init__(self, request: Any, response: Any, environ: Any, body: Iterable[bytes]) -> None:
         self.request, self.response, self.environ = request, response, environ
@@ -28,6 +28,6 @@ class Answer:
         self.is_complete = True
 
     def close(self) -> None:
-        """Let the application tidy up; it may ask the database."""
+        """Close the body of the application, which may ask the database."""
         if (close := getattr(self._body, "close", None)) is not None:
             close()
